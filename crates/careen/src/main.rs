@@ -1,0 +1,4 @@
+//! The `careen` command.
+#![forbid(unsafe_code)]
+
+fn main() {}

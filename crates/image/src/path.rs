@@ -1,0 +1,294 @@
+//! Paths inside an image: bytes, relative to the image's root.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Longest path we accept, in bytes, without the leading slash (Linux `PATH_MAX` less the final NUL and the slash).
+pub const MAX_PATH_BYTES: usize = 4094;
+/// Longest single name we accept, in bytes (Linux `NAME_MAX`).
+pub const MAX_NAME_BYTES: usize = 255;
+
+/// A normalised path inside an image.
+///
+/// Bytes as the image has them (Linux names need not be UTF-8), without a leading or trailing slash and without
+/// empty, `.` or `..` components. The root itself is the empty path. Ordered by bytes, component by component, so
+/// that a directory comes directly before everything beneath it.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct ImagePath(Box<[u8]>);
+
+/// Why some bytes are not a path inside an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// A `..` component.
+    #[error("path {0} has a `..` component")]
+    Parent(String),
+    /// A leading slash where a relative path is required.
+    #[error("path {0} is absolute")]
+    Absolute(String),
+    /// A NUL byte.
+    #[error("path {0} has a NUL byte")]
+    Nul(String),
+    /// Longer than [`MAX_PATH_BYTES`], or a name longer than [`MAX_NAME_BYTES`].
+    #[error("path {0} is longer than the kernel allows")]
+    TooLong(String),
+    /// A backslash escape that is not one of ours in the textual form.
+    #[error("{0:?} is not an escaped path")]
+    BadEscape(String),
+}
+
+impl ImagePath {
+    /// The root of the image.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// Reads a name as a layer's tar has it: relative, `./` and doubled slashes tolerated.
+    ///
+    /// # Errors
+    /// [`PathError`] for `..`, a leading slash, NUL, or a length over the kernel's limits.
+    pub fn from_tar_name(name: &[u8]) -> Result<Self, PathError> {
+        if name.first() == Some(&b'/') {
+            return Err(PathError::Absolute(escape(name)));
+        }
+        Self::normalise(name)
+    }
+
+    /// Reads a path as a process or a person writes it: with or without the leading slash.
+    ///
+    /// # Errors
+    /// As [`ImagePath::from_tar_name`], but a leading slash is welcome.
+    pub fn from_absolute(path: &[u8]) -> Result<Self, PathError> {
+        Self::normalise(path)
+    }
+
+    fn normalise(bytes: &[u8]) -> Result<Self, PathError> {
+        if bytes.contains(&0) {
+            return Err(PathError::Nul(escape(bytes)));
+        }
+        let mut out = Vec::with_capacity(bytes.len());
+        for component in bytes.split(|&b| b == b'/') {
+            match component {
+                b"" | b"." => continue,
+                b".." => return Err(PathError::Parent(escape(bytes))),
+                name if name.len() > MAX_NAME_BYTES => return Err(PathError::TooLong(escape(bytes))),
+                name => {
+                    if !out.is_empty() {
+                        out.push(b'/');
+                    }
+                    out.extend_from_slice(name);
+                }
+            }
+        }
+        if out.len() > MAX_PATH_BYTES {
+            return Err(PathError::TooLong(escape(bytes)));
+        }
+        Ok(Self(out.into()))
+    }
+
+    /// The path without a leading slash; empty for the root.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The path with a leading slash, as a process in the container writes it.
+    pub fn to_absolute(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.0.len() + 1);
+        out.push(b'/');
+        out.extend_from_slice(&self.0);
+        out
+    }
+
+    /// Whether this is the image's root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The last component; empty for the root.
+    pub fn name(&self) -> &[u8] {
+        self.0.rsplit(|&b| b == b'/').next().unwrap_or_default()
+    }
+
+    /// The directory that holds this path; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        if self.is_root() {
+            return None;
+        }
+        let end = self.0.iter().rposition(|&b| b == b'/').unwrap_or(0);
+        Some(Self(self.0[..end].into()))
+    }
+
+    /// All directories above this path, nearest first, the root last.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> + use<> {
+        std::iter::successors(self.parent(), Self::parent)
+    }
+
+    /// The components, outermost first.
+    pub fn components(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|&b| b == b'/').filter(|c| !c.is_empty())
+    }
+
+    /// This path with one more name.
+    ///
+    /// # Errors
+    /// [`PathError`] as [`ImagePath::from_tar_name`]; a name of several components is allowed.
+    pub fn join(&self, name: &[u8]) -> Result<Self, PathError> {
+        let mut bytes = self.0.to_vec();
+        bytes.push(b'/');
+        bytes.extend_from_slice(name);
+        Self::normalise(&bytes)
+    }
+
+    /// Whether `self` is `directory` or lies beneath it.
+    pub fn is_within(&self, directory: &Self) -> bool {
+        directory.is_root()
+            || (self.0.starts_with(&directory.0)
+                && (self.0.len() == directory.0.len() || self.0[directory.0.len()] == b'/'))
+    }
+
+    /// The textual form used in every document of ours: leading slash, UTF-8 as it is, `\` doubled, every byte that
+    /// is not UTF-8 as `\xNN`. See `docs/formats/paths.md`.
+    pub fn to_text(&self) -> String {
+        escape(&self.to_absolute())
+    }
+
+    /// Reads the textual form back.
+    ///
+    /// # Errors
+    /// [`PathError::BadEscape`], or as [`ImagePath::from_absolute`].
+    pub fn from_text(text: &str) -> Result<Self, PathError> {
+        let bad = || PathError::BadEscape(text.to_owned());
+        let mut out = Vec::with_capacity(text.len());
+        let mut rest = text.as_bytes().iter().copied();
+        while let Some(byte) = rest.next() {
+            if byte != b'\\' {
+                out.push(byte);
+                continue;
+            }
+            match rest.next().ok_or_else(bad)? {
+                b'\\' => out.push(b'\\'),
+                b'x' => {
+                    let digits = [rest.next().ok_or_else(bad)?, rest.next().ok_or_else(bad)?];
+                    let digits = std::str::from_utf8(&digits).map_err(|_| bad())?;
+                    out.push(u8::from_str_radix(digits, 16).map_err(|_| bad())?);
+                }
+                _ => return Err(bad()),
+            }
+        }
+        Self::from_absolute(&out)
+    }
+}
+
+/// Escapes bytes for people and JSON: see [`ImagePath::to_text`].
+pub fn escape(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == '\\' {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
+impl fmt::Display for ImagePath {
+    /// The textual form with control characters made visible, safe for a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.to_text().chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ImagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Ord for ImagePath {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.components().cmp(other.components())
+    }
+}
+
+impl PartialOrd for ImagePath {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Serialize for ImagePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
+    }
+}
+
+impl<'de> Deserialize<'de> for ImagePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::from_text(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_that_leave_the_image_are_refused() {
+        for (name, error) in [
+            (&b"../etc/passwd"[..], PathError::Parent("../etc/passwd".into())),
+            (b"a/../b", PathError::Parent("a/../b".into())),
+            (b"/etc/passwd", PathError::Absolute("/etc/passwd".into())),
+            (b"a\0b", PathError::Nul("a\0b".into())),
+        ] {
+            assert_eq!(ImagePath::from_tar_name(name), Err(error));
+        }
+    }
+
+    #[test]
+    fn length_limits_hold_at_the_bound_and_one_past_it() {
+        let name = vec![b'a'; MAX_NAME_BYTES];
+        assert!(ImagePath::from_tar_name(&name).is_ok());
+        assert!(ImagePath::from_tar_name(&[&name[..], b"a"].concat()).is_err());
+        let long = b"ab/".repeat(MAX_PATH_BYTES / 3 + 1);
+        assert!(ImagePath::from_tar_name(&long[..MAX_PATH_BYTES]).is_ok());
+        assert!(ImagePath::from_tar_name(&[&long[..MAX_PATH_BYTES], b"cd"].concat()).is_err());
+    }
+
+    #[test]
+    fn a_directory_sorts_directly_before_what_it_holds() {
+        let mut paths: Vec<_> =
+            ["a-b", "a/b", "a", "a/b/c", ""].map(|p| ImagePath::from_absolute(p.as_bytes()).unwrap()).to_vec();
+        paths.sort();
+        let texts: Vec<_> = paths.iter().map(ImagePath::to_text).collect();
+        assert_eq!(texts, ["/", "/a", "/a/b", "/a/b/c", "/a-b"]);
+    }
+
+    #[test]
+    fn within_respects_component_borders() {
+        let path = |p: &str| ImagePath::from_absolute(p.as_bytes()).unwrap();
+        assert!(path("/usr/lib").is_within(&path("/usr")));
+        assert!(path("/usr").is_within(&path("/usr")));
+        assert!(!path("/usrlib").is_within(&path("/usr")));
+        assert!(path("/usr").is_within(&ImagePath::root()));
+    }
+
+    proptest! {
+        #[test]
+        fn textual_form_round_trips(bytes in proptest::collection::vec(1u8.., 0..80)) {
+            if let Ok(path) = ImagePath::from_absolute(&bytes) {
+                prop_assert_eq!(ImagePath::from_text(&path.to_text()), Ok(path));
+            }
+        }
+    }
+}

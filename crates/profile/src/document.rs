@@ -1,0 +1,138 @@
+//! The profile as a document.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use image::{Digest, ImagePath, Platform};
+use serde::{Deserialize, Serialize};
+
+use crate::{AccessKind, Counters, Process, Step, Verdict};
+
+/// The format version that this build writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Which paths of one image were used, by what, when: the union of one or more runs.
+///
+/// On disk: this document as JSON, compressed with zstd. Schema: `docs/formats/profile.schema.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// The image that ran.
+    pub image: ImageIdentity,
+    /// The runs, in the order in which they were recorded or merged.
+    pub runs: Vec<Run>,
+    /// Programs that used something; [`Usage::processes`] are indexes into this list.
+    pub processes: Vec<Process>,
+    /// Every path of the image that was used, and every path that was looked up and not there.
+    pub paths: BTreeMap<ImagePath, PathUsage>,
+}
+
+/// Which image a document speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageIdentity {
+    /// The reference as the user wrote it; for people, never compared.
+    pub reference: String,
+    /// Digest of the manifest.
+    pub manifest_digest: Digest,
+    /// Image ID: digest of the config. Two images with the same ID have the same file system and settings.
+    pub image_id: Digest,
+    /// Its platform.
+    pub platform: Platform,
+}
+
+/// How one path was used: by kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PathUsage(pub BTreeMap<AccessKind, Usage>);
+
+/// One kind of use of one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// The run in which it was first seen: an index into [`Profile::runs`].
+    pub first_run: u32,
+    /// The first step of that run in which it was seen.
+    pub first_step: Step,
+    /// Who: indexes into [`Profile::processes`].
+    pub processes: BTreeSet<u32>,
+    /// Errnos of failed lookups; empty for all kinds but [`AccessKind::Missing`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub errnos: BTreeSet<i32>,
+}
+
+/// One run of the workload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Name of the coverage that exercised it.
+    pub coverage: String,
+    /// Start, RFC 3339, UTC.
+    pub started_at: String,
+    /// What watched it.
+    pub sensor: SensorReport,
+    /// What the coverage did, in order; [`Step`] `n` is element `n - 1`.
+    pub steps: Vec<StepResult>,
+}
+
+/// The sensor of one run and its account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SensorReport {
+    /// Which backend: `ebpf-base`, ….
+    pub backend: String,
+    /// The kernel it ran on (`uname -r`).
+    pub kernel: String,
+    /// What it counted.
+    pub counters: Counters,
+    /// What that means.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// What one coverage step did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepResult {
+    /// Its name in the coverage.
+    pub name: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: StepOutcome,
+    /// Whether the coverage lets it fail.
+    pub allow_failure: bool,
+    /// How outputs of two runs are to be compared; `exact` and `normalised` differences fail a verification.
+    pub compare: Compare,
+    /// Standard output, lossy UTF-8, cut at 64 KiB.
+    pub stdout: String,
+    /// Standard error, the same.
+    pub stderr: String,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// How a step's output on the hardened image is held against its output on the original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compare {
+    /// Only the outcome counts; a difference of the outputs is shown as a note.
+    #[default]
+    Outcome,
+    /// The outputs count too, numbers and hex strings replaced and lines sorted.
+    Normalised,
+    /// The outputs count to the byte.
+    Exact,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum StepOutcome {
+    /// The command ended with this code.
+    Exited {
+        /// 0 to 255.
+        code: i32,
+    },
+    /// A signal ended it.
+    Signalled {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It was still running at its time-out and was killed.
+    TimedOut,
+}
