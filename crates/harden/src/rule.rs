@@ -1,0 +1,195 @@
+//! The names of the rules that decide, as the ledger has them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Which rule decided about a path.
+///
+/// In the order in which the rules run: a path carries the name of the first rule that kept it. The last two remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// The profile shows a use of it.
+    Observed,
+    /// The image's settings name it.
+    ImageConfig,
+    /// A `keep` glob of the policy matches it.
+    PolicyKeep,
+    /// It says which distribution this is.
+    Distribution,
+    /// A directory above something kept.
+    Ancestor,
+    /// A symbolic link on the way to something kept, or what such a link leads to.
+    Symlink,
+    /// A symbolic link to a kept directory: another name for all that is in it.
+    DirectorySymlink,
+    /// Another name of a kept file that is not a program.
+    Hardlink,
+    /// The dynamic loader that a kept program asks for (`PT_INTERP`).
+    ElfInterpreter,
+    /// A shared library that a kept program or library asks for (`DT_NEEDED`).
+    ElfNeeded,
+    /// What the dynamic loader itself reads.
+    Loader,
+    /// The interpreter that a kept script names in its first line.
+    Shebang,
+    /// What the C library reads to look up users, hosts and services.
+    NameService,
+    /// Character set converters of the C library.
+    CharacterConversion,
+    /// Locale data.
+    Locale,
+    /// Time zone data.
+    TimeZone,
+    /// Certificates of authorities.
+    Certificates,
+    /// OpenSSL's settings and the providers that they name.
+    Openssl,
+    /// The PAM settings and modules of a kept program.
+    Pam,
+    /// Descriptions of terminals.
+    Terminfo,
+    /// A directory that services write to or that something is mounted on.
+    RuntimeDirectory,
+    /// The licence of a package that is still there.
+    Licence,
+    /// The package database, cut down to the packages that are still there.
+    PackageDatabase,
+    /// A `remove` glob of the policy matches it.
+    PolicyRemove,
+    /// No rule keeps it.
+    Unused,
+}
+
+impl Rule {
+    /// Every rule, in the order in which they run.
+    pub const ALL: [Self; 25] = [
+        Self::Observed,
+        Self::ImageConfig,
+        Self::PolicyKeep,
+        Self::Distribution,
+        Self::Ancestor,
+        Self::Symlink,
+        Self::DirectorySymlink,
+        Self::Hardlink,
+        Self::ElfInterpreter,
+        Self::ElfNeeded,
+        Self::Loader,
+        Self::Shebang,
+        Self::NameService,
+        Self::CharacterConversion,
+        Self::Locale,
+        Self::TimeZone,
+        Self::Certificates,
+        Self::Openssl,
+        Self::Pam,
+        Self::Terminfo,
+        Self::RuntimeDirectory,
+        Self::Licence,
+        Self::PackageDatabase,
+        Self::PolicyRemove,
+        Self::Unused,
+    ];
+
+    /// The name used in documents and output, such as `elf-needed`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Observed => "observed",
+            Self::ImageConfig => "image-config",
+            Self::PolicyKeep => "policy-keep",
+            Self::Distribution => "distribution",
+            Self::Ancestor => "ancestor",
+            Self::Symlink => "symlink",
+            Self::DirectorySymlink => "directory-symlink",
+            Self::Hardlink => "hardlink",
+            Self::ElfInterpreter => "elf-interpreter",
+            Self::ElfNeeded => "elf-needed",
+            Self::Loader => "loader",
+            Self::Shebang => "shebang",
+            Self::NameService => "name-service",
+            Self::CharacterConversion => "character-conversion",
+            Self::Locale => "locale",
+            Self::TimeZone => "time-zone",
+            Self::Certificates => "certificates",
+            Self::Openssl => "openssl",
+            Self::Pam => "pam",
+            Self::Terminfo => "terminfo",
+            Self::RuntimeDirectory => "runtime-directory",
+            Self::Licence => "licence",
+            Self::PackageDatabase => "package-database",
+            Self::PolicyRemove => "policy-remove",
+            Self::Unused => "unused",
+        }
+    }
+
+    /// What the rule does, in one sentence.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Observed => "The workload used this path while it was recorded.",
+            Self::ImageConfig => {
+                "The image's settings need it: entry point, command, health check, user, working directory or volume."
+            }
+            Self::PolicyKeep => "The policy says to keep it.",
+            Self::Distribution => {
+                "It names the distribution and its release, without which no scanner can judge the packages."
+            }
+            Self::Ancestor => "It is a directory above something that is kept.",
+            Self::Symlink => {
+                "It is a symbolic link on the way to something that is kept, or the end of such a way."
+            }
+            Self::DirectorySymlink => {
+                "It is a symbolic link to a directory that is kept, and so another name for what lies in it."
+            }
+            Self::Hardlink => "It is another name of a kept file that is not a program, and costs no bytes.",
+            Self::ElfInterpreter => "It is the dynamic loader that a kept program asks for.",
+            Self::ElfNeeded => "A kept program or library is linked against it.",
+            Self::Loader => "The dynamic loader reads it to find libraries.",
+            Self::Shebang => "A kept script names it as its interpreter.",
+            Self::NameService => "The C library reads it to look up users, groups, hosts and services.",
+            Self::CharacterConversion => {
+                "A kept program converts character sets, and the C library loads converters when asked to."
+            }
+            Self::Locale => {
+                "A kept program sets a locale, and this is the data of one that the image provides for it."
+            }
+            Self::TimeZone => "It is the time zone of the image.",
+            Self::Certificates => "A kept program can open TLS connections and checks certificates with it.",
+            Self::Openssl => "The OpenSSL library reads it when it starts.",
+            Self::Pam => "A kept program authenticates through PAM, which reads it.",
+            Self::Terminfo => {
+                "The workload looked up a terminal's description, and the next terminal may be another."
+            }
+            Self::RuntimeDirectory => {
+                "It is a directory that services write to or that something is mounted on."
+            }
+            Self::Licence => "It is the licence of a package that is still there.",
+            Self::PackageDatabase => {
+                "It belongs to the package database, cut down to the packages that are still there."
+            }
+            Self::PolicyRemove => "The policy says to remove it.",
+            Self::Unused => "It was not used, and nothing that is kept needs it.",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_one_name_that_is_also_its_serialised_form_and_describes_itself() {
+        for (position, rule) in Rule::ALL.into_iter().enumerate() {
+            assert_eq!(rule as usize, position);
+            assert_eq!(serde_json::to_value(rule).unwrap(), rule.name());
+            let text = rule.describe();
+            assert!(text.ends_with('.') && !text[..text.len() - 1].contains(". "), "{rule}: one sentence");
+        }
+    }
+}
