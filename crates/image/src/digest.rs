@@ -100,7 +100,15 @@ mod tests {
         let good = Digest::of(b"").to_string();
         assert_eq!(good, "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(good.parse(), Ok(Digest::of(b"")));
-        for bad in ["", "sha256:", &good.to_uppercase(), &good[..70], "sha512:00", "e3b0c442", &good.replace('e', "é")] {
+        for bad in [
+            "",
+            "sha256:",
+            &good.to_uppercase(),
+            &good[..70],
+            "sha512:00",
+            "e3b0c442",
+            &good.replace('e', "é"),
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

@@ -4,14 +4,30 @@
 //! This crate knows no network, no clock and no terminal.
 #![forbid(unsafe_code)]
 
+pub mod blob;
 pub mod digest;
 pub mod entry;
+pub mod file;
+pub mod image;
+pub mod layer;
+pub mod limits;
+pub mod model;
 pub mod path;
 pub mod platform;
+pub mod resolve;
+pub mod source;
 pub mod tree;
+pub mod unpack;
 
 pub use digest::Digest;
 pub use entry::{Entry, EntryKind, Metadata, Timestamp};
+pub use file::{FileReader, ReadFileError};
+pub use image::{Image, OpenImageError, OpenOptions};
+pub use layer::{Compression, Layer};
+pub use limits::{Limit, Limits};
+pub use model::{Config, ContainerConfig, Descriptor, Healthcheck, History, Index, Manifest, RootFs};
 pub use path::ImagePath;
 pub use platform::Platform;
-pub use tree::{Node, NodeKind, Tree};
+pub use source::{ImageSource, ImageSourceError};
+pub use tree::{Node, NodeKind, Resolution, ResolutionEnd, Tree};
+pub use unpack::{UnpackError, unpack_layer};

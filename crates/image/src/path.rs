@@ -146,6 +146,11 @@ impl ImagePath {
                 && (self.0.len() == directory.0.len() || self.0[directory.0.len()] == b'/'))
     }
 
+    /// A bound: greater than this path and everything beneath it, smaller than every other path after them.
+    pub(crate) fn after_subtree(&self) -> Self {
+        Self([&self.0[..], b"\0"].concat().into())
+    }
+
     /// The textual form used in every document of ours: leading slash, UTF-8 as it is, `\` doubled, every byte that
     /// is not UTF-8 as `\xNN`. See `docs/formats/paths.md`.
     pub fn to_text(&self) -> String {
@@ -267,8 +272,9 @@ mod tests {
 
     #[test]
     fn a_directory_sorts_directly_before_what_it_holds() {
-        let mut paths: Vec<_> =
-            ["a-b", "a/b", "a", "a/b/c", ""].map(|p| ImagePath::from_absolute(p.as_bytes()).unwrap()).to_vec();
+        let mut paths: Vec<_> = ["a-b", "a/b", "a", "a/b/c", ""]
+            .map(|p| ImagePath::from_absolute(p.as_bytes()).unwrap())
+            .to_vec();
         paths.sort();
         let texts: Vec<_> = paths.iter().map(ImagePath::to_text).collect();
         assert_eq!(texts, ["/", "/a", "/a/b", "/a/b/c", "/a-b"]);

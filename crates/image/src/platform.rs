@@ -57,7 +57,9 @@ impl FromStr for Platform {
 
     fn from_str(text: &str) -> Result<Self, PlatformError> {
         let parts: Vec<_> = text.split('/').collect();
-        let [os, architecture, variant @ ..] = parts.as_slice() else { return Err(PlatformError(text.into())) };
+        let [os, architecture, variant @ ..] = parts.as_slice() else {
+            return Err(PlatformError(text.into()));
+        };
         if os.is_empty() || architecture.is_empty() || variant.len() > 1 {
             return Err(PlatformError(text.into()));
         }

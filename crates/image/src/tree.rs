@@ -1,6 +1,7 @@
 //! The merged root file system of an image, as values.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use crate::{ImagePath, Metadata};
 
@@ -8,6 +9,8 @@ use crate::{ImagePath, Metadata};
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
     nodes: BTreeMap<ImagePath, Node>,
+    /// The names of each content that has several.
+    shared: BTreeMap<(usize, usize), Vec<ImagePath>>,
 }
 
 /// One path of the merged root file system.
@@ -62,12 +65,15 @@ pub struct Resolution {
 pub enum ResolutionEnd {
     /// At this node of the tree.
     Found(ImagePath),
-    /// This path (all links before it resolved) is not in the tree.
+    /// This path (all links before it resolved) is not in the tree. Where a directory on the way is missing already,
+    /// the components after it are appended as they stand, up to the first `..`.
     Missing(ImagePath),
     /// A component in the middle, this one, is not a directory.
     NotADirectory(ImagePath),
     /// More than 40 symbolic links.
     Loop,
+    /// A path or name longer than the kernel allows, or with a NUL byte.
+    Invalid,
 }
 
 impl Tree {
@@ -89,5 +95,55 @@ impl Tree {
     /// Whether there is nothing at all.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
+    }
+
+    /// What this directory holds, ordered by name; nothing for another node.
+    pub fn children(&self, dir: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Node)> {
+        let first = self.nodes.range((Bound::Excluded(dir), Bound::Unbounded)).next();
+        let dir = dir.clone();
+        std::iter::successors(first, |(path, _)| self.nodes.range(path.after_subtree()..).next())
+            .take_while(move |(path, _)| path.is_within(&dir))
+    }
+
+    /// This node and everything beneath it, ordered by path.
+    pub fn within(&self, dir: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Node)> {
+        let end = if dir.is_root() { Bound::Unbounded } else { Bound::Excluded(dir.after_subtree()) };
+        self.nodes.range((Bound::Included(dir.clone()), end))
+    }
+
+    /// The other names of the file at this path, ordered; empty for a file of one name and for other nodes.
+    pub fn hardlinks(&self, path: &ImagePath) -> Vec<ImagePath> {
+        let Some(Node { kind: NodeKind::File { content, .. }, .. }) = self.get(path) else {
+            return Vec::new();
+        };
+        let names = self.shared.get(content).map(Vec::as_slice).unwrap_or_default();
+        names.iter().filter(|name| *name != path).cloned().collect()
+    }
+}
+
+impl FromIterator<(ImagePath, Node)> for Tree {
+    /// A tree of these nodes; directories that are missing above them, and the root, are added.
+    fn from_iter<I: IntoIterator<Item = (ImagePath, Node)>>(nodes: I) -> Self {
+        let mut nodes: BTreeMap<_, _> = nodes.into_iter().collect();
+        let missing: Vec<_> =
+            nodes.keys().flat_map(ImagePath::ancestors).filter(|path| !nodes.contains_key(path)).collect();
+        let implied = |layer| Node {
+            kind: NodeKind::Directory,
+            metadata: Metadata { mode: 0o755, ..Metadata::default() },
+            layer,
+            entry: None,
+        };
+        for path in missing {
+            nodes.entry(path).or_insert_with(|| implied(0));
+        }
+        nodes.entry(ImagePath::root()).or_insert_with(|| implied(0));
+        let mut names: BTreeMap<_, Vec<ImagePath>> = BTreeMap::new();
+        for (path, node) in &nodes {
+            if let NodeKind::File { content, .. } = node.kind {
+                names.entry(content).or_default().push(path.clone());
+            }
+        }
+        names.retain(|_, names| names.len() > 1);
+        Self { nodes, shared: names }
     }
 }

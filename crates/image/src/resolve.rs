@@ -1,0 +1,103 @@
+//! Looking a path up in the merged tree as the kernel does.
+
+use crate::path::{MAX_NAME_BYTES, MAX_PATH_BYTES};
+use crate::{ImagePath, NodeKind, Resolution, ResolutionEnd, Tree};
+
+/// Symbolic links that one lookup may follow (Linux `MAXSYMLINKS`).
+const MAX_SYMLINKS: usize = 40;
+
+impl Tree {
+    /// Looks a path up as Linux does: an absolute path from the root, another from `base`.
+    ///
+    /// `..` at the root stays there. The last component is followed if it is a link and `follow_last` is set or a
+    /// slash comes after it. `base` itself is taken as it is; an empty path leads to it.
+    ///
+    /// Source: path_resolution(7).
+    pub fn resolve(&self, base: &ImagePath, path: &[u8], follow_last: bool) -> Resolution {
+        let mut walk = Walk { tree: self, todo: Vec::new(), symlinks: Vec::new(), at: base.clone() };
+        let end = walk.run(path, follow_last);
+        Resolution { symlinks: walk.symlinks, end }
+    }
+}
+
+struct Walk<'t> {
+    tree: &'t Tree,
+    /// Components still to go, the next one last. An empty one asks for a directory: it stands for a final slash.
+    todo: Vec<Box<[u8]>>,
+    symlinks: Vec<ImagePath>,
+    at: ImagePath,
+}
+
+impl Walk<'_> {
+    fn run(&mut self, path: &[u8], follow_last: bool) -> ResolutionEnd {
+        if !self.push(path) {
+            return ResolutionEnd::Invalid;
+        }
+        while let Some(name) = self.todo.pop() {
+            match self.tree.get(&self.at).map(|node| &node.kind) {
+                None => return self.missing(name),
+                Some(NodeKind::Directory) => {}
+                Some(_) => return ResolutionEnd::NotADirectory(self.at.clone()),
+            }
+            match &*name {
+                b"" | b"." => continue,
+                b".." => {
+                    self.at = self.at.parent().unwrap_or_default();
+                    continue;
+                }
+                name if name.len() > MAX_NAME_BYTES => return ResolutionEnd::Invalid,
+                _ => {}
+            }
+            let Ok(next) = self.at.join(&name) else { return ResolutionEnd::Invalid };
+            let target = match self.tree.get(&next).map(|node| &node.kind) {
+                None => return self.missing(name),
+                Some(NodeKind::Symlink { target }) if follow_last || !self.todo.is_empty() => target,
+                Some(_) => {
+                    self.at = next;
+                    continue;
+                }
+            };
+            if self.symlinks.len() == MAX_SYMLINKS {
+                return ResolutionEnd::Loop;
+            }
+            self.symlinks.push(next);
+            if !self.push(target) {
+                return ResolutionEnd::Invalid;
+            }
+        }
+        if self.tree.get(&self.at).is_some() {
+            ResolutionEnd::Found(self.at.clone())
+        } else {
+            ResolutionEnd::Missing(self.at.clone())
+        }
+    }
+
+    /// Puts the components of a path or a link's target before those still to go.
+    fn push(&mut self, path: &[u8]) -> bool {
+        if path.len() > MAX_PATH_BYTES + 1 || path.contains(&0) {
+            return false;
+        }
+        if path.first() == Some(&b'/') {
+            self.at = ImagePath::root();
+        }
+        if path.last() == Some(&b'/') {
+            self.todo.push(Box::default());
+        }
+        let components = path.split(|&byte| byte == b'/').filter(|component| !component.is_empty());
+        self.todo.extend(components.rev().map(Box::from));
+        true
+    }
+
+    /// `name` is not in the directory reached so far: names the whole path that was looked for.
+    fn missing(&self, name: Box<[u8]>) -> ResolutionEnd {
+        let mut wanted = self.at.clone();
+        for (nth, name) in std::iter::once(&name).chain(self.todo.iter().rev()).enumerate() {
+            match wanted.join(name) {
+                Ok(longer) => wanted = longer,
+                Err(_) if nth == 0 => return ResolutionEnd::Invalid,
+                Err(_) => break,
+            }
+        }
+        ResolutionEnd::Missing(wanted)
+    }
+}

@@ -1,0 +1,187 @@
+//! Where an image comes from, as a person writes it.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// A place that holds an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageSource {
+    /// `oci:DIR[:TAG]`: an OCI image layout in a directory.
+    OciLayout {
+        /// The directory that holds `oci-layout`.
+        dir: PathBuf,
+        /// The image's `org.opencontainers.image.ref.name`; needed where the layout has several images.
+        tag: Option<String>,
+    },
+    /// `oci-archive:FILE[:TAG]`: a tar of an OCI image layout.
+    OciArchive {
+        /// The tar, plain or gzip.
+        file: PathBuf,
+        /// As for a layout.
+        tag: Option<String>,
+    },
+    /// `docker-archive:FILE[:REF]`: what `docker save` writes.
+    DockerArchive {
+        /// The tar, plain or gzip.
+        file: PathBuf,
+        /// One of the image's `RepoTags`; needed where the archive has several images.
+        reference: Option<String>,
+    },
+}
+
+/// Why a text does not name a place that holds an image.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageSourceError {
+    /// Nothing is there.
+    #[error("there is no file or directory {}", path.display())]
+    NotFound {
+        /// What was looked for.
+        path: PathBuf,
+    },
+    /// A registry reference or another transport that we do not speak yet.
+    #[error("{transport} images are not read in this version (asked for {text:?})")]
+    UnsupportedTransport {
+        /// `docker:`, `registry`, ….
+        transport: String,
+        /// What was typed.
+        text: String,
+    },
+    /// It exists but is not an image.
+    #[error("{} is neither an OCI layout nor an archive of an image", path.display())]
+    NotAnImage {
+        /// What was looked at.
+        path: PathBuf,
+    },
+    /// It exists but cannot be read.
+    #[error("cannot look at {}", path.display())]
+    Read {
+        /// What was looked at.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nothing after the transport.
+    #[error("{0:?} names no file or directory")]
+    Empty(String),
+}
+
+impl ImageSourceError {
+    /// What to try next.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotFound { path } => {
+                format!(
+                    "write oci:DIR, oci-archive:FILE or docker-archive:FILE; is {} spelled right?",
+                    path.display()
+                )
+            }
+            Self::UnsupportedTransport { .. } => {
+                "save the image first: `docker save IMAGE -o image.tar`, then use docker-archive:image.tar"
+                    .to_owned()
+            }
+            Self::NotAnImage { .. } => {
+                "an OCI layout has a file `oci-layout`, an archive of `docker save` a file `manifest.json`"
+                    .to_owned()
+            }
+            Self::Read { .. } => return None,
+            Self::Empty(_) => "write oci:DIR, oci-archive:FILE or docker-archive:FILE".to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for ImageSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (transport, path, name) = match self {
+            Self::OciLayout { dir, tag } => ("oci", dir, tag),
+            Self::OciArchive { file, tag } => ("oci-archive", file, tag),
+            Self::DockerArchive { file, reference } => ("docker-archive", file, reference),
+        };
+        write!(f, "{transport}:{}", path.display())?;
+        name.iter().try_for_each(|name| write!(f, ":{name}"))
+    }
+}
+
+impl FromStr for ImageSource {
+    type Err = ImageSourceError;
+
+    /// Reads `TRANSPORT:PATH[:NAME]`, or a bare path, whose kind is then found by looking at it.
+    ///
+    /// The name is what follows the first colon of the rest. A path that has colons itself is taken whole if it
+    /// exists.
+    fn from_str(text: &str) -> Result<Self, ImageSourceError> {
+        if let Some(rest) = text.strip_prefix("oci:") {
+            let (dir, tag) = path_and_name(text, rest)?;
+            return Ok(Self::OciLayout { dir, tag });
+        }
+        if let Some(rest) = text.strip_prefix("oci-archive:") {
+            let (file, tag) = path_and_name(text, rest)?;
+            return Ok(Self::OciArchive { file, tag });
+        }
+        if let Some(rest) = text.strip_prefix("docker-archive:") {
+            let (file, reference) = path_and_name(text, rest)?;
+            return Ok(Self::DockerArchive { file, reference });
+        }
+        if text.is_empty() {
+            return Err(ImageSourceError::Empty(text.to_owned()));
+        }
+        if Path::new(text).symlink_metadata().is_ok() {
+            return detect(Path::new(text));
+        }
+        let unsupported = |transport: &str| {
+            Err(ImageSourceError::UnsupportedTransport {
+                transport: transport.to_owned(),
+                text: text.to_owned(),
+            })
+        };
+        for transport in ["docker", "docker-daemon", "podman", "containerd", "containers-storage", "dir"] {
+            if text.strip_prefix(transport).is_some_and(|rest| rest.starts_with(':')) {
+                return unsupported(&format!("{transport}:"));
+            }
+        }
+        if looks_like_path(text) {
+            return Err(ImageSourceError::NotFound { path: text.into() });
+        }
+        unsupported("registry")
+    }
+}
+
+/// Splits `PATH[:NAME]`.
+pub(crate) fn path_and_name(text: &str, rest: &str) -> Result<(PathBuf, Option<String>), ImageSourceError> {
+    if Path::new(rest).exists() {
+        return Ok((rest.into(), None));
+    }
+    let (path, name) = match rest.split_once(':') {
+        Some((path, name)) => (path, Some(name)),
+        None => (rest, None),
+    };
+    if path.is_empty() || name == Some("") {
+        return Err(ImageSourceError::Empty(text.to_owned()));
+    }
+    Ok((path.into(), name.map(str::to_owned)))
+}
+
+fn looks_like_path(text: &str) -> bool {
+    text.starts_with(['/', '.', '~']) || [".tar", ".tgz", ".tar.gz"].iter().any(|end| text.ends_with(end))
+}
+
+/// Finds out what kind of image lies at an existing path.
+fn detect(path: &Path) -> Result<ImageSource, ImageSourceError> {
+    let read_error = |source| ImageSourceError::Read { path: path.to_owned(), source };
+    let not_an_image = || ImageSourceError::NotAnImage { path: path.to_owned() };
+    let metadata = path.metadata().map_err(read_error)?;
+    if metadata.is_dir() {
+        let has_layout = path.join("oci-layout").exists();
+        return has_layout
+            .then(|| ImageSource::OciLayout { dir: path.to_owned(), tag: None })
+            .ok_or_else(not_an_image);
+    }
+    if !metadata.is_file() {
+        return Err(not_an_image());
+    }
+    let _ = (File::open(path).map_err(read_error)?.read_at(&mut [0; 512], 0).map_err(read_error)?,);
+    Err(not_an_image())
+}
