@@ -1,0 +1,16 @@
+//! What is watched.
+
+use std::path::PathBuf;
+
+use image::ImagePath;
+
+/// The container to watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// A directory in the cgroup2 tree: every process in it and beneath it is watched.
+    pub cgroup_dir: PathBuf,
+    /// The mounted root file system of the container, an overlay mount whose root is the image's root.
+    pub rootfs: PathBuf,
+    /// Files and directories of the host that are mounted over paths of the image.
+    pub mounts: Vec<(PathBuf, ImagePath)>,
+}
