@@ -102,7 +102,9 @@ pub enum Verdict {
 impl Counters {
     /// Judges these counts: complete means that all seen is accounted for, nothing was lost, and every check held.
     pub fn verdict(&self) -> Verdict {
-        let accounted = self.duplicate + self.emitted + self.dropped + self.faulted;
+        let accounted = [self.emitted, self.dropped, self.faulted]
+            .iter()
+            .fold(self.duplicate, |sum, &n| sum.saturating_add(n));
         let mut reasons = Vec::new();
         let mut add = |bad: bool, reason: Incomplete| {
             if bad {

@@ -5,10 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use image::{Digest, ImagePath, Platform};
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessKind, Counters, Process, Step, Verdict};
+use crate::{AccessKind, Counters, Process, Step, Verdict, bounded};
 
 /// The format version that this build writes.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// Most runs that a document may hold.
+pub const MAX_RUNS: usize = 10_000;
+/// Most steps that a run may have.
+pub const MAX_STEPS: usize = 10_000;
+/// Most processes that a document may hold.
+pub const MAX_PROCESSES: usize = 1_000_000;
+/// Most paths that a document may hold.
+pub const MAX_PATHS: usize = 5_000_000;
+/// Most errnos of one path (Linux has 133).
+pub const MAX_ERRNOS: usize = 256;
 
 /// Which paths of one image were used, by what, when: the union of one or more runs.
 ///
@@ -20,10 +31,13 @@ pub struct Profile {
     /// The image that ran.
     pub image: ImageIdentity,
     /// The runs, in the order in which they were recorded or merged.
+    #[serde(deserialize_with = "bounded::list::<_, _, MAX_RUNS>")]
     pub runs: Vec<Run>,
     /// Programs that used something; [`Usage::processes`] are indexes into this list.
+    #[serde(deserialize_with = "bounded::list::<_, _, MAX_PROCESSES>")]
     pub processes: Vec<Process>,
     /// Every path of the image that was used, and every path that was looked up and not there.
+    #[serde(deserialize_with = "bounded::map::<_, _, _, MAX_PATHS>")]
     pub paths: BTreeMap<ImagePath, PathUsage>,
 }
 
@@ -53,9 +67,14 @@ pub struct Usage {
     /// The first step of that run in which it was seen.
     pub first_step: Step,
     /// Who: indexes into [`Profile::processes`].
+    #[serde(deserialize_with = "bounded::set::<_, _, MAX_PROCESSES>")]
     pub processes: BTreeSet<u32>,
     /// Errnos of failed lookups; empty for all kinds but [`AccessKind::Missing`].
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeSet::is_empty",
+        deserialize_with = "bounded::set::<_, _, MAX_ERRNOS>"
+    )]
     pub errnos: BTreeSet<i32>,
 }
 
@@ -69,6 +88,7 @@ pub struct Run {
     /// What watched it.
     pub sensor: SensorReport,
     /// What the coverage did, in order; [`Step`] `n` is element `n - 1`.
+    #[serde(deserialize_with = "bounded::list::<_, _, MAX_STEPS>")]
     pub steps: Vec<StepResult>,
 }
 

@@ -1,13 +1,24 @@
 //! The workload profile: which paths of an image a workload used, how, by which process, in which coverage step,
 //! and whether that record is complete.
 //!
-//! Start at [`Profile`]. This crate knows no kernel, no clock and no terminal: times come in as values.
+//! Start at [`Profile`]: made by [`Profile::from_run`], united by [`merge`], kept on disk by [`Profile::write`].
+//! The file's form is described in `docs/formats/profile.md`. This crate knows no kernel, no clock and no terminal: times come in as values.
 #![forbid(unsafe_code)]
 
 pub mod access;
+mod bounded;
+mod build;
 pub mod counters;
 pub mod document;
+pub mod file;
+pub mod lookup;
+pub mod merge;
 
 pub use access::{AccessKind, Observation, Process, Step};
 pub use counters::{Counters, Incomplete, Verdict};
-pub use document::{Compare, ImageIdentity, PathUsage, Profile, Run, SensorReport, StepOutcome, StepResult, Usage};
+pub use document::{
+    Compare, ImageIdentity, PathUsage, Profile, Run, SensorReport, StepOutcome, StepResult, Usage,
+};
+pub use file::{ReadLimits, ReadProfileError, WriteProfileError};
+pub use lookup::START;
+pub use merge::{MergeError, merge};

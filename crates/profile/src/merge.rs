@@ -1,0 +1,110 @@
+//! The union of profiles of one image.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use image::Digest;
+
+use crate::document::FORMAT_VERSION;
+use crate::{PathUsage, Process, Profile};
+
+/// Why profiles cannot be merged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MergeError {
+    /// Nothing to merge.
+    #[error("there is no profile to merge")]
+    Empty,
+    /// Profiles of different images.
+    #[error("profile {position} is of image {other}, the first one of {first}")]
+    DifferentImages {
+        /// Which profile, counted from 1 in the order given.
+        position: usize,
+        /// Image ID of the first one.
+        first: Digest,
+        /// Image ID of this one.
+        other: Digest,
+    },
+    /// More runs than a document can number.
+    #[error("the profiles hold more runs than one document can")]
+    TooManyRuns,
+}
+
+impl MergeError {
+    /// What the user can try.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::DifferentImages { .. } => {
+                Some("record the coverage again on one and the same image".to_owned())
+            }
+            Self::Empty | Self::TooManyRuns => None,
+        }
+    }
+}
+
+/// The union of these profiles: a path is used if one of them used it, and the verdict is the worst of theirs.
+///
+/// Runs are concatenated in the order given, and "first used" follows that order; everything else does not depend on
+/// it. The reference and the manifest digest are those of the first profile.
+///
+/// # Errors
+/// [`MergeError`] if there is none, or if their image IDs differ.
+pub fn merge(profiles: &[Profile]) -> Result<Profile, MergeError> {
+    let first = profiles.first().ok_or(MergeError::Empty)?;
+    for (position, profile) in (1..).zip(profiles) {
+        if profile.image.image_id != first.image.image_id {
+            let (first, other) = (first.image.image_id, profile.image.image_id);
+            return Err(MergeError::DifferentImages { position, first, other });
+        }
+    }
+    let processes: BTreeSet<&Process> = profiles.iter().flat_map(Profile::processes_in_use).collect();
+    let index: BTreeMap<&Process, u32> = processes.iter().copied().zip(0..).collect();
+    let mut merged = Profile {
+        format_version: FORMAT_VERSION,
+        image: first.image.clone(),
+        runs: Vec::new(),
+        processes: processes.iter().map(|&process| process.clone()).collect(),
+        paths: BTreeMap::new(),
+    };
+    for profile in profiles {
+        let offset = u32::try_from(merged.runs.len()).map_err(|_| MergeError::TooManyRuns)?;
+        merged.runs.extend(profile.runs.iter().cloned());
+        for (path, usages) in &profile.paths {
+            let into = merged.paths.entry(path.clone()).or_default();
+            add(into, usages, offset, |old| {
+                profile.process(old).and_then(|process| index.get(process).copied())
+            })?;
+        }
+    }
+    Ok(merged)
+}
+
+impl Profile {
+    fn processes_in_use(&self) -> impl Iterator<Item = &Process> {
+        let usages = self.paths.values().flat_map(|usages| usages.0.values());
+        let indexes: BTreeSet<u32> = usages.flat_map(|usage| usage.processes.iter().copied()).collect();
+        indexes.into_iter().filter_map(|index| self.process(index))
+    }
+}
+
+/// Adds the uses of one path, its runs moved by `offset`, its processes renumbered.
+fn add(
+    into: &mut PathUsage,
+    from: &PathUsage,
+    offset: u32,
+    renumber: impl Fn(u32) -> Option<u32>,
+) -> Result<(), MergeError> {
+    for (&kind, usage) in &from.0 {
+        let first_run = usage.first_run.checked_add(offset).ok_or(MergeError::TooManyRuns)?;
+        let processes = usage.processes.iter().filter_map(|&old| renumber(old));
+        let known = into.0.entry(kind).or_insert_with(|| crate::Usage {
+            first_run,
+            first_step: usage.first_step,
+            processes: BTreeSet::new(),
+            errnos: BTreeSet::new(),
+        });
+        (known.first_run, known.first_step) =
+            (known.first_run, known.first_step).min((first_run, usage.first_step));
+        known.processes.extend(processes);
+        known.errnos.extend(&usage.errnos);
+    }
+    Ok(())
+}
