@@ -1,0 +1,213 @@
+//! Packages of an image and the files that they own, whichever package manager says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use image::ImagePath;
+use serde::Serialize;
+
+use crate::documents::counts;
+use crate::os_release::OsRelease;
+
+/// All packages of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PackageDatabase {
+    /// The packages, by name, then architecture, then version.
+    pub packages: Vec<Package>,
+    /// What distribution the image says it is.
+    pub os_release: Option<OsRelease>,
+    /// Links that an alternatives system manages (`/usr/bin/editor`, `/etc/alternatives/editor`), with the name of
+    /// the alternative. They belong to no package.
+    pub alternatives: BTreeMap<ImagePath, String>,
+    /// What could not be understood, in the order found. The packages are those that could.
+    pub problems: Vec<Problem>,
+    owners: BTreeMap<ImagePath, Vec<PackageIndex>>,
+}
+
+/// One package: installed, or removed with something left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Package {
+    /// Its name, such as `libssl3`.
+    pub name: String,
+    /// Its version, epoch and revision included; empty where the database has none.
+    pub version: String,
+    /// Its architecture in the package manager's words: `amd64`, `all`.
+    pub architecture: String,
+    /// The source package it was built from; its own name where the database names none.
+    pub source_name: String,
+    /// The version of that source package, which differs for rebuilds (`1.2-3` of `1.2-3+b1`).
+    pub source_version: String,
+    /// How far it is installed.
+    pub state: InstallState,
+    /// Package URL, such as `pkg:deb/debian/libssl3@3.0.15-1?arch=amd64&distro=debian-12&upstream=openssl`.
+    pub purl: String,
+    /// Where its file list comes from.
+    pub file_list: FileList,
+    /// Owned paths that exist in the tree, links in their directories resolved (`/lib/x` is `/usr/lib/x` on a merged
+    /// system), diversions applied; no directories.
+    pub files: BTreeSet<ImagePath>,
+    /// Where the database speaks of it.
+    pub origin: Origin,
+}
+
+/// Position of a package in [`PackageDatabase::packages`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackageIndex(pub usize);
+
+/// How far a package is installed.
+///
+/// Source: `dpkg(1)`, "Package states".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstallState {
+    /// Unpacked and configured.
+    Installed,
+    /// Its files are there, but it is not configured, or waits for a trigger.
+    Unconfigured,
+    /// Some of its files may be there: an installation was cut off.
+    HalfInstalled,
+    /// Removed, its configuration files left behind.
+    ConfigFiles,
+    /// Not installed.
+    NotInstalled,
+}
+
+/// Where the list of a package's files comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileList {
+    /// The package manager's own list of all files, links included.
+    Complete,
+    /// A list of checksums and configuration files: regular files only.
+    Checksums,
+    /// There is none: what the package owns is unknown.
+    Absent,
+}
+
+/// Where a database speaks of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A stanza of dpkg's `status`, or of a file in its `status.d`.
+    Dpkg {
+        /// The file.
+        file: ImagePath,
+        /// The stanza's first byte in that file, and the byte after its last line.
+        bytes: std::ops::Range<usize>,
+    },
+}
+
+/// Something in a database that could not be understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{file}, line {line}: {message}")]
+pub struct Problem {
+    /// The file.
+    pub file: ImagePath,
+    /// The line, counted from 1; 0 for the file as a whole.
+    pub line: usize,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// What is left of a package. Documents, licences and directories do not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "presence")]
+pub enum Presence {
+    /// Every file of it.
+    Full,
+    /// Some of its files.
+    Partial {
+        /// Those that are kept: at least one.
+        kept: BTreeSet<ImagePath>,
+        /// Those that are not: at least one.
+        removed: BTreeSet<ImagePath>,
+    },
+    /// None: nothing that counts is kept, or nothing ever counted (a meta package).
+    Gone,
+    /// Unknown, since the database does not list its files. It must be taken for present.
+    Unlisted,
+}
+
+impl Presence {
+    /// Whether a database has to list the package: all but [`Presence::Gone`].
+    pub fn is_present(&self) -> bool {
+        !matches!(self, Self::Gone)
+    }
+}
+
+impl InstallState {
+    /// Whether files of the package itself, and not only its configuration, are expected to be there.
+    pub fn is_installed(self) -> bool {
+        matches!(self, Self::Installed | Self::Unconfigured | Self::HalfInstalled)
+    }
+}
+
+impl PackageDatabase {
+    /// Puts the packages in order and finds the owners of every file.
+    pub(crate) fn new(
+        mut packages: Vec<Package>,
+        os_release: Option<OsRelease>,
+        alternatives: BTreeMap<ImagePath, String>,
+        problems: Vec<Problem>,
+    ) -> Self {
+        packages.sort_by(|a, b| {
+            let key = |p: &Package| (p.name.clone(), p.architecture.clone(), p.version.clone());
+            key(a).cmp(&key(b)).then_with(|| a.origin.cmp_position(&b.origin))
+        });
+        let mut owners: BTreeMap<ImagePath, Vec<PackageIndex>> = BTreeMap::new();
+        for (index, package) in packages.iter().enumerate() {
+            for path in &package.files {
+                owners.entry(path.clone()).or_default().push(PackageIndex(index));
+            }
+        }
+        Self { packages, os_release, alternatives, problems, owners }
+    }
+
+    /// The packages that own this path, by index; empty for directories, unowned files and unknown paths.
+    pub fn owners(&self, path: &ImagePath) -> &[PackageIndex] {
+        self.owners.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// The package at this index.
+    pub fn package(&self, index: PackageIndex) -> Option<&Package> {
+        self.packages.get(index.0)
+    }
+
+    /// Every path that a package owns, with its owners.
+    pub fn owned(&self) -> impl Iterator<Item = (&ImagePath, &[PackageIndex])> {
+        self.owners.iter().map(|(path, owners)| (path, owners.as_slice()))
+    }
+
+    /// Packages whose files are expected to be there.
+    pub fn installed(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().filter(|package| package.state.is_installed())
+    }
+
+    /// What is left of each package, in the order of [`PackageDatabase::packages`], when only paths for which `kept`
+    /// is true remain.
+    pub fn presence(&self, kept: &dyn Fn(&ImagePath) -> bool) -> Vec<Presence> {
+        self.packages.iter().map(|package| package.presence(kept)).collect()
+    }
+}
+
+impl Package {
+    /// What is left of this package when only paths for which `kept` is true remain.
+    pub fn presence(&self, kept: &dyn Fn(&ImagePath) -> bool) -> Presence {
+        if self.file_list == FileList::Absent && self.state.is_installed() {
+            return Presence::Unlisted;
+        }
+        let (kept, removed): (BTreeSet<_>, BTreeSet<_>) =
+            self.files.iter().filter(|path| counts(path)).cloned().partition(|path| kept(path));
+        match (kept.is_empty(), removed.is_empty()) {
+            (true, _) => Presence::Gone,
+            (false, true) => Presence::Full,
+            (false, false) => Presence::Partial { kept, removed },
+        }
+    }
+}
+
+impl Origin {
+    fn cmp_position(&self, other: &Self) -> std::cmp::Ordering {
+        let Self::Dpkg { file, bytes } = self;
+        let Self::Dpkg { file: other_file, bytes: other_bytes } = other;
+        file.cmp(other_file).then(bytes.start.cmp(&other_bytes.start))
+    }
+}
