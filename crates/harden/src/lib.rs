@@ -4,9 +4,16 @@
 #![forbid(unsafe_code)]
 
 pub mod ledger;
+pub mod metrics;
 pub mod policy;
 pub mod rule;
+pub mod verify;
 
 pub use ledger::{Decision, Evidence, Ledger, LedgerEntry, PathKind, Total};
+pub use metrics::{Metrics, MetricsError, metrics};
 pub use policy::Policy;
 pub use rule::Rule;
+pub use verify::{
+    MissingLookup, OutputDifference, StepVerification, Verification, VerificationFailure,
+    VerificationVerdict, verify,
+};

@@ -17,23 +17,13 @@ pub fn read(image: &Image) -> Result<PackageDatabase, ReadPackagesError> {
 /// Why an image's packages could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadPackagesError {
-    /// A file of the database cannot be read.
+    /// A file of the database cannot be read, or is larger than we read.
     #[error("cannot read the package database {path}")]
     File {
         /// The file.
         path: ImagePath,
         /// Why.
         source: image::ReadFileError,
-    },
-    /// A file of the database is larger than we read.
-    #[error("package database {path} has {size_bytes} bytes, more than {limit_bytes}")]
-    TooLarge {
-        /// The file.
-        path: ImagePath,
-        /// Its size.
-        size_bytes: u64,
-        /// The limit.
-        limit_bytes: u64,
     },
     /// There are more packages than we read.
     #[error("the image lists more than {limit} packages")]
@@ -53,10 +43,11 @@ impl ReadPackagesError {
     /// What to try next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::File { .. } => None,
-            Self::TooLarge { .. } | Self::Packages { .. } | Self::Files { .. } => {
-                Some("the image's package database is not one that a package manager wrote; rebuild the image".into())
-            }
+            Self::File { source: image::ReadFileError::Read { .. }, .. } => None,
+            Self::File { .. } | Self::Packages { .. } | Self::Files { .. } => Some(
+                "the image's package database is not one that a package manager wrote; rebuild the image"
+                    .into(),
+            ),
         }
     }
 }
