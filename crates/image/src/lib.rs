@@ -18,6 +18,8 @@ pub mod resolve;
 pub mod source;
 pub mod tree;
 pub mod unpack;
+pub mod validate;
+pub mod write;
 
 pub use digest::Digest;
 pub use entry::{Entry, EntryKind, Metadata, Timestamp};
@@ -31,3 +33,8 @@ pub use platform::Platform;
 pub use source::{ImageSource, ImageSourceError};
 pub use tree::{Node, NodeKind, Resolution, ResolutionEnd, Tree};
 pub use unpack::{UnpackError, unpack_layer};
+pub use validate::{ValidateError, Validation, validate};
+pub use write::{
+    Edits, ImageTarget, ImageTargetError, OutputCompression, WriteError, WriteOptions, Written, WrittenLayer,
+    write,
+};

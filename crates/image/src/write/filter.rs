@@ -1,0 +1,182 @@
+//! Which entries of each layer stay, and which of them change.
+//!
+//! An entry stays if the merged tree takes a kept path from it. Nothing else does, so each layer holds only what is
+//! visible in the end: shadowed entries go, and whiteouts go with everything that they hid. That is why a deleted
+//! path cannot reappear: the layer that had it is filtered too, and counts as untouched only if nothing of it went.
+//! The one addition is the entries of directories in lower layers, which stay wherever the same layer keeps something
+//! beneath them: tools that extract layers one by one then never have to invent a directory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Entry, EntryKind, ImagePath, Metadata, NodeKind, Tree};
+
+/// Where an entry is: layer and index, in the order of extraction.
+pub(crate) type Position = (usize, usize);
+
+/// What happens to one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// It goes.
+    Drop,
+    /// Its blocks are copied as they are.
+    Copy,
+    /// A hard link becomes the file: header and content are those of this entry, under the link's name.
+    Promote {
+        /// Holder of the content.
+        from: Position,
+    },
+    /// A hard link now links to this name of the same file.
+    Relink {
+        /// An earlier name.
+        to: ImagePath,
+    },
+    /// A file of its own with new content; owner, mode, times and attributes are those of this entry.
+    Replace {
+        /// Where the metadata are.
+        from: Position,
+    },
+}
+
+/// What happens to one layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LayerPlan {
+    /// One for each entry of the layer.
+    pub(crate) actions: Vec<Action>,
+    /// Kept directories that no entry describes and in which nothing is left: they get an entry, or they would vanish.
+    pub(crate) directories: Vec<(ImagePath, Metadata)>,
+}
+
+impl LayerPlan {
+    /// Whether the layer stays as it is.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.directories.is_empty() && self.actions.iter().all(|action| *action == Action::Copy)
+    }
+
+    /// Whether nothing is left of it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.directories.is_empty() && self.actions.iter().all(|action| *action == Action::Drop)
+    }
+}
+
+/// Why a set of edits does not fit the image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// `keep` names a path that the image does not have.
+    #[error("{0} is to be kept but is not in the image")]
+    NotInTree(ImagePath),
+    /// `keep` has a path but not the directory that holds it.
+    #[error("{0} is to be kept but the directory that holds it is not")]
+    ParentRemoved(ImagePath),
+    /// `replace` names a path that is not kept, or not a regular file.
+    #[error("{0} is to be replaced but is not a kept regular file")]
+    NotAKeptFile(ImagePath),
+}
+
+/// Decides for every entry of every layer. `layers` are the entries of each layer, base first.
+///
+/// # Errors
+/// [`EditError`] if the edits do not fit the tree.
+pub(crate) fn plan(
+    layers: &[&[Entry]],
+    tree: &Tree,
+    keep: &BTreeSet<ImagePath>,
+    replace: &BTreeSet<&ImagePath>,
+) -> Result<Vec<LayerPlan>, EditError> {
+    check(tree, keep, replace)?;
+    let mut plans: Vec<_> = layers
+        .iter()
+        .map(|entries| LayerPlan { actions: vec![Action::Drop; entries.len()], directories: Vec::new() })
+        .collect();
+    let root = ImagePath::root();
+    let mut names: BTreeMap<Position, BTreeMap<Position, &ImagePath>> = BTreeMap::new();
+    for path in keep.iter().chain((!keep.contains(&root)).then_some(&root)) {
+        let Some(node) = tree.get(path) else { continue };
+        let Some(entry) = node.entry else {
+            if !path.is_root() && !holds_something(keep, path) {
+                plans[node.layer].directories.push((path.clone(), node.metadata.clone()));
+            }
+            continue;
+        };
+        let position = (node.layer, entry);
+        plans[node.layer].actions[entry] = match node.kind {
+            NodeKind::File { content, .. } if replace.contains(path) => Action::Replace { from: content },
+            NodeKind::File { content, .. } => {
+                names.entry(content).or_default().insert(position, path);
+                continue;
+            }
+            _ => Action::Copy,
+        };
+    }
+    for (content, names) in &names {
+        join_names(layers, *content, names, &mut plans);
+    }
+    for (plan, entries) in plans.iter_mut().zip(layers) {
+        keep_directories_above(plan, entries);
+    }
+    Ok(plans)
+}
+
+fn check(tree: &Tree, keep: &BTreeSet<ImagePath>, replace: &BTreeSet<&ImagePath>) -> Result<(), EditError> {
+    for path in keep {
+        if tree.get(path).is_none() {
+            return Err(EditError::NotInTree(path.clone()));
+        }
+        if path.parent().is_some_and(|parent| !parent.is_root() && !keep.contains(&parent)) {
+            return Err(EditError::ParentRemoved(path.clone()));
+        }
+    }
+    let is_kept_file = |path: &ImagePath| {
+        keep.contains(path) && tree.get(path).is_some_and(|node| matches!(node.kind, NodeKind::File { .. }))
+    };
+    match replace.iter().find(|path| !is_kept_file(path)) {
+        Some(path) => Err(EditError::NotAKeptFile((*path).clone())),
+        None => Ok(()),
+    }
+}
+
+/// Whether something beneath this directory is kept. A directory sorts directly before what it holds.
+fn holds_something(keep: &BTreeSet<ImagePath>, directory: &ImagePath) -> bool {
+    use std::ops::Bound;
+    let next = keep.range((Bound::Excluded(directory), Bound::Unbounded)).next();
+    next.is_some_and(|next| next.is_within(directory))
+}
+
+/// Decides for the kept names of one file. The first of them holds the content, the others link to an earlier one.
+fn join_names(
+    layers: &[&[Entry]],
+    content: Position,
+    names: &BTreeMap<Position, &ImagePath>,
+    plans: &mut [LayerPlan],
+) {
+    let mut earlier: BTreeSet<&ImagePath> = BTreeSet::new();
+    let mut holder = None;
+    for (&position, &path) in names {
+        let (layer, entry) = position;
+        plans[layer].actions[entry] = match (holder, &layers[layer][entry].kind) {
+            (None, _) if position == content => Action::Copy,
+            (None, _) => Action::Promote { from: content },
+            (Some(_), EntryKind::Hardlink { target }) if earlier.contains(target) => Action::Copy,
+            (Some(first), _) => Action::Relink { to: ImagePath::clone(first) },
+        };
+        holder = holder.or(Some(path));
+        earlier.insert(path);
+    }
+}
+
+/// Keeps the directories of this layer in which this layer keeps something.
+fn keep_directories_above(plan: &mut LayerPlan, entries: &[Entry]) {
+    let mut needed: BTreeSet<ImagePath> = BTreeSet::new();
+    let kept = entries.iter().zip(&plan.actions).filter(|(_, action)| **action != Action::Drop);
+    for path in kept.map(|(entry, _)| &entry.path).chain(plan.directories.iter().map(|(path, _)| path)) {
+        for directory in path.ancestors() {
+            if !needed.insert(directory) {
+                break;
+            }
+        }
+    }
+    for (entry, action) in entries.iter().zip(&mut plan.actions) {
+        if *action == Action::Drop && entry.kind == EntryKind::Directory && needed.contains(&entry.path) {
+            *action = Action::Copy;
+        }
+    }
+}
