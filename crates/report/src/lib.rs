@@ -1,2 +1,12 @@
-//! To come.
+//! What a hardening did: as data, and as a self-contained page.
+//!
+//! Start at [`Hardening`], the result document; [`render`] makes the page from it and the ledger.
+#![forbid(unsafe_code)]
 
+pub mod page;
+pub mod result;
+pub mod text;
+
+pub use page::{RenderError, render};
+pub use result::{Change, FORMAT_VERSION, Hardening, ImageSummary, MetricValue, metric_values};
+pub use text::{bytes_text, count_text};
