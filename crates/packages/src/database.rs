@@ -92,6 +92,10 @@ pub enum Origin {
         file: ImagePath,
         /// The stanza's first byte in that file, and the byte after its last line.
         bytes: std::ops::Range<usize>,
+        /// The list of all that it owns, where there is one.
+        list: Option<ImagePath>,
+        /// The list of its regular files with their checksums, where there is one.
+        md5sums: Option<ImagePath>,
     },
 }
 
@@ -206,8 +210,8 @@ impl Package {
 
 impl Origin {
     fn cmp_position(&self, other: &Self) -> std::cmp::Ordering {
-        let Self::Dpkg { file, bytes } = self;
-        let Self::Dpkg { file: other_file, bytes: other_bytes } = other;
+        let Self::Dpkg { file, bytes, .. } = self;
+        let Self::Dpkg { file: other_file, bytes: other_bytes, .. } = other;
         file.cmp(other_file).then(bytes.start.cmp(&other_bytes.start))
     }
 }

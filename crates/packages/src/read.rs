@@ -1,17 +1,28 @@
 //! Reading the databases of an image.
 
-use image::{Image, ImagePath};
+use image::tree::ResolutionEnd;
+use image::{Image, ImagePath, NodeKind};
 
-use crate::PackageDatabase;
+use crate::{OsRelease, PackageDatabase, Problem, dpkg};
 
-/// Reads every package database that an image has; one without any gives an empty database.
-///
-/// # Errors
-/// [`ReadPackagesError`]: a file cannot be read, or exceeds a limit. Broken content is no error: see
-/// [`PackageDatabase::problems`].
-pub fn read(image: &Image) -> Result<PackageDatabase, ReadPackagesError> {
-    let _ = image;
-    Err(ReadPackagesError::Packages { limit: 0 })
+/// How much a package database may ask of us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one file that lists packages.
+    pub status_bytes: u64,
+    /// Bytes of one file that lists a package's files, and of every other file of a database.
+    pub list_bytes: u64,
+    /// Packages.
+    pub packages: usize,
+    /// Paths that all packages list together.
+    pub files: usize,
+}
+
+impl Default for Limits {
+    /// 64 MiB for each file, 100,000 packages, five million paths: some ten times what all of a desktop needs.
+    fn default() -> Self {
+        Self { status_bytes: 64 << 20, list_bytes: 64 << 20, packages: 100_000, files: 5_000_000 }
+    }
 }
 
 /// Why an image's packages could not be read.
@@ -43,11 +54,80 @@ impl ReadPackagesError {
     /// What to try next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::File { source: image::ReadFileError::Read { .. }, .. } => None,
-            Self::File { .. } | Self::Packages { .. } | Self::Files { .. } => Some(
-                "the image's package database is not one that a package manager wrote; rebuild the image"
-                    .into(),
-            ),
+            Self::File { source: image::ReadFileError::TooLarge { .. }, .. }
+            | Self::Packages { .. }
+            | Self::Files { .. } => {
+                Some("this is no database that a package manager wrote: rebuild the image".into())
+            }
+            Self::File { .. } => None,
         }
+    }
+}
+
+/// Reads every package database that an image has; one without any gives an empty database.
+///
+/// # Errors
+/// [`ReadPackagesError`]: a file cannot be read, or exceeds a limit. Broken content is no error: see
+/// [`PackageDatabase::problems`].
+pub fn read(image: &Image) -> Result<PackageDatabase, ReadPackagesError> {
+    read_within(image, &Limits::default())
+}
+
+/// As [`read()`], within other limits.
+///
+/// # Errors
+/// As [`read()`].
+pub fn read_within(image: &Image, limits: &Limits) -> Result<PackageDatabase, ReadPackagesError> {
+    let os_release = os_release(image, limits)?;
+    let mut problems = Problems::default();
+    let dpkg = dpkg::read(image, os_release.as_ref(), limits, &mut problems)?;
+    Ok(PackageDatabase::new(dpkg.packages, os_release, dpkg.alternatives, problems.0))
+}
+
+fn os_release(image: &Image, limits: &Limits) -> Result<Option<OsRelease>, ReadPackagesError> {
+    for path in [&b"etc/os-release"[..], b"usr/lib/os-release"] {
+        if let Some(path) = ImagePath::from_absolute(path).ok().and_then(|path| regular(image, &path)) {
+            return Ok(Some(OsRelease::parse(&file(image, &path, limits.list_bytes)?)));
+        }
+    }
+    Ok(None)
+}
+
+/// The content of a regular file.
+pub(crate) fn file(image: &Image, path: &ImagePath, limit_bytes: u64) -> Result<Vec<u8>, ReadPackagesError> {
+    let failed = |source| ReadPackagesError::File { path: path.clone(), source };
+    image.read_file(path, limit_bytes).map_err(failed)
+}
+
+/// The regular file that this path leads to, all links followed.
+pub(crate) fn regular(image: &Image, path: &ImagePath) -> Option<ImagePath> {
+    follow(image, path.as_bytes())
+        .filter(|found| matches!(image.tree().get(found).map(|node| &node.kind), Some(NodeKind::File { .. })))
+}
+
+/// The directory that this path leads to, all links followed.
+pub(crate) fn directory(image: &Image, path: &[u8]) -> Option<ImagePath> {
+    follow(image, path)
+        .filter(|found| matches!(image.tree().get(found).map(|node| &node.kind), Some(NodeKind::Directory)))
+}
+
+fn follow(image: &Image, path: &[u8]) -> Option<ImagePath> {
+    match image.tree().resolve(&ImagePath::root(), path, true).end {
+        ResolutionEnd::Found(found) => Some(found),
+        _ => None,
+    }
+}
+
+/// Collects problems, up to a number that a person would read.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<Problem>);
+
+const MAX_PROBLEMS: usize = 1_000;
+
+impl Problems {
+    pub(crate) fn extend(&mut self, file: &ImagePath, problems: Vec<(usize, String)>) {
+        let room = MAX_PROBLEMS.saturating_sub(self.0.len());
+        let problem = |(line, message)| Problem { file: file.clone(), line, message };
+        self.0.extend(problems.into_iter().take(room).map(problem));
     }
 }

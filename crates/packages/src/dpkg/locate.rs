@@ -1,0 +1,96 @@
+//! From a path as dpkg lists it to the path in the tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use image::tree::ResolutionEnd;
+use image::{ImagePath, NodeKind, Tree};
+
+use super::diversions::Diversion;
+
+/// Finds listed paths in a tree: diversions applied, links in their directories followed.
+pub(super) struct Locator<'a> {
+    tree: &'a Tree,
+    /// Where the directories of listed paths really are.
+    directories: BTreeMap<ImagePath, Option<ImagePath>>,
+    /// By the diverted path, as it is in the tree.
+    diversions: BTreeMap<ImagePath, Diversion>,
+}
+
+/// Where a listed path is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Located {
+    /// The path in the tree.
+    pub(super) path: ImagePath,
+    /// Whether a diversion led there.
+    pub(super) diverted: bool,
+}
+
+impl<'a> Locator<'a> {
+    pub(super) fn new(tree: &'a Tree) -> Self {
+        Self { tree, directories: BTreeMap::new(), diversions: BTreeMap::new() }
+    }
+
+    /// Adds a diversion of `from`.
+    pub(super) fn divert(&mut self, from: &ImagePath, diversion: Diversion) {
+        if let Some(from) = self.real(from) {
+            self.diversions.insert(from, diversion);
+        }
+    }
+
+    /// The path with the links in its directory followed; none if that directory does not exist.
+    pub(super) fn real(&mut self, path: &ImagePath) -> Option<ImagePath> {
+        let Some(parent) = path.parent() else { return Some(path.clone()) };
+        let tree = self.tree;
+        let directory = self.directories.entry(parent).or_insert_with_key(|parent| {
+            match tree.resolve(&ImagePath::root(), parent.as_bytes(), true).end {
+                ResolutionEnd::Found(found) => Some(found),
+                _ => None,
+            }
+        });
+        directory.as_ref()?.join(path.name()).ok()
+    }
+
+    /// Where `package` has this path; none if it is nowhere in the tree.
+    pub(super) fn locate(&mut self, package: &str, path: &ImagePath) -> Option<Located> {
+        let mut real = self.real(path)?;
+        let mut diverted = false;
+        if let Some(diversion) = self.diversions.get(&real)
+            && diversion.by != package
+        {
+            let to = diversion.to.clone();
+            real = self.real(&to)?;
+            diverted = true;
+        }
+        self.tree.get(&real)?;
+        Some(Located { path: real, diverted })
+    }
+
+    /// Of the listed paths, those that `package` owns in the tree: no directories, and no links that stand where the
+    /// package has a directory (`/lib` on a merged system).
+    pub(super) fn owned(&mut self, package: &str, listed: &[Vec<u8>]) -> BTreeSet<ImagePath> {
+        let listed: BTreeSet<_> =
+            listed.iter().filter_map(|path| ImagePath::from_absolute(path).ok()).collect();
+        let mut owned = BTreeSet::new();
+        for path in &listed {
+            let Some(located) = self.locate(package, path) else { continue };
+            let is_file = match self.tree.get(&located.path).map(|node| &node.kind) {
+                None | Some(NodeKind::Directory) => false,
+                Some(NodeKind::Symlink { .. }) => {
+                    let beneath = listed.range(path..).nth(1).is_some_and(|next| next.is_within(path));
+                    !(beneath && self.leads_to_directory(&located.path))
+                }
+                Some(_) => true,
+            };
+            if is_file {
+                owned.insert(located.path);
+            }
+        }
+        owned
+    }
+
+    fn leads_to_directory(&self, path: &ImagePath) -> bool {
+        let end = self.tree.resolve(&ImagePath::root(), path.as_bytes(), true).end;
+        matches!(end, ResolutionEnd::Found(end)
+            if self.tree.get(&end).is_some_and(|node| node.kind == NodeKind::Directory))
+    }
+}
