@@ -1,4 +1,63 @@
-//! The project's own commands.
+//! The project's own commands: `cargo xtask images`, `test`, `demo`, `bench`.
+//!
+//! Each command brings the machine into the state it needs (Debian packages by name, images, builds) and then
+//! calls ordinary tools. Nothing here is part of the product.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool for people who work on careen"
+)]
 
-fn main() {}
+mod apt;
+mod bench;
+mod command;
+mod demo;
+mod images;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+The project's own commands.
+
+Usage: cargo xtask COMMAND
+
+Commands:
+  demo             Harden a Redis image and show that the new one works
+  test [FILTER]    Run what CI runs; with a filter only the tests that match it
+  bench harden     Time and memory of hardening, beside what the codecs alone cost
+  bench sensor     What watching costs the watched service
+  images NAME...   Build look-alikes of official images out of Debian packages
+                   --all: every declared one  --list: show them  --force: rebuild
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        eprint!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let result = match name.as_str() {
+        "bench" => bench::main(rest),
+        "demo" => demo::main(rest),
+        "test" => test::main(rest),
+        "images" => images::main(rest),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => Err(anyhow::anyhow!("there is no command {other:?}; see `cargo xtask help`")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            for cause in error.chain().skip(1) {
+                eprintln!("  caused by: {cause}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

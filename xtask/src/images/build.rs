@@ -1,0 +1,205 @@
+//! Builds one image, unless the cache holds the very same already.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::declaration::{Config, Image};
+use super::layout::{self, Layout};
+use super::versions::Release;
+use super::{archive, rootfs};
+use crate::command;
+
+/// Part of every key: raise it when the same declaration and packages make another image.
+const RECIPE: u32 = 1;
+
+/// What is remembered about a finished image, beside it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Receipt {
+    /// Hash of all that the image depends on.
+    key: String,
+    pub(crate) files: u64,
+    /// Of regular files, unpacked.
+    pub(crate) bytes: u64,
+    /// Of the layout, compressed.
+    pub(crate) stored_bytes: u64,
+    pub(crate) packages: BTreeMap<String, String>,
+}
+
+/// The folder with the images, and what is kept to build the next ones.
+#[derive(Debug)]
+pub(crate) struct Store {
+    dir: PathBuf,
+}
+
+impl Store {
+    pub(crate) fn open(dir: &Path) -> Result<Store> {
+        for part in ["", ".base", ".apt", ".log"] {
+            let part = dir.join(part);
+            fs::create_dir_all(&part).with_context(|| format!("cannot make {}", part.display()))?;
+        }
+        Ok(Store { dir: dir.to_owned() })
+    }
+
+    /// Keeps everybody else from building until the lock is dropped.
+    pub(crate) fn lock(&self) -> Result<fs::File> {
+        let path = self.dir.join(".lock");
+        let file = fs::File::create(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        Ok(file)
+    }
+
+    /// Where the layout of an image lies once it is built.
+    pub(crate) fn layout(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Makes sure that the store holds this image as it would be built today.
+    pub(crate) fn build(&self, image: &Image, force: bool) -> Result<Receipt> {
+        let codename = &image.declaration.base;
+        let sources = archive::source_lines(&archive::of_this_machine()?, codename);
+        let release = Release::open(&self.dir.join(".apt").join(codename), &sources)?;
+        let versions = release.resolve(&image.declaration.packages)?;
+        let key = key(image, &versions)?;
+        let name = &image.name;
+        if !force
+            && let Some(receipt) = self.receipt(name)
+            && receipt.key == key
+        {
+            return Ok(receipt);
+        }
+
+        let base = self.base(codename, &sources, &release.resolve(&[])?)?;
+        eprintln!("building {name}");
+        let log = self.log(name)?;
+        let scratch = self.scratch()?;
+        let started = now();
+        let layout = Layout::on_top_of(&base, scratch.path(), &log)?;
+        rootfs::install(&layout.rootfs(), &image.declaration, &image.files_dir, &log)?;
+        let created = timestamp(rootfs::settle(&layout.rootfs(), started)?)?;
+        let content = rootfs::measure(&layout.rootfs())?;
+        let created_by = format!("apt-get install {}", image.declaration.packages.join(" "));
+        layout.pack(&created_by, &created)?;
+        layout.configure(&image.declaration.config, &content.packages, "config", &created)?;
+        let built = layout.finish()?;
+
+        let rootfs::Content { files, bytes, packages } = content;
+        let receipt = Receipt { key, files, bytes, stored_bytes: layout::stored_bytes(&built)?, packages };
+        self.replace(name, &built, &receipt)?;
+        Ok(receipt)
+    }
+
+    /// The layout of a release's base image, built at most once for the same packages.
+    fn base(&self, codename: &str, sources: &str, versions: &BTreeMap<String, String>) -> Result<PathBuf> {
+        let name = format!(".base/{codename}");
+        let mut hash = Sha256::new();
+        hash.update(format!("{RECIPE}\n{codename}\n{versions:?}"));
+        let key = hex(&hash.finalize());
+        let dir = self.dir.join(&name);
+        if self.receipt(&name).is_some_and(|receipt| receipt.key == key) {
+            return Ok(dir);
+        }
+        eprintln!("building the base image of {codename}");
+        let log = self.log(codename)?;
+        let scratch = self.scratch()?;
+        let started = now();
+        let layout = Layout::new(scratch.path(), &log)?;
+        rootfs::bootstrap(&layout.rootfs(), codename, sources, &log)?;
+        let created = timestamp(rootfs::settle(&layout.rootfs(), started)?)?;
+        let rootfs::Content { files, bytes, packages } = rootfs::measure(&layout.rootfs())?;
+        layout.pack(&format!("mmdebstrap --variant=minbase {codename}"), &created)?;
+        let shell = Config { cmd: vec!["bash".to_owned()], ..Config::default() };
+        layout.configure(&shell, &packages, "config", &created)?;
+        let built = layout.finish()?;
+        let receipt = Receipt { key, files, bytes, stored_bytes: layout::stored_bytes(&built)?, packages };
+        self.replace(&name, &built, &receipt)?;
+        Ok(dir)
+    }
+
+    /// The receipt of an image that is there.
+    fn receipt(&self, name: &str) -> Option<Receipt> {
+        let text = fs::read_to_string(self.receipt_file(name)).ok()?;
+        self.layout(name).join("index.json").is_file().then(|| serde_json::from_str(&text).ok())?
+    }
+
+    /// Puts a finished layout in the place of an older one; the receipt comes last, so it never lies.
+    fn replace(&self, name: &str, built: &Path, receipt: &Receipt) -> Result<()> {
+        let (dir, file) = (self.layout(name), self.receipt_file(name));
+        let replace = || -> std::io::Result<()> {
+            if file.exists() {
+                fs::remove_file(&file)?;
+            }
+            if dir.exists() {
+                fs::remove_dir_all(&dir)?;
+            }
+            fs::rename(built, &dir)?;
+            fs::write(&file, serde_json::to_string_pretty(receipt)? + "\n")
+        };
+        replace().with_context(|| format!("cannot put the image into {}", dir.display()))
+    }
+
+    fn receipt_file(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.json"))
+    }
+
+    /// A fresh log of this build.
+    fn log(&self, name: &str) -> Result<PathBuf> {
+        let log = self.dir.join(".log").join(format!("{name}.log"));
+        fs::write(&log, "").with_context(|| format!("cannot write {}", log.display()))?;
+        Ok(log)
+    }
+
+    /// A folder to build in, on the same filesystem, gone when it is dropped.
+    fn scratch(&self) -> Result<tempfile::TempDir> {
+        tempfile::Builder::new()
+            .prefix(".build-")
+            .tempdir_in(&self.dir)
+            .with_context(|| format!("cannot make a folder in {}", self.dir.display()))
+    }
+}
+
+/// Over the recipe, the declaration, each file beside it, and the packages it would get.
+fn key(image: &Image, versions: &BTreeMap<String, String>) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(format!("{RECIPE}\n{}\n{versions:?}\n", image.text));
+    if image.files_dir.is_dir() {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&image.files_dir).context("cannot list the files of the image")? {
+            files.push(entry?.path());
+        }
+        files.sort();
+        for file in files {
+            let content = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            hash.update(format!("{:?} {}\n", file.file_name(), content.len()));
+            hash.update(&content);
+        }
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Now, in seconds since 1970.
+fn now() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Seconds since 1970 as a config states times.
+fn timestamp(seconds: i64) -> Result<String> {
+    let text = command::output(Command::new("date").args([
+        "-u",
+        "-d",
+        &format!("@{seconds}"),
+        "+%Y-%m-%dT%H:%M:%SZ",
+    ]))?;
+    Ok(text.trim_end().to_owned())
+}

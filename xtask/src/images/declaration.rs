@@ -1,0 +1,190 @@
+//! What an image is made of: one TOML file, and a folder of the same name for the files that go into it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// One declared image.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) name: String,
+    pub(crate) declaration: Declaration,
+    /// The declaration as written: part of the cache key.
+    pub(crate) text: String,
+    /// Where `source` of a file is looked up.
+    pub(crate) files_dir: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Declaration {
+    pub(crate) description: String,
+    /// Debian suite of the base layer, by code name.
+    pub(crate) base: String,
+    /// Debian packages of the application layer.
+    #[serde(default)]
+    pub(crate) packages: Vec<String>,
+    /// Made before the packages are installed, so that their scripts find them.
+    #[serde(default, rename = "user")]
+    pub(crate) users: Vec<User>,
+    /// Put in place after the packages, before `run`.
+    #[serde(default, rename = "file")]
+    pub(crate) files: Vec<File>,
+    /// Shell commands, run inside as root at the end.
+    #[serde(default)]
+    pub(crate) run: Vec<String>,
+    #[serde(default)]
+    pub(crate) config: Config,
+}
+
+/// A system user with a group of the same name and number.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) uid: u32,
+    pub(crate) home: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct File {
+    pub(crate) path: String,
+    #[serde(flatten)]
+    pub(crate) content: Content,
+    /// `UID:GID`, root's if absent.
+    pub(crate) owner: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(crate) enum Content {
+    /// A file out of the image's folder; `mode` is octal.
+    Copy {
+        source: String,
+        mode: String,
+    },
+    Directory {
+        mode: String,
+    },
+    Symlink {
+        target: String,
+    },
+}
+
+/// What the image's config says, in its own words.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    pub(crate) entrypoint: Vec<String>,
+    pub(crate) cmd: Vec<String>,
+    /// `{upstream-version:PACKAGE}` in a value stands for the version that was installed, without Debian's part.
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) exposed_ports: BTreeSet<String>,
+    pub(crate) volumes: BTreeSet<String>,
+    pub(crate) working_dir: Option<String>,
+    pub(crate) stop_signal: Option<String>,
+    pub(crate) user: Option<String>,
+}
+
+/// The names of all images declared in this folder, sorted.
+pub(crate) fn names(declarations: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let listing =
+        fs::read_dir(declarations).with_context(|| format!("cannot list {}", declarations.display()))?;
+    for entry in listing {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        names.extend(name.strip_suffix(".toml").map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Reads the declaration of one image.
+pub(crate) fn read(declarations: &Path, name: &str) -> Result<Image> {
+    let file = declarations.join(format!("{name}.toml"));
+    if !file.is_file() {
+        bail!("there is no image {name:?}; declared are: {}", names(declarations)?.join(", "));
+    }
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let declaration = toml::from_str(&text).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(Image { name: name.to_owned(), declaration, text, files_dir: declarations.join(name) })
+}
+
+/// An octal mode such as `0755`.
+pub(crate) fn mode(text: &str) -> Result<u32> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o7777)
+        .with_context(|| format!("{text:?} is not a mode"))
+}
+
+/// Replaces `{upstream-version:PACKAGE}` by the version found in `versions`.
+pub(crate) fn expand(value: &str, versions: &BTreeMap<String, String>) -> Result<String> {
+    const OPEN: &str = "{upstream-version:";
+    let mut result = String::new();
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once(OPEN) {
+        let (package, tail) =
+            after.split_once('}').with_context(|| format!("{value:?} lacks a closing brace"))?;
+        let version =
+            versions.get(package).with_context(|| format!("package {package} is not in the image"))?;
+        result.push_str(before);
+        result.push_str(upstream(version));
+        rest = tail;
+    }
+    result.push_str(rest);
+    Ok(result)
+}
+
+/// `7.0.15` of `5:7.0.15-1~deb12u6`.
+fn upstream(version: &str) -> &str {
+    let version = version.split_once(':').map_or(version, |(_epoch, rest)| rest);
+    version.rsplit_once('-').map_or(version, |(upstream, _revision)| upstream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_declaration_of_the_repository_is_valid() {
+        let declarations = crate::workspace::root().join("images");
+        let names = names(&declarations).unwrap();
+        assert!(names.contains(&"redis".to_owned()), "{names:?}");
+        for name in names {
+            let image = read(&declarations, &name).unwrap();
+            for file in &image.declaration.files {
+                assert!(file.path.starts_with('/'), "{name}: {}", file.path);
+                match &file.content {
+                    Content::Copy { source, mode: text } => {
+                        assert!(image.files_dir.join(source).is_file(), "{name}: {source}");
+                        mode(text).unwrap();
+                    }
+                    Content::Directory { mode: text } => assert!(mode(text).is_ok(), "{name}: {text}"),
+                    Content::Symlink { .. } => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn versions_lose_epoch_and_revision() {
+        let versions = BTreeMap::from([
+            ("redis-server".to_owned(), "5:7.0.15-1~deb12u6".to_owned()),
+            ("tzdata".to_owned(), "2025b".to_owned()),
+            ("odd".to_owned(), "1.2-3-4".to_owned()),
+        ]);
+        for (value, expected) in [
+            ("{upstream-version:redis-server}", "7.0.15"),
+            ("v{upstream-version:tzdata}+{upstream-version:odd}.", "v2025b+1.2-3."),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(expand(value, &versions).unwrap(), expected);
+        }
+        assert!(expand("{upstream-version:absent}", &versions).is_err());
+        assert!(expand("{upstream-version:redis-server", &versions).is_err());
+    }
+}

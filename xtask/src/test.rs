@@ -1,0 +1,109 @@
+//! `cargo xtask test`: everything that must hold before a change lands, from a bare machine on.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{apt, command, images, workspace};
+
+/// Packages that tests call, beside those that build images.
+const TO_TEST: [&str; 8] =
+    ["git", "curl", "busybox-static", "redis-tools", "iproute2", "docker.io", "chromium", "skopeo"];
+/// Images that tests run.
+const IMAGES: [&str; 2] = ["redis", "nginx"];
+
+/// Without a filter: formatting, lints, dependencies, documentation, all tests. With one: the tests that match it.
+pub(crate) fn main(arguments: &[String]) -> Result<()> {
+    let in_ci = std::env::var_os("CI").is_some();
+    apt::ensure(&workspace::TO_BUILD)?;
+    apt::ensure(&TO_TEST)?;
+    images::build(&IMAGES.map(str::to_owned), false)?;
+    ensure_nextest()?;
+    if arguments.is_empty() {
+        step("formatting", cargo(&["fmt", "--all", "--check"]))?;
+        step(
+            "lints",
+            cargo(&["clippy", "--release", "--locked", "--workspace", "--all-targets", "--", "-Dwarnings"]),
+        )?;
+        if command::is_installed("cargo-deny") {
+            // Advisories need a database from elsewhere: that check is its own command, `cargo deny check`.
+            step(
+                "licences and sources",
+                cargo(&["deny", "--locked", "check", "bans", "licenses", "sources"]),
+            )?;
+        }
+        step(
+            "examples in the documentation",
+            cargo(&["test", "--release", "--locked", "--workspace", "--doc", "--quiet"]),
+        )?;
+    }
+    let mut nextest = cargo(&["nextest", "run", "--release", "--locked", "--workspace"]);
+    nextest.args(arguments);
+    if in_ci {
+        nextest.env("CAREEN_NO_SKIP", "1");
+    }
+    // The runner's own summary is the last thing to be read, unless there are skips to tell of.
+    let result = step("tests", nextest);
+    show_skips(&workspace::target_dir()?.join("nextest/default/junit.xml"));
+    result
+}
+
+/// nextest, built once where it is missing.
+fn ensure_nextest() -> Result<()> {
+    if !command::is_installed("cargo-nextest") {
+        step("installing cargo-nextest", cargo(&["install", "--locked", "cargo-nextest"]))?;
+    }
+    Ok(())
+}
+
+fn step(name: &str, mut cargo: Command) -> Result<()> {
+    eprintln!("--- {name}");
+    command::run(&mut cargo).with_context(|| format!("{name}: not in order"))
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace::root()).args(arguments);
+    cargo
+}
+
+/// A test that lacks something says so on a line that starts with `SKIP`, and passes: those lines are repeated here,
+/// since nobody reads the output of tests that pass.
+fn show_skips(report: &Path) {
+    let Ok(text) = fs::read_to_string(report) else { return };
+    let skips = skips(&text);
+    if !skips.is_empty() {
+        eprintln!("--- {} skipped for lack of something", skips.len());
+        for skip in skips {
+            eprintln!("{skip}");
+        }
+    }
+}
+
+/// The lines that start with `SKIP`, also where a line is the first of an element.
+fn skips(report: &str) -> Vec<&str> {
+    report
+        .lines()
+        .filter_map(|line| {
+            let text = line.strip_suffix("</system-err></testcase>").unwrap_or(line);
+            let text =
+                text.strip_suffix("</system-err>").or(text.strip_suffix("</system-out>")).unwrap_or(text);
+            let text = text.rsplit_once('>').map_or(text, |(_tag, text)| text);
+            text.starts_with("SKIP").then_some(text)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skips_are_found_at_the_start_of_lines_only() {
+        let report = "<testcase name=\"a\"><system-err>SKIP no cgroup2 here</system-err></testcase>\n\
+             <system-err>running\nSKIP no docker\nnot a SKIP</system-err>\n";
+        assert_eq!(skips(report), ["SKIP no cgroup2 here", "SKIP no docker"]);
+    }
+}
