@@ -119,6 +119,8 @@ pub enum Condition {
     Exec(Vec<String>),
     /// This path exists in the container, absolute, links followed within the container.
     File(String),
+    /// PID 1 has ended in one of these ways; empty accepts every way. For workloads that do their work and end.
+    Exit(Vec<ExpectedExit>),
 }
 
 impl fmt::Display for Condition {
@@ -128,6 +130,7 @@ impl fmt::Display for Condition {
             Self::Log(pattern) => write!(f, "log {:?}", pattern.as_str()),
             Self::Exec(args) => write!(f, "exec {}", display_args(args)),
             Self::File(path) => write!(f, "file {path}"),
+            Self::Exit(_) => f.write_str("exit"),
         }
     }
 }
@@ -210,6 +213,17 @@ pub enum ExpectedExit {
     Signal(Signal),
 }
 
+impl ExpectedExit {
+    /// Whether PID 1 ended so.
+    pub fn is_met_by(self, exit: engine::Exit) -> bool {
+        match (self, exit) {
+            (Self::Code(expected), engine::Exit::Code(code)) => expected == code,
+            (Self::Signal(expected), engine::Exit::Signal(signal)) => expected.number() == signal,
+            _ => false,
+        }
+    }
+}
+
 /// A regular expression, `^` and `$` matching at lines.
 #[derive(Debug, Clone)]
 pub struct Pattern(Regex);
@@ -241,7 +255,6 @@ impl PartialEq for Pattern {
 }
 
 /// A command as a person would type it.
-#[expect(dead_code, reason = "its callers land next")]
 pub(crate) fn display_args(args: &[String]) -> String {
     shlex::try_join(args.iter().map(String::as_str)).unwrap_or_else(|_| args.join(" "))
 }

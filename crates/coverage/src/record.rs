@@ -1,0 +1,101 @@
+//! Recording: a workload runs under the sensor while its coverage exercises it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+
+use engine::{Bind, Engine, EngineError, Network, RunOptions, Unpacked};
+use image::Image;
+use profile::Profile;
+use sensor::{Sensor, SensorOptions, Target};
+
+use crate::coverage::{ContainerSettings, Coverage};
+use crate::run::Run;
+use crate::{Observer, RecordError, RecordEvent};
+
+/// How to record.
+#[derive(Debug, Clone)]
+pub struct RecordOptions {
+    /// How to load the sensor.
+    pub sensor: SensorOptions,
+    /// The image as the user wrote it; its source when absent.
+    pub reference: Option<String>,
+    /// The time to write into the profile.
+    pub started_at: SystemTime,
+    /// Set by Ctrl-C; the one that the engine has, too.
+    pub interrupt: Arc<AtomicBool>,
+    /// Whether a failed step is recorded as a result and the run goes on, as a verification wants it. Otherwise it
+    /// ends the run, unless the coverage lets it fail.
+    pub keep_going: bool,
+}
+
+/// Runs an image under the sensor, exercises it, stops it, and gives the profile of the run.
+///
+/// The container is gone when this returns, however it returns. Uses of files belong to the step that was running;
+/// [`profile::START`] comes before the first step, and the stop is a step of its own.
+///
+/// # Errors
+/// [`RecordError`]. A failed step, a condition that does not come to hold and a container that ends early show the end
+/// of what was written, and carry what was recorded until then ([`RecordError::partial_profile`]).
+pub fn record(
+    engine: &Engine,
+    image: &Image,
+    unpacked: &Unpacked,
+    coverage: &Coverage,
+    options: &RecordOptions,
+    observer: &dyn Observer,
+) -> Result<Profile, RecordError> {
+    let sensor = Sensor::load(&options.sensor).map_err(RecordError::LoadSensor)?;
+    observer.event(&RecordEvent::SensorLoaded);
+    let container =
+        engine.create(unpacked, &run_options(&coverage.container)).map_err(|error| match error {
+            EngineError::Interrupted => RecordError::Interrupted,
+            error => RecordError::Create(error),
+        })?;
+    observer.event(&RecordEvent::Created { id: container.id(), cgroup_dir: container.cgroup_dir() });
+    let target = Target {
+        cgroup_dir: container.cgroup_dir().to_owned(),
+        rootfs: container.rootfs().to_owned(),
+        mounts: container
+            .mounts()
+            .iter()
+            .map(|mount| (mount.host.clone(), mount.image_path.clone()))
+            .collect(),
+    };
+    let recording = sensor.watch(&target).map_err(RecordError::Sensor)?;
+    let mut run = Run {
+        coverage,
+        options,
+        observer,
+        container,
+        recording,
+        log_before_start: Vec::new(),
+        ended_as_expected: false,
+        results: Vec::new(),
+    };
+    let result = run.exercise();
+    run.finish(image, result)
+}
+
+fn run_options(settings: &ContainerSettings) -> RunOptions {
+    let bind = |bind: &crate::coverage::Bind| Bind {
+        host: bind.host.clone(),
+        container: bind.container.clone(),
+        read_only: bind.read_only,
+    };
+    RunOptions {
+        entrypoint: settings.entrypoint.clone(),
+        cmd: settings.cmd.clone(),
+        env: settings.env.clone().into_iter().collect(),
+        user: settings.user.clone(),
+        working_dir: settings.working_dir.clone(),
+        hostname: settings.hostname.clone(),
+        network: if settings.host_network { Network::Host } else { Network::Private },
+        read_only: settings.read_only,
+        cap_drop: settings.cap_drop.clone(),
+        cap_add: settings.cap_add.clone(),
+        no_new_privileges: settings.no_new_privileges,
+        binds: settings.binds.iter().map(bind).collect(),
+        tmpfs: settings.tmpfs.clone(),
+    }
+}
