@@ -1,11 +1,18 @@
 //! `cargo xtask bench`: what hardening and watching cost, always beside what they are measured against.
+//!
+//! Machines differ and other work runs beside, so a figure is a ratio of two things measured in turn in one run.
+
+mod codecs;
+mod harden;
+mod median;
+mod sensor;
 
 use anyhow::{Result, bail};
 
 pub(crate) fn main(arguments: &[String]) -> Result<()> {
     match arguments {
-        [name] if name == "harden" => bail!("not there yet"),
-        [name] if name == "sensor" => bail!("not there yet"),
+        [name] if name == "harden" => harden::main(),
+        [name] if name == "sensor" => sensor::main(),
         _ => bail!("`bench` takes `harden` or `sensor`"),
     }
 }

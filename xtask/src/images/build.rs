@@ -17,7 +17,7 @@ use super::{archive, rootfs};
 use crate::command;
 
 /// Part of every key: raise it when the same declaration and packages make another image.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// What is remembered about a finished image, beside it.
 #[derive(Debug, Serialize, Deserialize)]
