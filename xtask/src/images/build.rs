@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -73,6 +73,9 @@ impl Store {
             && receipt.key == key
         {
             return Ok(receipt);
+        }
+        if !rustix::process::geteuid().is_root() {
+            bail!("files in an image belong to many users: run this as root");
         }
 
         let base = self.base(codename, &sources, &release.resolve(&[])?)?;

@@ -70,18 +70,24 @@ impl Release {
             fs::create_dir_all(self.dir.join(dir))?;
         }
         let dir = self.dir.display();
-        fs::write(self.dir.join("status"), "")?;
-        fs::write(self.dir.join("etc/sources.list"), sources)?;
-        fs::write(self.dir.join("etc/preferences.d/usrmerge"), super::rootfs::USRMERGE_PIN)?;
-        fs::write(
-            self.dir.join("apt.conf"),
-            format!(
-                "Dir \"{dir}/\";\nDir::Etc \"{dir}/etc/\";\nDir::State \"{dir}/\";\nDir::State::lists \"{dir}/lists/\";\n\
-                 Dir::State::status \"{dir}/status\";\nDir::Cache \"{dir}/cache/\";\n\
-                 APT::Install-Recommends \"false\";\nAPT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\n\
-                 Acquire::Check-Valid-Until \"false\";\n"
-            ),
-        )?;
+        let configuration = format!(
+            "Dir \"{dir}/\";\nDir::Etc \"{dir}/etc/\";\nDir::State \"{dir}/\";\nDir::State::lists \"{dir}/lists/\";\n\
+             Dir::State::status \"{dir}/status\";\nDir::Cache \"{dir}/cache/\";\n\
+             APT::Install-Recommends \"false\";\nAPT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\n\
+             Acquire::Check-Valid-Until \"false\";\n"
+        );
+        for (file, content) in [
+            ("status", ""),
+            ("etc/sources.list", sources),
+            ("etc/preferences.d/usrmerge", super::rootfs::USRMERGE_PIN),
+            ("apt.conf", &configuration),
+        ] {
+            let file = self.dir.join(file);
+            // A file that is younger than apt's cache of the lists makes apt read all lists again.
+            if fs::read_to_string(&file).ok().as_deref() != Some(content) {
+                fs::write(file, content)?;
+            }
+        }
         Ok(())
     }
 
