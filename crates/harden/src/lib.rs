@@ -13,7 +13,7 @@ pub use ledger::{Decision, Evidence, Ledger, LedgerEntry, PathKind, Total};
 pub use metrics::{Metrics, MetricsError, metrics};
 pub use policy::Policy;
 pub use rule::Rule;
+pub use verify::outputs::OutputDifference;
 pub use verify::{
-    MissingLookup, OutputDifference, StepVerification, Verification, VerificationFailure,
-    VerificationVerdict, verify,
+    MissingLookup, StepVerification, Verification, VerificationFailure, VerificationVerdict, verify,
 };

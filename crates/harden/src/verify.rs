@@ -1,10 +1,19 @@
 //! Holding a run on the hardened image against a run on the original.
+//!
+//! Three things must hold: each step of the coverage ended as before, with the outputs that it asks to compare; the
+//! sensor's record of the hardened run is complete; and no lookup failed only because we removed what it was for.
+//! How outputs are compared is in [`outputs`].
+
+pub mod outputs;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use image::ImagePath;
-use profile::{Incomplete, Process, Profile, StepOutcome};
+use profile::{AccessKind, Compare, Incomplete, Process, Profile, Run, StepOutcome, StepResult, Usage};
 use serde::{Deserialize, Serialize};
 
-use crate::Ledger;
+use crate::{Ledger, PathKind};
+use outputs::OutputDifference;
 
 /// What a comparison of two runs found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,19 +91,6 @@ pub struct StepVerification {
     pub differences: Vec<OutputDifference>,
 }
 
-/// A difference between the outputs of one step, as an excerpt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutputDifference {
-    /// `stdout` or `stderr`.
-    pub stream: String,
-    /// The first lines of the original that the hardened image's output lacks there.
-    pub original: Vec<String>,
-    /// The first lines of the hardened image that the original's output lacks there.
-    pub hardened: Vec<String>,
-    /// How many more lines differ.
-    pub more: u64,
-}
-
 /// A lookup on the hardened image that failed because of a removal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissingLookup {
@@ -114,13 +110,136 @@ pub struct MissingLookup {
 }
 
 /// Holds the recorded runs of the hardened image against those of the original. Pure.
+///
+/// Runs are paired by the name of their coverage, the last run of the original counting; steps by their name, and
+/// where a name stands there several times, by its order. A step has to end exactly as it did on the original, also
+/// one that may fail: `command not found` is no replacement for `no such key`. A coverage of the original that was
+/// not run on the hardened image is noted, so that one can verify with a part of what was recorded.
 pub fn verify(ledger: &Ledger, original: &Profile, hardened: &Profile) -> Verification {
-    let _ = (ledger, original, hardened);
-    Verification {
-        verdict: VerificationVerdict::Failed,
-        failures: vec![VerificationFailure::NoRun],
-        steps: Vec::new(),
-        missing_lookups: Vec::new(),
-        notes: Vec::new(),
+    let mut failures = Vec::new();
+    let mut steps = Vec::new();
+    let mut notes = Vec::new();
+    if ledger.image.image_id != original.image.image_id {
+        failures.push(VerificationFailure::OtherImage);
     }
+    if hardened.runs.is_empty() {
+        failures.push(VerificationFailure::NoRun);
+    }
+    for run in &hardened.runs {
+        let coverage = &run.coverage;
+        let reasons = run.verdict().reasons().to_vec();
+        let incomplete = |reason| VerificationFailure::Incomplete { coverage: coverage.clone(), reason };
+        failures.extend(reasons.into_iter().map(incomplete));
+        match original.runs.iter().rev().find(|other| other.coverage == *coverage) {
+            Some(other) => compare_steps(other, run, &mut steps, &mut failures),
+            None => failures.push(VerificationFailure::NoOriginal { coverage: coverage.clone() }),
+        }
+    }
+    let ran: BTreeSet<_> = hardened.runs.iter().map(|run| &run.coverage).collect();
+    let recorded: BTreeSet<_> = original.runs.iter().map(|run| &run.coverage).collect();
+    notes.extend(
+        recorded.difference(&ran).map(|name| format!("coverage {name} was not run on the hardened image")),
+    );
+    for reason in original.verdict().reasons() {
+        notes.push(format!("the profile of the original is incomplete: {reason}"));
+    }
+    let missing_lookups: Vec<_> = hardened
+        .missing()
+        .filter_map(|(path, usage)| missing_lookup(ledger, original, hardened, path, usage))
+        .collect();
+    let passed = failures.is_empty() && missing_lookups.is_empty() && steps.iter().all(|step| step.passed);
+    let verdict = if passed { VerificationVerdict::Passed } else { VerificationVerdict::Failed };
+    Verification { verdict, failures, steps, missing_lookups, notes }
+}
+
+/// Pairs the steps of two runs of one coverage.
+fn compare_steps(
+    original: &Run,
+    hardened: &Run,
+    steps: &mut Vec<StepVerification>,
+    failures: &mut Vec<VerificationFailure>,
+) {
+    let mut by_name: BTreeMap<&str, Vec<&StepResult>> = BTreeMap::new();
+    for step in original.steps.iter().rev() {
+        by_name.entry(&step.name).or_default().push(step);
+    }
+    for step in &hardened.steps {
+        let other = by_name.get_mut(step.name.as_str()).and_then(Vec::pop);
+        steps.push(compare_step(&hardened.coverage, other, step));
+    }
+    for step in &original.steps {
+        if by_name.get_mut(step.name.as_str()).and_then(Vec::pop).is_some() {
+            let (coverage, step) = (hardened.coverage.clone(), step.name.clone());
+            failures.push(VerificationFailure::StepNotRun { coverage, step });
+        }
+    }
+}
+
+fn compare_step(coverage: &str, original: Option<&StepResult>, hardened: &StepResult) -> StepVerification {
+    let mut differences = Vec::new();
+    let mut passed = false;
+    if let Some(original) = original {
+        for (stream, before, after) in
+            [("stdout", &original.stdout, &hardened.stdout), ("stderr", &original.stderr, &hardened.stderr)]
+        {
+            differences.extend(outputs::difference(hardened.compare, stream, before, after));
+        }
+        let outputs_count = hardened.compare != Compare::Outcome;
+        passed = original.outcome == hardened.outcome && (differences.is_empty() || !outputs_count);
+    }
+    StepVerification {
+        coverage: coverage.to_owned(),
+        name: hardened.name.clone(),
+        passed,
+        original: original.map(|step| step.outcome),
+        hardened: hardened.outcome,
+        differences,
+    }
+}
+
+/// Judges one failed lookup on the hardened image; none if it would have failed on the original just so.
+fn missing_lookup(
+    ledger: &Ledger,
+    original: &Profile,
+    hardened: &Profile,
+    path: &ImagePath,
+    usage: &Usage,
+) -> Option<MissingLookup> {
+    let on_the_way = std::iter::once(path.clone()).chain(path.ancestors());
+    let removed = on_the_way.into_iter().find(|path| ledger.entries.contains_key(path))?;
+    if !ledger.removes(&removed) {
+        return None;
+    }
+    let processes: Vec<_> = hardened.processes_of(usage).cloned().collect();
+    let missed_before = original
+        .usage(path)
+        .and_then(|usages| usages.0.get(&AccessKind::Missing))
+        .is_some_and(|before| usage.errnos.is_subset(&before.errnos));
+    if missed_before || missed_beneath(ledger, original, path, &processes) {
+        return None;
+    }
+    Some(MissingLookup {
+        path: path.clone(),
+        removed,
+        errnos: usage.errnos.iter().copied().collect(),
+        processes,
+        coverage: hardened.run(usage.first_run).map(|run| run.coverage.clone()).unwrap_or_default(),
+        step: hardened.first_step_name(usage).to_owned(),
+    })
+}
+
+/// Whether a lookup of a removed directory is the same programs' lookup of something that was never in it: a lookup
+/// is told where it fails, and without the directory that is one step earlier.
+fn missed_beneath(ledger: &Ledger, original: &Profile, path: &ImagePath, processes: &[Process]) -> bool {
+    if ledger.entries.get(path).is_none_or(|entry| entry.kind != PathKind::Directory) {
+        return false;
+    }
+    let beneath = original.paths.range(path..).skip_while(|(other, _)| *other == path);
+    let mut missed = BTreeSet::new();
+    for (_, usages) in beneath.take_while(|(other, _)| other.is_within(path)) {
+        if let Some(usage) = usages.0.get(&AccessKind::Missing) {
+            missed.extend(original.processes_of(usage).map(|process| &process.exe));
+        }
+    }
+    !processes.is_empty() && processes.iter().all(|process| missed.contains(&process.exe))
 }
