@@ -1,8 +1,14 @@
 //! The figures of an image, before and after: what a user means by size and attack surface.
 
-use image::{Image, ImagePath};
+mod program;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use image::{Image, ImagePath, NodeKind, ReadFileError, ResolutionEnd};
 use packages::PackageDatabase;
 use serde::{Deserialize, Serialize};
+
+use program::Content;
 
 /// Figures of one image. Counts are of names in the merged root file system unless said otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -43,8 +49,14 @@ pub struct MetricsError {
     /// The file.
     pub path: ImagePath,
     /// Why.
-    pub source: image::ReadFileError,
+    pub source: ReadFileError,
 }
+
+/// Names of shells. BusyBox and Toybox are shells whatever they are called.
+const SHELL_NAMES: [&str; 19] = [
+    "ash", "bash", "busybox", "csh", "dash", "elvish", "fish", "ksh", "ksh93", "lksh", "mksh", "posh",
+    "pwsh", "rbash", "sh", "tcsh", "toybox", "yash", "zsh",
+];
 
 /// Measures an image. Reads the beginning of every regular file.
 ///
@@ -52,10 +64,75 @@ pub struct MetricsError {
 /// [`MetricsError`] if a file's bytes cannot be read. A file that only pretends to be ELF is no error: it counts as
 /// neither program nor library.
 pub fn metrics(image: &Image, packages: &PackageDatabase) -> Result<Metrics, MetricsError> {
-    let _ = packages;
-    let path = ImagePath::root();
-    match image.open_file(&path) {
-        Ok(_) => Ok(Metrics::default()),
-        Err(source) => Err(MetricsError { path, source }),
+    let mut metrics = Metrics {
+        compressed_bytes: image.compressed_bytes(),
+        packages: packages.installed().map(|_| 1).sum(),
+        ..Metrics::default()
+    };
+    let mut contents: BTreeMap<(usize, usize), Content> = BTreeMap::new();
+    for (path, node) in image.tree().iter() {
+        let NodeKind::File { size_bytes, content } = node.kind else { continue };
+        let kind = match contents.get(&content) {
+            Some(kind) => *kind,
+            None => {
+                metrics.uncompressed_bytes = metrics.uncompressed_bytes.saturating_add(size_bytes);
+                let kind = look_at(image, path)?;
+                contents.insert(content, kind);
+                kind
+            }
+        };
+        let mode = node.metadata.mode;
+        let executable = mode & 0o111 != 0;
+        let privileges = [
+            (&mut metrics.setuid_files, mode & 0o4000 != 0),
+            (&mut metrics.setgid_files, mode & 0o2010 == 0o2010),
+            (&mut metrics.capability_files, node.metadata.xattrs.contains_key(&b"security.capability"[..])),
+        ];
+        let mut privileged = false;
+        for (count, has) in privileges {
+            *count += u64::from(has);
+            privileged |= has;
+        }
+        if privileged {
+            metrics.privileged_paths.push(path.clone());
+        }
+        metrics.files += 1;
+        metrics.executables += u64::from(executable && matches!(kind, Content::Program | Content::Script));
+        metrics.libraries += u64::from(kind == Content::Library);
     }
+    metrics.shell_paths = shells(image, &contents);
+    metrics.shells = u64::try_from(metrics.shell_paths.len()).unwrap_or(u64::MAX);
+    Ok(metrics)
+}
+
+fn look_at(image: &Image, path: &ImagePath) -> Result<Content, MetricsError> {
+    let failed = |source| MetricsError { path: path.clone(), source };
+    let mut file = image.open_file(path).map_err(failed)?;
+    let read = |source| failed(ReadFileError::Read { path: path.clone(), source });
+    program::content(&mut file).map_err(read)
+}
+
+/// The programs that names of shells lead to, each under its first path.
+fn shells(image: &Image, contents: &BTreeMap<(usize, usize), Content>) -> Vec<ImagePath> {
+    let tree = image.tree();
+    let mut shells: BTreeMap<(usize, usize), ImagePath> = BTreeMap::new();
+    for (path, node) in tree.iter() {
+        let named = std::str::from_utf8(path.name()).is_ok_and(|name| SHELL_NAMES.contains(&name));
+        if !named || node.kind == NodeKind::Directory {
+            continue;
+        }
+        let ResolutionEnd::Found(end) = tree.resolve(&ImagePath::root(), path.as_bytes(), true).end else {
+            continue;
+        };
+        let Some(program) = tree.get(&end) else { continue };
+        let NodeKind::File { content, .. } = program.kind else { continue };
+        let runs = matches!(contents.get(&content), Some(Content::Program | Content::Script));
+        if runs && program.metadata.mode & 0o111 != 0 {
+            let first = shells.entry(content).or_insert_with(|| end.clone());
+            if end < *first {
+                *first = end;
+            }
+        }
+    }
+    shells.into_values().collect::<BTreeSet<_>>().into_iter().collect()
 }

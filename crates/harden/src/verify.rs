@@ -243,3 +243,218 @@ fn missed_beneath(ledger: &Ledger, original: &Profile, path: &ImagePath, process
     }
     !processes.is_empty() && processes.iter().all(|process| missed.contains(&process.exe))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use image::{Digest, Platform};
+    use profile::{Counters, ImageIdentity, Observation, SensorReport, Step, Verdict};
+
+    use super::*;
+    use crate::{Decision, LedgerEntry, Policy, Rule, ledger};
+
+    fn identity(name: &str) -> ImageIdentity {
+        let digest = Digest::of(name.as_bytes());
+        ImageIdentity {
+            reference: name.into(),
+            manifest_digest: digest,
+            image_id: digest,
+            platform: Platform::from_str("linux/amd64").unwrap(),
+        }
+    }
+
+    /// A plan that removes these paths (a directory ends with `/`) and keeps their parents.
+    fn ledger(removed: &[&str]) -> Ledger {
+        let entry = |decision, kind| LedgerEntry {
+            decision,
+            rule: if decision == Decision::Keep { Rule::Ancestor } else { Rule::Unused },
+            because: None,
+            evidence: None,
+            packages: Vec::new(),
+            kind,
+            size_bytes: 0,
+            layer: 0,
+        };
+        let mut entries = BTreeMap::new();
+        for text in removed {
+            let path = ImagePath::from_text(text).unwrap();
+            for parent in path.ancestors() {
+                entries.entry(parent).or_insert_with(|| entry(Decision::Keep, PathKind::Directory));
+            }
+            let kind = if text.ends_with('/') { PathKind::Directory } else { PathKind::File };
+            entries.insert(path, entry(Decision::Remove, kind));
+        }
+        let policy = Policy::default();
+        Ledger { format_version: ledger::FORMAT_VERSION, image: identity("original"), policy, entries }
+    }
+
+    fn step(name: &str, code: i32, compare: Compare, stdout: &str) -> StepResult {
+        StepResult {
+            name: name.into(),
+            outcome: StepOutcome::Exited { code },
+            allow_failure: true,
+            compare,
+            stdout: stdout.into(),
+            stderr: String::new(),
+            duration_ms: 1,
+        }
+    }
+
+    fn run(coverage: &str, steps: Vec<StepResult>) -> Run {
+        let counters = Counters { canaries_expected: 2, canaries_seen: 2, ..Counters::default() };
+        Run {
+            coverage: coverage.into(),
+            started_at: "2026-11-22T13:51:22Z".into(),
+            sensor: SensorReport {
+                backend: "ebpf-base".into(),
+                kernel: "6".into(),
+                counters,
+                verdict: Verdict::Complete,
+            },
+            steps,
+        }
+    }
+
+    /// A profile of one run with these failed lookups (path, program).
+    fn profile(image: &str, run: Run, missing: &[(&str, &str)]) -> Profile {
+        let observations = missing
+            .iter()
+            .map(|(path, exe)| Observation {
+                path: ImagePath::from_text(path).unwrap(),
+                kind: AccessKind::Missing,
+                errno: 2,
+                process: Process { exe: (*exe).into(), argv0: (*exe).into() },
+                step: Step(0),
+            })
+            .collect();
+        Profile::from_run(identity(image), run, &observations)
+    }
+
+    fn verify_steps(original: Vec<StepResult>, hardened: Vec<StepResult>) -> Verification {
+        let original = profile("original", run("c", original), &[]);
+        let hardened = profile("hardened", run("c", hardened), &[]);
+        verify(&ledger(&[]), &original, &hardened)
+    }
+
+    #[test]
+    fn steps_must_end_as_before_and_say_what_they_are_asked_to() {
+        use Compare::{Exact, Normalised, Outcome};
+        for (compare, before, after, passed, differs) in [
+            (Outcome, (0, "a"), (0, "b"), true, true),
+            (Outcome, (0, "a"), (1, "a"), false, false),
+            (Outcome, (1, "a"), (127, "a"), false, false),
+            (Normalised, (0, "took 1 ms"), (0, "took 2 ms"), true, false),
+            (Normalised, (0, "PONG"), (0, "ERR"), false, true),
+            (Exact, (0, "took 1 ms"), (0, "took 2 ms"), false, true),
+        ] {
+            let found = verify_steps(
+                vec![step("s", before.0, compare, before.1)],
+                vec![step("s", after.0, compare, after.1)],
+            );
+            let judged = (found.steps[0].passed, !found.steps[0].differences.is_empty());
+            assert_eq!(judged, (passed, differs), "{compare:?} {before:?} {after:?}");
+            assert_eq!(found.verdict == VerificationVerdict::Passed, passed);
+        }
+    }
+
+    #[test]
+    fn every_step_of_the_original_has_to_run() {
+        let make =
+            |names: &[&str]| names.iter().map(|name| step(name, 0, Compare::Outcome, "")).collect::<Vec<_>>();
+        for (before, after, not_run, failed) in [
+            (&["a", "a", "b"][..], &["a", "a", "b"][..], 0, 0),
+            (&["a", "a", "b"], &["a", "b"], 1, 0),
+            (&["a"], &["a", "b"], 0, 1),
+        ] {
+            let found = verify_steps(make(before), make(after));
+            let counts = (found.failures.len(), found.steps.iter().filter(|step| !step.passed).count());
+            assert_eq!(counts, (not_run, failed), "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn hard_32_a_lookup_fails_the_verification_only_if_we_removed_its_path() {
+        let removes = ["/usr/lib/plugin.so", "/usr/share/data/", "/usr/share/data/x"];
+        for (before, after, removed) in [
+            (&[][..], &[("/usr/lib/plugin.so", "app")][..], &["/usr/lib/plugin.so"][..]),
+            (&[], &[("/usr/share/data/sub/new", "app")], &["/usr/share/data"]),
+            (&[], &[("/usr/share/data", "app")], &["/usr/share/data"]),
+            (&[], &[("/usr/lib/never", "app"), ("/opt/never", "app")], &[]),
+            // Missed on the original just so.
+            (&[("/usr/lib/plugin.so", "app")], &[("/usr/lib/plugin.so", "app")], &[]),
+            // The same lookup, told one step earlier because the directory is gone.
+            (&[("/usr/share/data/sub", "app")], &[("/usr/share/data", "app")], &[]),
+            (&[("/usr/share/data/sub", "other")], &[("/usr/share/data", "app")], &["/usr/share/data"]),
+        ] {
+            let original = profile("original", run("c", vec![]), before);
+            let hardened = profile("hardened", run("c", vec![]), after);
+            let found = verify(&ledger(&removes), &original, &hardened);
+            let paths: Vec<_> =
+                found.missing_lookups.iter().map(|missing| missing.removed.to_text()).collect();
+            assert_eq!(paths, removed, "{before:?} {after:?}");
+            assert_eq!(found.verdict == VerificationVerdict::Passed, removed.is_empty());
+        }
+    }
+
+    #[test]
+    fn another_errno_is_another_failure() {
+        let original = profile("original", run("c", vec![]), &[("/usr/lib/plugin.so", "app")]);
+        let mut hardened = profile("hardened", run("c", vec![]), &[("/usr/lib/plugin.so", "app")]);
+        for usage in hardened.paths.values_mut().flat_map(|usages| usages.0.values_mut()) {
+            usage.errnos = BTreeSet::from([13]);
+        }
+        assert_eq!(verify(&ledger(&["/usr/lib/plugin.so"]), &original, &hardened).missing_lookups.len(), 1);
+    }
+
+    #[test]
+    fn runs_that_prove_nothing_fail() {
+        let original = profile("original", run("c", vec![]), &[]);
+        let good = profile("hardened", run("c", vec![]), &[]);
+        let mut lossy = good.clone();
+        lossy.runs[0].sensor.counters.dropped = 1;
+        let mut none = good.clone();
+        none.runs.clear();
+        let other = profile("hardened", run("d", vec![]), &[]);
+        let reasons = |hardened: &Profile| {
+            let found = verify(&ledger(&[]), &original, hardened);
+            assert_eq!(found.verdict == VerificationVerdict::Passed, found.failures.is_empty());
+            found.failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        insta::assert_snapshot!([&good, &lossy, &none, &other].map(reasons).join("\n---\n"), @r"
+
+        ---
+        the record of coverage c on the hardened image is incomplete: 1 events were dropped
+        the record of coverage c on the hardened image is incomplete: the counters do not add up: 0 seen, 1 accounted for
+        ---
+        no run of the hardened image was recorded
+        ---
+        coverage d was not run on the original image
+        ");
+        let mut plan = ledger(&[]);
+        plan.image = identity("another");
+        assert_eq!(verify(&plan, &original, &good).failures, [VerificationFailure::OtherImage]);
+    }
+
+    #[test]
+    fn a_coverage_that_was_left_out_is_noted() {
+        let mut original = profile("original", run("c", vec![]), &[]);
+        original.runs.push(run("d", vec![]));
+        let found = verify(&ledger(&[]), &original, &profile("hardened", run("c", vec![]), &[]));
+        assert_eq!(found.verdict, VerificationVerdict::Passed);
+        assert_eq!(found.notes, ["coverage d was not run on the hardened image"]);
+    }
+
+    #[test]
+    fn a_verification_reads_back() {
+        let original = profile("original", run("c", vec![step("s", 0, Compare::Exact, "a")]), &[]);
+        let hardened =
+            profile("hardened", run("c", vec![step("s", 1, Compare::Exact, "b")]), &[("/x", "app")]);
+        let mut found = verify(&ledger(&["/x"]), &original, &hardened);
+        let reason = Incomplete::Dropped { count: 3 };
+        found.failures.push(VerificationFailure::Incomplete { coverage: "c".into(), reason });
+        let text = serde_json::to_string_pretty(&found).unwrap();
+        insta::assert_snapshot!(text);
+        assert_eq!(serde_json::from_str::<Verification>(&text).unwrap(), found);
+    }
+}
