@@ -1,0 +1,290 @@
+//! The page in a real browser: it draws, it searches, and names from an image stay text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use careen_report::{Hardening, ImageSummary};
+use harden::{Decision, Evidence, Ledger, LedgerEntry, Metrics, PathKind, Policy, Rule};
+use image::{Digest, ImagePath, Platform};
+use profile::{AccessKind, Counters, ImageIdentity, Process, Run, SensorReport, StepOutcome, StepResult};
+use serde_json::{Value, json};
+
+fn platform() -> Platform {
+    "linux/amd64".parse().unwrap()
+}
+
+fn path(text: &str) -> ImagePath {
+    ImagePath::from_absolute(text.as_bytes()).unwrap()
+}
+
+fn entry(decision: Decision, rule: Rule, size_bytes: u64) -> LedgerEntry {
+    LedgerEntry {
+        decision,
+        rule,
+        because: None,
+        evidence: None,
+        packages: vec!["redis-server".into()],
+        kind: PathKind::File,
+        size_bytes,
+        layer: 0,
+    }
+}
+
+/// A ledger with a chain of reasons, many removed files, and names that would do harm as markup.
+fn ledger() -> Ledger {
+    let mut entries = BTreeMap::new();
+    let mut server = entry(Decision::Keep, Rule::Observed, 4_000_000);
+    server.evidence = Some(Evidence {
+        kinds: BTreeSet::from([AccessKind::Exec]),
+        processes: BTreeSet::from([Process { exe: "/usr/sbin/gosu".into(), argv0: "gosu".into() }]),
+        coverage: "redis".into(),
+        step: "start".into(),
+    });
+    entries.insert(path("/usr/bin/redis-server"), server);
+    let mut library = entry(Decision::Keep, Rule::ElfNeeded, 3_000_000);
+    library.because = Some(path("/usr/bin/redis-server"));
+    entries.insert(path("/usr/lib/libssl.so.3"), library);
+    for number in 0..450 {
+        entries.insert(
+            path(&format!("/usr/share/unused/{number:03}")),
+            entry(Decision::Remove, Rule::Unused, 10),
+        );
+    }
+    entries.insert(
+        path("/opt/<img src=x onerror=document.title='hacked'>"),
+        entry(Decision::Remove, Rule::Unused, 1),
+    );
+    entries.insert(
+        path(
+            "/opt/<\u{2f}script><script>document.title='hacked'<\u{2f}script>"
+                .replace('/', "\u{2215}")
+                .as_str(),
+        ),
+        entry(Decision::Remove, Rule::Unused, 1),
+    );
+    Ledger { format_version: 1, image: identity(), policy: Policy::default(), entries }
+}
+
+fn identity() -> ImageIdentity {
+    ImageIdentity {
+        reference: "oci:redis".into(),
+        manifest_digest: Digest::of(b"manifest"),
+        image_id: Digest::of(b"config"),
+        platform: platform(),
+    }
+}
+
+fn hardening() -> Hardening {
+    let summary = |reference: &str, files| ImageSummary {
+        reference: reference.into(),
+        manifest_digest: Digest::of(reference.as_bytes()),
+        image_id: Digest::of(b"config"),
+        platform: platform(),
+        metrics: Metrics {
+            files,
+            uncompressed_bytes: files * 26_000,
+            packages: files / 36,
+            ..Metrics::default()
+        },
+    };
+    let counters = Counters {
+        seen: 10,
+        duplicate: 4,
+        emitted: 6,
+        received: 6,
+        canaries_expected: 2,
+        canaries_seen: 2,
+        ..Counters::default()
+    };
+    Hardening {
+        format_version: 1,
+        careen_version: "0.0.0".into(),
+        original: summary("oci:<b>redis", 3490),
+        hardened: summary("oci:redis-hardened", 170),
+        unchanged: false,
+        layers: 2,
+        layers_reused: 0,
+        runs: vec![Run {
+            coverage: "redis".into(),
+            started_at: "2026-01-02T03:04:05Z".into(),
+            sensor: SensorReport {
+                backend: "ebpf-base".into(),
+                kernel: "6.12".into(),
+                counters,
+                verdict: counters.verdict(),
+            },
+            steps: vec![StepResult {
+                name: "ping <i>".into(),
+                outcome: StepOutcome::Exited { code: 0 },
+                allow_failure: false,
+                compare: profile::Compare::Outcome,
+                stdout: "PONG\n".into(),
+                stderr: String::new(),
+                duration_ms: 12,
+            }],
+        }],
+        verification: None,
+        report: "report.html".into(),
+        ledger: "ledger.json.zst".into(),
+        profile: "original.profile".into(),
+    }
+}
+
+#[test]
+fn the_page_needs_nothing_from_elsewhere() {
+    let page = careen_report::render(&hardening(), &ledger()).unwrap();
+    for word in ["http://", "https://", "src=\"", "<link", "@import", "url("] {
+        assert!(!page.contains(word), "{word} in the page");
+    }
+    assert!(
+        page.contains("oci:&#60;b&#62;redis") || page.contains("oci:&lt;b&gt;redis"),
+        "names are escaped"
+    );
+}
+
+#[test]
+fn the_ledger_can_be_searched_and_names_stay_text() {
+    let Some(mut browser) = Browser::start() else {
+        println!("SKIP chromedriver is not installed: apt-get install chromium chromium-driver");
+        assert!(std::env::var_os("CAREEN_NO_SKIP").is_none(), "must not skip here");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("report.html");
+    std::fs::write(&file, careen_report::render(&hardening(), &ledger()).unwrap()).unwrap();
+    browser.open(&file);
+
+    let rows = "return document.querySelectorAll('#rows tr').length";
+    assert_eq!(browser.run(rows), json!(200), "the first page of 454 paths");
+    assert_eq!(
+        browser.run("document.getElementById('more').click(); return document.getElementById('more').hidden"),
+        json!(true)
+    );
+    assert_eq!(browser.run(rows), json!(454));
+
+    let search = "const box = document.getElementById('search'); box.value = 'LIBSSL';
+        box.dispatchEvent(new Event('input', {bubbles: true}));";
+    assert_eq!(browser.run(&format!("{search} {rows}")), json!(1));
+    let reasons = browser.run(
+        "document.querySelector('#rows button').click(); return document.querySelector('.why').textContent",
+    );
+    let reasons = reasons.as_str().unwrap();
+    assert!(
+        reasons.contains("/usr/lib/libssl.so.3") && reasons.contains("/usr/bin/redis-server"),
+        "{reasons}"
+    );
+    assert!(reasons.contains("exec by /usr/sbin/gosu in step start"), "{reasons}");
+
+    let rule = "document.querySelector('[data-rule=unused]').click();";
+    assert_eq!(
+        browser.run(&format!("{rule} return document.getElementById('count').textContent")),
+        json!("452 paths, 4.5 kB; the first 200 are shown")
+    );
+
+    assert_eq!(browser.run("return document.title"), json!("Careen: oci:<b>redis"));
+    assert_eq!(
+        browser.run("return document.querySelectorAll('main img, header b, tbody i').length"),
+        json!(0)
+    );
+}
+
+/// A browser driven by WebDriver over loopback; ended with the test.
+struct Browser {
+    driver: Child,
+    port: u16,
+    session: String,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    fn start() -> Option<Self> {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines
+            .map_while(Result::ok)
+            .find_map(|line| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok())
+            .expect("chromedriver says its port");
+        let profile = tempfile::tempdir().unwrap();
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1280,1600",
+            &format!("--user-data-dir={}", profile.path().display()),
+        ]
+        .map(str::to_owned);
+        let mut browser = Self { driver, port, session: String::new(), _profile: profile };
+        let options = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
+        let session = browser.post("/session", &options);
+        browser.session = session["sessionId"].as_str().expect("a session").to_owned();
+        Some(browser)
+    }
+
+    fn open(&mut self, file: &Path) {
+        self.post(
+            &format!("/session/{}/url", self.session),
+            &json!({"url": format!("file://{}", file.display())}),
+        );
+    }
+
+    fn run(&mut self, script: &str) -> Value {
+        self.post(&format!("/session/{}/execute/sync", self.session), &json!({"script": script, "args": []}))
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Value {
+        self.request("POST", path, &body.to_string())
+    }
+
+    fn request(&self, method: &str, path: &str, body: &str) -> Value {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            self.port,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        // The driver may keep the connection open: what counts is the length that it states.
+        let mut reader = BufReader::new(stream);
+        let (mut line, mut length) = (String::new(), 0);
+        while line != "\r\n" {
+            line.clear();
+            assert_ne!(reader.read_line(&mut line).unwrap(), 0, "the driver closed the connection");
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut answer = vec![0; length];
+        reader.read_exact(&mut answer).unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let value: Value = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        assert!(value["value"]["error"].is_null(), "{value}");
+        value["value"].clone()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() && !std::thread::panicking() {
+            self.request("DELETE", &format!("/session/{}", self.session), "");
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
