@@ -2,8 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::Digest;
 
 /// Bytes that can be read at any offset, by several readers at once, without a cursor of their own.
 #[derive(Debug, Clone)]
@@ -53,6 +58,34 @@ impl Blob {
                 let start = usize::try_from(start).map_err(io::Error::other)?;
                 buffer[..wanted].copy_from_slice(&bytes[start..start + wanted]);
                 Ok(wanted)
+            }
+        }
+    }
+
+    /// A part of this run, which must lie within it.
+    pub(crate) fn part(&self, range: Range<u64>) -> Self {
+        Self {
+            bytes: self.bytes.clone(),
+            offset: self.offset + range.start,
+            size_bytes: range.end - range.start,
+        }
+    }
+
+    /// The digest of all bytes.
+    ///
+    /// # Errors
+    /// What reading the file gives.
+    pub fn digest(&self) -> io::Result<Digest> {
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 256 << 10];
+        let mut at = 0;
+        loop {
+            match self.read_at(at, &mut buffer)? {
+                0 => return Ok(Digest::from_hasher(hasher)),
+                read => {
+                    hasher.update(&buffer[..read]);
+                    at += read as u64;
+                }
             }
         }
     }

@@ -1,13 +1,20 @@
 //! An opened image.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::blob::Blob;
 use crate::file::{FileReader, ReadFileError};
+use crate::inflate::Inflater;
 use crate::limits::{Limit, Limits};
-use crate::{Config, Digest, ImagePath, ImageSource, Index, Layer, Manifest, Platform, Tree};
+use crate::merge::{MergeError, merge};
+use crate::pick::{PickError, pick};
+use crate::store::{OpenStoreError, Store};
+use crate::{
+    Config, Digest, ImagePath, ImageSource, Index, Layer, Manifest, NodeKind, OpenLayerError, Platform, Tree,
+};
 
 /// How to open an image.
 #[derive(Clone)]
@@ -49,6 +56,7 @@ impl fmt::Debug for OpenOptions<'_> {
 #[derive(Debug)]
 pub struct Image {
     source: ImageSource,
+    store: Store,
     manifest_digest: Digest,
     manifest_bytes: Vec<u8>,
     manifest: Manifest,
@@ -62,25 +70,66 @@ pub struct Image {
 /// Why an image could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenImageError {
-    /// The layout or archive itself cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file or directory.
-        path: PathBuf,
+    /// The layout or archive cannot be read.
+    #[error("cannot open {place}")]
+    Store {
+        /// The source as a person writes it.
+        place: ImageSource,
         /// Why.
-        source: io::Error,
+        source: Box<OpenStoreError>,
     },
-    /// It exceeds a limit.
+    /// There is no such image in it.
+    #[error("cannot pick an image of {place}")]
+    Pick {
+        /// The source as a person writes it.
+        place: ImageSource,
+        /// Why.
+        source: Box<PickError>,
+    },
+    /// Manifest and config list different numbers of layers.
+    #[error("the manifest lists {layers} layers, the config {diff_ids}")]
+    LayerCount {
+        /// Layers of the manifest.
+        layers: usize,
+        /// Diff IDs of the config.
+        diff_ids: usize,
+    },
+    /// It has too many layers.
     #[error("the image asks for {0}")]
     Limit(Limit),
+    /// A layer cannot be read.
+    #[error("cannot read layer {digest}")]
+    Layer {
+        /// Digest of the layer's blob, as the manifest says.
+        digest: Digest,
+        /// Why.
+        source: Box<OpenLayerError>,
+    },
+    /// A layer does not fit on those beneath it.
+    #[error("cannot apply layer {digest}")]
+    Merge {
+        /// Digest of the layer's blob.
+        digest: Digest,
+        /// Why.
+        source: MergeError,
+    },
 }
 
 impl OpenImageError {
     /// What to try next.
     pub fn hint(&self) -> Option<String> {
-        None
+        match self {
+            Self::Store { source, .. } => source.hint(),
+            Self::Pick { place, source } => source.hint(place),
+            Self::LayerCount { .. } => Some(AGAIN.to_owned()),
+            Self::Limit(_) | Self::Merge { .. } => None,
+            Self::Layer { source, .. } => source.hint(),
+        }
     }
 }
+
+/// The hint for an image that was damaged on its way.
+pub(crate) const AGAIN: &str = "pull or save the image again: it was damaged, cut short or changed";
 
 impl Image {
     /// Opens an image: reads and verifies its documents and every layer, and merges the layers to a [`Tree`].
@@ -88,10 +137,27 @@ impl Image {
     /// # Errors
     /// [`OpenImageError`]; nothing stays on disk then.
     pub fn open(source: &ImageSource, options: &OpenOptions<'_>) -> Result<Self, OpenImageError> {
-        let _ = options;
-        Err(OpenImageError::Read {
-            path: source.to_string().into(),
-            source: io::ErrorKind::Unsupported.into(),
+        let place = || source.clone();
+        let store = Store::open(source, options)
+            .map_err(|error| OpenImageError::Store { place: place(), source: Box::new(error) })?;
+        let picked = pick(&store, source.name(), options)
+            .map_err(|error| OpenImageError::Pick { place: place(), source: Box::new(error) })?;
+        let layers = open_layers(&store, &picked.manifest, &picked.config, options)?;
+        let tree =
+            merge(layers.iter().map(|layer| layer.entries.as_slice())).map_err(|(layer, source)| {
+                OpenImageError::Merge { digest: layers[layer].descriptor.digest, source }
+            })?;
+        Ok(Self {
+            source: source.clone(),
+            store,
+            manifest_digest: picked.descriptor.digest,
+            manifest_bytes: picked.manifest_bytes,
+            manifest: picked.manifest,
+            config_bytes: picked.config_bytes,
+            config: picked.config,
+            index: picked.index,
+            layers,
+            tree,
         })
     }
 
@@ -160,8 +226,7 @@ impl Image {
     /// # Errors
     /// `NotFound` where there is none.
     pub fn blob(&self, digest: &Digest) -> io::Result<Blob> {
-        let _ = digest;
-        Err(io::ErrorKind::NotFound.into())
+        self.store.blob(digest)
     }
 
     /// Opens the regular file at exactly this path of the tree; links are not followed.
@@ -169,7 +234,12 @@ impl Image {
     /// # Errors
     /// [`ReadFileError`] if there is none.
     pub fn open_file(&self, path: &ImagePath) -> Result<FileReader<'_>, ReadFileError> {
-        Err(ReadFileError::NotFound { path: path.clone() })
+        let node = self.tree.get(path).ok_or_else(|| ReadFileError::NotFound { path: path.clone() })?;
+        let NodeKind::File { content: (layer, entry), .. } = node.kind else {
+            return Err(ReadFileError::NotAFile { path: path.clone() });
+        };
+        let layer = &self.layers[layer];
+        Ok(FileReader::new(layer, &layer.entries[entry]))
     }
 
     /// Reads the regular file at exactly this path of the tree; links are not followed.
@@ -177,7 +247,62 @@ impl Image {
     /// # Errors
     /// [`ReadFileError`] if there is none, or if it has more than `max_bytes`.
     pub fn read_file(&self, path: &ImagePath, max_bytes: u64) -> Result<Vec<u8>, ReadFileError> {
-        let _ = max_bytes;
-        Err(ReadFileError::NotFound { path: path.clone() })
+        let mut reader = self.open_file(path)?;
+        let size_bytes = reader.size_bytes();
+        if size_bytes > max_bytes {
+            return Err(ReadFileError::TooLarge { path: path.clone(), size_bytes, max_bytes });
+        }
+        let mut bytes = Vec::new();
+        let read = reader.read_to_end(&mut bytes);
+        read.map_err(|source| ReadFileError::Read { path: path.clone(), source })?;
+        Ok(bytes)
     }
+}
+
+/// Opens all layers, two at a time; on failure gives the error of the lowest layer that failed.
+fn open_layers(
+    store: &Store,
+    manifest: &Manifest,
+    config: &Config,
+    options: &OpenOptions<'_>,
+) -> Result<Vec<Layer>, OpenImageError> {
+    let diff_ids = &config.rootfs.diff_ids;
+    if manifest.layers.len() > options.limits.layers as usize {
+        return Err(OpenImageError::Limit(Limit::Layers(options.limits.layers)));
+    }
+    if manifest.layers.len() != diff_ids.len() {
+        return Err(OpenImageError::LayerCount { layers: manifest.layers.len(), diff_ids: diff_ids.len() });
+    }
+    let (total, entries) = (AtomicU64::new(0), AtomicU64::new(0));
+    let inflater = Inflater {
+        limits: &options.limits,
+        total: &total,
+        scratch_dir: &options.scratch_dir,
+        on_bytes: options.on_bytes,
+    };
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let work = || {
+        let mut done = Vec::new();
+        while !failed.load(Ordering::Relaxed) {
+            let nth = next.fetch_add(1, Ordering::Relaxed);
+            let Some(descriptor) = manifest.layers.get(nth) else { break };
+            let layer =
+                Layer::open(descriptor, diff_ids[nth], store.blob(&descriptor.digest), &inflater, &entries);
+            failed.fetch_or(layer.is_err(), Ordering::Relaxed);
+            done.push((nth, layer));
+        }
+        done
+    };
+    let mut done = std::thread::scope(|scope| {
+        let helper = scope.spawn(work);
+        let mut done = work();
+        done.extend(helper.join().expect("opening a layer has no way to panic"));
+        done
+    });
+    done.sort_by_key(|(nth, _)| *nth);
+    let layer_error = |nth: usize, error| OpenImageError::Layer {
+        digest: manifest.layers[nth].digest,
+        source: Box::new(error),
+    };
+    done.into_iter().map(|(nth, layer)| layer.map_err(|error| layer_error(nth, error))).collect()
 }

@@ -35,7 +35,7 @@ impl Walk<'_> {
         }
         while let Some(name) = self.todo.pop() {
             match self.tree.get(&self.at).map(|node| &node.kind) {
-                None => return self.missing(name),
+                None => return self.missing(&name),
                 Some(NodeKind::Directory) => {}
                 Some(_) => return ResolutionEnd::NotADirectory(self.at.clone()),
             }
@@ -50,7 +50,7 @@ impl Walk<'_> {
             }
             let Ok(next) = self.at.join(&name) else { return ResolutionEnd::Invalid };
             let target = match self.tree.get(&next).map(|node| &node.kind) {
-                None => return self.missing(name),
+                None => return self.missing(&name),
                 Some(NodeKind::Symlink { target }) if follow_last || !self.todo.is_empty() => target,
                 Some(_) => {
                     self.at = next;
@@ -89,9 +89,10 @@ impl Walk<'_> {
     }
 
     /// `name` is not in the directory reached so far: names the whole path that was looked for.
-    fn missing(&self, name: Box<[u8]>) -> ResolutionEnd {
+    fn missing(&self, name: &[u8]) -> ResolutionEnd {
         let mut wanted = self.at.clone();
-        for (nth, name) in std::iter::once(&name).chain(self.todo.iter().rev()).enumerate() {
+        for (nth, name) in std::iter::once(name).chain(self.todo.iter().rev().map(|name| &**name)).enumerate()
+        {
             match wanted.join(name) {
                 Ok(longer) => wanted = longer,
                 Err(_) if nth == 0 => return ResolutionEnd::Invalid,

@@ -1,11 +1,13 @@
 //! Where an image comes from, as a person writes it.
 
 use std::fmt;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::atomic::AtomicU64;
+
+use crate::Limits;
+use crate::store::open_file;
 
 /// A place that holds an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +92,28 @@ impl ImageSourceError {
             Self::Read { .. } => return None,
             Self::Empty(_) => "write oci:DIR, oci-archive:FILE or docker-archive:FILE".to_owned(),
         })
+    }
+}
+
+impl ImageSource {
+    /// The name of the image within the place: a tag, or a docker reference.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::OciLayout { tag: name, .. }
+            | Self::OciArchive { tag: name, .. }
+            | Self::DockerArchive { reference: name, .. } => name.as_deref(),
+        }
+    }
+
+    /// The place itself.
+    pub(crate) fn without_name(&self) -> Self {
+        let mut place = self.clone();
+        match &mut place {
+            Self::OciLayout { tag: name, .. }
+            | Self::OciArchive { tag: name, .. }
+            | Self::DockerArchive { reference: name, .. } => *name = None,
+        }
+        place
     }
 }
 
@@ -182,6 +206,18 @@ fn detect(path: &Path) -> Result<ImageSource, ImageSourceError> {
     if !metadata.is_file() {
         return Err(not_an_image());
     }
-    let _ = (File::open(path).map_err(read_error)?.read_at(&mut [0; 512], 0).map_err(read_error)?,);
-    Err(not_an_image())
+    // Compressed archives are not looked into: the names that tell are often the last ones.
+    let blob = open_file(path).map_err(read_error)?;
+    let entries =
+        crate::tar::list(&blob, &Limits::default(), &AtomicU64::new(0)).map_err(|_| not_an_image())?;
+    let has = |name: &[u8]| entries.iter().any(|entry| entry.path.as_bytes() == name);
+    let file = path.to_owned();
+    // New archives of `docker save` are OCI layouts too; only `manifest.json` has the full names of their images.
+    if has(b"manifest.json") {
+        Ok(ImageSource::DockerArchive { file, reference: None })
+    } else if has(b"oci-layout") {
+        Ok(ImageSource::OciArchive { file, tag: None })
+    } else {
+        Err(not_an_image())
+    }
 }

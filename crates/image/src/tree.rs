@@ -121,22 +121,22 @@ impl Tree {
     }
 }
 
+/// A directory that no entry describes.
+pub(crate) fn implied_directory(layer: usize) -> Node {
+    let metadata = Metadata { mode: 0o755, ..Metadata::default() };
+    Node { kind: NodeKind::Directory, metadata, layer, entry: None }
+}
+
 impl FromIterator<(ImagePath, Node)> for Tree {
     /// A tree of these nodes; directories that are missing above them, and the root, are added.
     fn from_iter<I: IntoIterator<Item = (ImagePath, Node)>>(nodes: I) -> Self {
         let mut nodes: BTreeMap<_, _> = nodes.into_iter().collect();
         let missing: Vec<_> =
             nodes.keys().flat_map(ImagePath::ancestors).filter(|path| !nodes.contains_key(path)).collect();
-        let implied = |layer| Node {
-            kind: NodeKind::Directory,
-            metadata: Metadata { mode: 0o755, ..Metadata::default() },
-            layer,
-            entry: None,
-        };
         for path in missing {
-            nodes.entry(path).or_insert_with(|| implied(0));
+            nodes.entry(path).or_insert_with(|| implied_directory(0));
         }
-        nodes.entry(ImagePath::root()).or_insert_with(|| implied(0));
+        nodes.entry(ImagePath::root()).or_insert_with(|| implied_directory(0));
         let mut names: BTreeMap<_, Vec<ImagePath>> = BTreeMap::new();
         for (path, node) in &nodes {
             if let NodeKind::File { content, .. } = node.kind {
