@@ -9,8 +9,18 @@ use anyhow::{Context, Result};
 use crate::{apt, command, images, workspace};
 
 /// Packages that tests call, beside those that build images.
-const TO_TEST: [&str; 8] =
-    ["git", "curl", "busybox-static", "redis-tools", "iproute2", "docker.io", "chromium", "skopeo"];
+const TO_TEST: [&str; 10] = [
+    "git",
+    "curl",
+    "busybox-static",
+    "redis-tools",
+    "iproute2",
+    "docker.io",
+    "chromium",
+    "chromium-driver",
+    "skopeo",
+    "zstd",
+];
 /// Images that tests run.
 const IMAGES: [&str; 2] = ["redis", "nginx"];
 
@@ -82,16 +92,19 @@ fn show_skips(report: &Path) {
     }
 }
 
-/// The lines that start with `SKIP`, also where a line is the first of an element.
+/// The texts that start with `SKIP`: at the start of a line or an element, or after the name that libtest prints.
 fn skips(report: &str) -> Vec<&str> {
     report
         .lines()
         .filter_map(|line| {
-            let text = line.strip_suffix("</system-err></testcase>").unwrap_or(line);
-            let text =
-                text.strip_suffix("</system-err>").or(text.strip_suffix("</system-out>")).unwrap_or(text);
-            let text = text.rsplit_once('>').map_or(text, |(_tag, text)| text);
-            text.starts_with("SKIP").then_some(text)
+            let line = line.strip_suffix("</testcase>").unwrap_or(line);
+            let line =
+                line.strip_suffix("</system-err>").or(line.strip_suffix("</system-out>")).unwrap_or(line);
+            let text = line.rsplit_once('>').map_or(line, |(_tag, text)| text);
+            if text.starts_with("SKIP") {
+                return Some(text);
+            }
+            text.split_once(" ... ").map(|(_test, text)| text).filter(|text| text.starts_with("SKIP"))
         })
         .collect()
 }
@@ -101,9 +114,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn skips_are_found_at_the_start_of_lines_only() {
+    fn skips_are_found_wherever_a_test_says_so() {
         let report = "<testcase name=\"a\"><system-err>SKIP no cgroup2 here</system-err></testcase>\n\
-             <system-err>running\nSKIP no docker\nnot a SKIP</system-err>\n";
-        assert_eq!(skips(report), ["SKIP no cgroup2 here", "SKIP no docker"]);
+             <system-err>running\nSKIP no docker\nnot a SKIP</system-err>\n\
+             <system-out>running 1 test\ntest it::works ... SKIP not root\nok</system-out>\n";
+        assert_eq!(skips(report), ["SKIP no cgroup2 here", "SKIP no docker", "SKIP not root"]);
     }
 }
