@@ -155,3 +155,23 @@ impl Ledger {
         self.entries.get(path).is_some_and(|entry| entry.decision == Decision::Remove)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn totals_count_files_directories_and_bytes() {
+        let ledger = fixture::ledger();
+        assert_eq!(ledger.total(Decision::Keep), Total { files: 2, directories: 4, bytes: 1600 });
+        assert_eq!(ledger.total(Decision::Remove), Total { files: 1, directories: 0, bytes: 4000 });
+        assert_eq!(ledger.totals()[&Rule::ElfNeeded], Total { files: 1, directories: 0, bytes: 600 });
+        assert!(ledger.removes(&fixture::path("/usr/bin/perl")) && !ledger.removes(&fixture::path("/x")));
+    }
+
+    #[test]
+    fn the_document_has_this_form() {
+        insta::assert_json_snapshot!("ledger", fixture::ledger());
+    }
+}

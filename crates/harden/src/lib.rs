@@ -1,16 +1,30 @@
 //! What stays in an image, and why: [`Ledger`] is a decision with a reason for every path of it.
 //!
-//! This crate runs nothing and writes no image; it turns an image, its packages, a profile and a policy into a plan.
+//! Start at [`plan()`]. This crate runs nothing and writes no image: it turns an image, its packages, a profile and a
+//! policy into a [`Plan`], and judges with [`verify()`] whether the hardened image still does what it did.
 #![forbid(unsafe_code)]
 
+pub mod document;
+mod draft;
+mod elf;
+pub mod explain;
+#[cfg(test)]
+mod fixture;
 pub mod ledger;
 pub mod metrics;
+pub mod plan;
 pub mod policy;
 pub mod rule;
+mod rules;
+mod scene;
+mod shell;
 pub mod verify;
 
+pub use document::ReadLedgerError;
+pub use explain::{Explanation, Link, explain};
 pub use ledger::{Decision, Evidence, Ledger, LedgerEntry, PathKind, Total};
 pub use metrics::{Metrics, MetricsError, metrics};
+pub use plan::{Plan, PlanError, plan};
 pub use policy::Policy;
 pub use rule::Rule;
 pub use verify::outputs::OutputDifference;

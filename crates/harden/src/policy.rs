@@ -1,5 +1,8 @@
 //! What the user wants beside what the workload used.
 
+use std::collections::BTreeSet;
+
+use image::ImagePath;
 use serde::{Deserialize, Serialize};
 
 /// What to keep and what to remove whatever the profile says.
@@ -11,6 +14,8 @@ pub struct Policy {
     /// Globs over absolute paths; what they match is removed, and all beneath a directory that they match. They win
     /// over every other rule.
     pub remove: Vec<String>,
+    /// Exact paths to keep, without what is beneath them: what a verification of an earlier plan found missing.
+    pub heal: BTreeSet<ImagePath>,
     /// Whether the licences of packages that are still there stay.
     pub keep_licenses: bool,
     /// Whether a profile that may lack something is good enough.
@@ -19,6 +24,12 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { keep: Vec::new(), remove: Vec::new(), keep_licenses: true, accept_incomplete: false }
+        Self {
+            keep: Vec::new(),
+            remove: Vec::new(),
+            heal: BTreeSet::new(),
+            keep_licenses: true,
+            accept_incomplete: false,
+        }
     }
 }

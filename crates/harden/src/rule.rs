@@ -16,6 +16,8 @@ pub enum Rule {
     ImageConfig,
     /// A `keep` glob of the policy matches it.
     PolicyKeep,
+    /// A verification of an earlier plan found that it is needed.
+    Healed,
     /// It says which distribution this is.
     Distribution,
     /// A directory above something kept.
@@ -64,10 +66,11 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they run.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Observed,
         Self::ImageConfig,
         Self::PolicyKeep,
+        Self::Healed,
         Self::Distribution,
         Self::Ancestor,
         Self::Symlink,
@@ -98,6 +101,7 @@ impl Rule {
             Self::Observed => "observed",
             Self::ImageConfig => "image-config",
             Self::PolicyKeep => "policy-keep",
+            Self::Healed => "healed",
             Self::Distribution => "distribution",
             Self::Ancestor => "ancestor",
             Self::Symlink => "symlink",
@@ -131,6 +135,7 @@ impl Rule {
                 "The image's settings need it: entry point, command, health check, user, working directory or volume."
             }
             Self::PolicyKeep => "The policy says to keep it.",
+            Self::Healed => "The workload looked for it in vain when the hardened image was verified.",
             Self::Distribution => {
                 "It names the distribution and its release, without which no scanner can judge the packages."
             }

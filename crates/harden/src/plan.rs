@@ -1,0 +1,253 @@
+//! From an image, its packages, a profile and a policy to a decision with a reason for every path.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use image::write::Edits;
+use image::{Digest, Image, ImagePath, Node, NodeKind, ReadFileError};
+use packages::{PackageDatabase, ReadPackagesError};
+use profile::{ImageIdentity, Incomplete, PathUsage, Profile, Verdict};
+
+use crate::draft::{Draft, Reason};
+use crate::ledger::{self, Decision, Evidence, Ledger, LedgerEntry, MAX_PROCESSES, PathKind};
+use crate::rules::elf::Programs;
+use crate::rules::symlink::Link;
+use crate::rules::{self, symlink};
+use crate::scene::Scene;
+use crate::{Policy, Rule};
+
+/// What to do to an image, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The decision about each path of the image.
+    pub ledger: Ledger,
+    /// The same for the image's writer.
+    pub edits: Edits,
+    /// What the user should hear about, sorted: libraries that the image lacks, globs that match nothing.
+    pub warnings: Vec<String>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The profile is of another image.
+    #[error("the profile is of {profile} ({profile_id}), not of the image with the ID {image_id}")]
+    OtherImage {
+        /// The reference that the profile names.
+        profile: String,
+        /// Image ID in the profile.
+        profile_id: Digest,
+        /// Image ID of the image.
+        image_id: Digest,
+    },
+    /// The profile may lack something.
+    #[error("the profile is incomplete: {}", list(reasons))]
+    IncompleteProfile {
+        /// Why it may.
+        reasons: Vec<Incomplete>,
+    },
+    /// The profile shows no use of anything.
+    #[error("the profile shows no use of any file")]
+    EmptyProfile,
+    /// A glob of the policy does not begin with a slash.
+    #[error("{glob:?} is not an absolute path")]
+    RelativeGlob {
+        /// The glob.
+        glob: String,
+    },
+    /// A glob of the policy cannot be read.
+    #[error("cannot read the glob {glob:?}")]
+    Glob {
+        /// The glob.
+        glob: String,
+        /// Why.
+        source: globset::Error,
+    },
+    /// A file of the image cannot be read.
+    #[error("cannot look into the image's files")]
+    ReadFile(#[from] ReadFileError),
+    /// A package database cannot be read or filtered.
+    #[error("cannot filter the package database")]
+    Packages(#[from] ReadPackagesError),
+}
+
+impl PlanError {
+    /// What the user can try.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::OtherImage { .. } => Some(
+                "record the coverage on this image, or harden the image that the profile is of".to_owned(),
+            ),
+            Self::IncompleteProfile { .. } => Some(
+                "record again; or accept that a used file may be removed, with --accept-incomplete"
+                    .to_owned(),
+            ),
+            Self::EmptyProfile => Some("record a coverage that starts the image and uses it".to_owned()),
+            Self::RelativeGlob { glob } => {
+                Some(format!("write it with a leading slash, such as /{glob} or /**/{glob}"))
+            }
+            Self::Packages(error) => error.hint(),
+            Self::Glob { .. } | Self::ReadFile(_) => None,
+        }
+    }
+}
+
+fn list(reasons: &[Incomplete]) -> String {
+    reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Decides about every path of the image.
+///
+/// The rules run in a fixed order until none of them keeps more; see [`Rule`]. The result depends on the values given
+/// alone, and not on the order in which uses were observed or profiles merged, except that [`Evidence::coverage`] and
+/// [`Evidence::step`] name the run that comes first in the profile.
+///
+/// # Errors
+/// [`PlanError`] for a profile of another image, one that is empty or incomplete, a bad glob, or an image that cannot
+/// be read.
+pub fn plan(
+    image: &Image,
+    packages: &PackageDatabase,
+    profile: &Profile,
+    policy: &Policy,
+) -> Result<Plan, PlanError> {
+    check(image, profile, policy)?;
+    let scene = Scene::new(image, packages, profile, policy);
+    let mut draft = Draft::new(image.tree(), rules::policy::removed(&scene)?);
+    let links = symlink::links(&scene);
+    let mut programs = Programs::new(&scene)?;
+
+    rules::observed::apply(&scene, &mut draft);
+    rules::image_config::apply(&scene, &mut draft);
+    rules::policy::apply(&scene, &mut draft)?;
+    rules::distribution::apply(&mut draft);
+    close(&scene, &mut draft, &links, &mut programs)?;
+    rules::package_database::licences(&scene, &mut draft)?;
+    let replace = rules::package_database::apply(&scene, &mut draft)?;
+    close(&scene, &mut draft, &links, &mut programs)?;
+    programs.warn(&mut draft);
+
+    let (kept, removed, warnings) = draft.into_parts();
+    let ledger = Ledger {
+        format_version: ledger::FORMAT_VERSION,
+        image: ImageIdentity {
+            reference: profile.image.reference.clone(),
+            manifest_digest: image.manifest_digest(),
+            image_id: image.image_id(),
+            platform: image.platform().clone(),
+        },
+        policy: policy.clone(),
+        entries: entries(&scene, &kept, &removed),
+    };
+    let total = ledger.entries.len();
+    tracing::info!(kept = kept.len(), total, "the plan keeps {} of {total} paths", kept.len());
+    Ok(Plan { ledger, edits: Edits { keep: kept.into_keys().collect(), replace }, warnings })
+}
+
+fn check(image: &Image, profile: &Profile, policy: &Policy) -> Result<(), PlanError> {
+    if profile.image.image_id != image.image_id() {
+        return Err(PlanError::OtherImage {
+            profile: profile.image.reference.clone(),
+            profile_id: profile.image.image_id,
+            image_id: image.image_id(),
+        });
+    }
+    if let Verdict::Incomplete { reasons } = profile.verdict()
+        && !policy.accept_incomplete
+    {
+        return Err(PlanError::IncompleteProfile { reasons });
+    }
+    if profile.used().next().is_none() {
+        return Err(PlanError::EmptyProfile);
+    }
+    Ok(())
+}
+
+/// Runs the rules that follow from what is kept, until they keep nothing more.
+fn close(
+    scene: &Scene<'_>,
+    draft: &mut Draft<'_>,
+    links: &[Link],
+    programs: &mut Programs<'_>,
+) -> Result<(), PlanError> {
+    loop {
+        let fresh = draft.take_fresh();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        rules::ancestor::apply(draft, &fresh);
+        symlink::chains(draft, links);
+        symlink::directories(draft, links);
+        rules::hardlink::apply(scene, draft, &fresh);
+        programs.apply(draft, &fresh)?;
+        rules::loader::apply(scene, draft, programs)?;
+        rules::shebang::apply(scene, draft, &fresh)?;
+        rules::name_service::apply(scene, draft, programs)?;
+        rules::character_conversion::apply(scene, draft, programs);
+        rules::locale::apply(scene, draft, programs);
+        rules::time_zone::apply(scene, draft);
+        rules::certificates::apply(scene, draft, programs);
+        rules::openssl::apply(scene, draft, programs)?;
+        rules::pam::apply(scene, draft, programs)?;
+        rules::terminfo::apply(scene, draft);
+        rules::runtime_directory::apply(scene, draft)?;
+    }
+}
+
+fn entries(
+    scene: &Scene<'_>,
+    kept: &BTreeMap<ImagePath, Reason>,
+    removed: &BTreeSet<ImagePath>,
+) -> BTreeMap<ImagePath, LedgerEntry> {
+    let mut counted = BTreeSet::new();
+    let mut size_bytes = |node: &Node| match node.kind {
+        NodeKind::File { size_bytes, content } if counted.insert(content) => size_bytes,
+        _ => 0,
+    };
+    // A file's bytes count where it is kept, whichever of its names that is.
+    let tree = scene.tree();
+    let mut sizes: BTreeMap<&ImagePath, u64> = BTreeMap::new();
+    for wanted in [true, false] {
+        for (path, node) in tree.iter().filter(|(path, _)| kept.contains_key(path) == wanted) {
+            sizes.insert(path, size_bytes(node));
+        }
+    }
+    tree.iter()
+        .map(|(path, node)| {
+            let (decision, rule, because) = match kept.get(path) {
+                Some(reason) => (Decision::Keep, reason.rule, reason.because.clone()),
+                None if removed.contains(path) => (Decision::Remove, Rule::PolicyRemove, None),
+                None => (Decision::Remove, Rule::Unused, None),
+            };
+            let packages: BTreeSet<&str> = scene
+                .packages
+                .owners(path)
+                .iter()
+                .filter_map(|&index| Some(&*scene.packages.package(index)?.name))
+                .collect();
+            let entry = LedgerEntry {
+                decision,
+                rule,
+                because,
+                evidence: scene.profile.usage(path).and_then(|usage| evidence(scene.profile, usage)),
+                packages: packages.into_iter().map(ToOwned::to_owned).collect(),
+                kind: PathKind::from(&node.kind),
+                size_bytes: sizes.get(path).copied().unwrap_or(0),
+                layer: node.layer,
+            };
+            (path.clone(), entry)
+        })
+        .collect()
+}
+
+fn evidence(profile: &Profile, usage: &PathUsage) -> Option<Evidence> {
+    let missing = usage.0.get(&profile::AccessKind::Missing);
+    let first = usage.first().map(|(_, usage)| usage).or(missing)?;
+    let processes: BTreeSet<_> =
+        usage.0.values().flat_map(|usage| profile.processes_of(usage)).cloned().collect();
+    Some(Evidence {
+        kinds: usage.kinds().collect(),
+        processes: processes.into_iter().take(MAX_PROCESSES).collect(),
+        coverage: profile.run(first.first_run).map(|run| run.coverage.clone()).unwrap_or_default(),
+        step: profile.first_step_name(first).to_owned(),
+    })
+}

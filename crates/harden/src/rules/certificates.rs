@@ -1,0 +1,79 @@
+//! Certificates of authorities.
+
+use image::ImagePath;
+
+use crate::Rule;
+use crate::draft::Draft;
+use crate::rules::elf::Programs;
+use crate::scene::Scene;
+
+/// Bundles of all certificates in one file.
+const BUNDLES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+];
+/// Directories of single certificates, with links named by their hash.
+const DIRECTORIES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
+/// Libraries that speak TLS, as their names begin.
+const LIBRARIES: [&str; 5] = ["libssl.so", "libgnutls.so", "libmbedtls.so", "libnss3.so", "libssl3.so"];
+
+/// Keeps the bundle if a program in use can speak TLS: it is linked against such a library, or it is a static Go program
+/// that ships with a bundle. The directory of single certificates is kept whole once the workload looked for any
+/// there, since the next server has another authority. With a Java virtual machine goes its own store.
+pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>, programs: &Programs<'_>) {
+    let root = ImagePath::root();
+    let go = || {
+        let mut programs = programs.in_use(scene, draft);
+        programs.find(|(_, file)| file.is_go).map(|(path, _)| path.clone())
+    };
+    let user = LIBRARIES.iter().find_map(|library| programs.user_of(scene, draft, library)).or_else(go);
+    if let Some(user) = user {
+        for bundle in BUNDLES.iter().chain(scene.environment.get("SSL_CERT_FILE")) {
+            if draft.find_file(&root, bundle.as_bytes()).is_some() {
+                draft.keep_way(&root, bundle.as_bytes(), Rule::Certificates, Some(&user));
+            }
+        }
+    }
+    for directory in DIRECTORIES.iter().chain(scene.environment.get("SSL_CERT_DIR")) {
+        let Some(directory) = scene.find(directory.as_bytes()).filter(|path| scene.is_directory(path)) else {
+            continue;
+        };
+        if is_searched(scene, &directory) {
+            keep_directory(scene, draft, &directory);
+        }
+    }
+    let machines: Vec<ImagePath> =
+        programs.files().map(|(path, _)| path).filter(|path| path.name() == b"libjvm.so").cloned().collect();
+    for machine in machines {
+        // HOME/lib/server/libjvm.so
+        if let Some(home) = machine.ancestors().nth(2) {
+            draft.keep_way(&home, b"lib/security/cacerts", Rule::Certificates, Some(&machine));
+        }
+    }
+}
+
+/// Whether the workload looked for certificates here: for the directory itself, or for one by its hash.
+fn is_searched(scene: &Scene<'_>, directory: &ImagePath) -> bool {
+    let is_hash = |path: &ImagePath| {
+        let name = path.name();
+        name.len() > 9 && name[8] == b'.' && name[..8].iter().all(u8::is_ascii_hexdigit)
+    };
+    let paths = scene.profile.paths.range(directory.clone()..);
+    let mut paths = paths.take_while(|(path, _)| path.is_within(directory));
+    paths.any(|(path, usage)| match path == directory {
+        true => usage.0.contains_key(&profile::AccessKind::Readdir),
+        false => is_hash(path),
+    })
+}
+
+fn keep_directory(scene: &Scene<'_>, draft: &mut Draft<'_>, directory: &ImagePath) {
+    for (path, _) in scene.tree().children(directory) {
+        if draft.find_file(&ImagePath::root(), &path.to_absolute()).is_some() {
+            draft.keep_way(&ImagePath::root(), &path.to_absolute(), Rule::Certificates, Some(directory));
+        }
+    }
+}

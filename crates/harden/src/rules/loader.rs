@@ -1,0 +1,40 @@
+//! What the dynamic loader itself reads.
+
+use crate::draft::Draft;
+use crate::rules::elf::Programs;
+use crate::scene::Scene;
+use crate::{PlanError, Rule};
+
+/// Keeps the loader's cache, its list of preloaded libraries with these, and musl's search path.
+///
+/// The cache is kept as it is: where it names a file that is gone, the loader goes on to the default directories.
+pub(crate) fn apply(
+    scene: &Scene<'_>,
+    draft: &mut Draft<'_>,
+    programs: &mut Programs<'_>,
+) -> Result<(), PlanError> {
+    let Some(user) =
+        programs.files().find(|(_, file)| file.interpreter.is_some()).map(|(path, _)| path.clone())
+    else {
+        return Ok(());
+    };
+    let root = image::ImagePath::root();
+    draft.keep_way(&root, b"/etc/ld.so.cache", Rule::Loader, Some(&user));
+    if let Some(etc) = scene.find(b"/etc") {
+        for (path, _) in scene.tree().children(&etc) {
+            if path.name().starts_with(b"ld-musl-") && path.name().ends_with(b".path") {
+                draft.keep_way(&root, &path.to_absolute(), Rule::Loader, Some(&user));
+            }
+        }
+    }
+    let mut preloaded = scene.environment.get("LD_PRELOAD").copied().unwrap_or_default().to_owned();
+    if let Some(list) = draft.keep_way(&root, b"/etc/ld.so.preload", Rule::Loader, Some(&user)) {
+        let text = scene.text(&list)?;
+        let lines = text.lines().filter_map(|line| line.split('#').next());
+        preloaded = lines.fold(preloaded, |all, line| all + " " + line);
+    }
+    for name in preloaded.split([' ', '\t', ':']).filter(|name| !name.is_empty()) {
+        programs.keep_library(draft, name.as_bytes(), Rule::Loader)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! What the C library, and programs without one, read to look up users, groups, hosts and services.
+
+use image::ImagePath;
+
+use crate::draft::Draft;
+use crate::rules::elf::Programs;
+use crate::scene::Scene;
+use crate::{PlanError, Rule};
+
+/// Small text files that a lookup reads, of glibc, musl and Go's own resolver. Together they rarely have 20 KB.
+const FILES: [&str; 14] = [
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/hosts",
+    "/etc/hostname",
+    "/etc/resolv.conf",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/etc/networks",
+    "/etc/services",
+    "/etc/protocols",
+    "/etc/mtab",
+    "/etc/machine-id",
+    "/etc/netconfig",
+];
+
+/// Keeps these files if any program is kept, and the modules that `nsswitch.conf` names if one is dynamically linked.
+///
+/// The C library opens the modules by name when a lookup first asks for them, which may be in production only.
+pub(crate) fn apply(
+    scene: &Scene<'_>,
+    draft: &mut Draft<'_>,
+    programs: &Programs<'_>,
+) -> Result<(), PlanError> {
+    let root = ImagePath::root();
+    let Some(user) = programs.files().next().map(|(path, _)| path.clone()) else { return Ok(()) };
+    for file in FILES {
+        draft.keep_way(&root, file.as_bytes(), Rule::NameService, Some(&user));
+    }
+    let c_libraries: Vec<ImagePath> = programs
+        .files()
+        .filter(|(_, file)| file.soname.as_deref() == Some(b"libc.so.6"))
+        .map(|(path, _)| path.clone())
+        .collect();
+    let Some(settings) = scene.find(b"/etc/nsswitch.conf") else { return Ok(()) };
+    let modules = modules(&scene.text(&settings)?);
+    for library in &c_libraries {
+        let Some(directory) = library.parent() else { continue };
+        for module in &modules {
+            // Beside the C library, or in the same directory of the other hierarchy where /lib is not /usr/lib.
+            let name =
+                [b"/", &directory.to_absolute()[1..], b"/libnss_", module.as_bytes(), b".so.2"].concat();
+            let other = match name.strip_prefix(b"/usr") {
+                Some(rest) => rest.to_vec(),
+                None => [b"/usr", &name[..]].concat(),
+            };
+            if draft.keep_way(&root, &name, Rule::NameService, Some(library)).is_none() {
+                draft.keep_way(&root, &other, Rule::NameService, Some(library));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The services that `nsswitch.conf` names: words after the colon that are no `[action]`.
+fn modules(text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let Some((_, services)) = line.split_once(':') else { continue };
+        let mut in_action = false;
+        for word in services.split_ascii_whitespace() {
+            in_action |= word.starts_with('[');
+            let is_name = word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            if !in_action && is_name && !out.iter().any(|known| known == word) {
+                out.push(word.to_owned());
+            }
+            in_action &= !word.ends_with(']');
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_are_read_without_actions_and_comments() {
+        let text = "# x: y\npasswd: files systemd\nhosts:  files mdns4_minimal [NOTFOUND=return] dns [ !a b ] x # z\n";
+        assert_eq!(modules(text), ["files", "systemd", "mdns4_minimal", "dns", "x"]);
+        assert_eq!(modules("bad: ../../x /y"), Vec::<String>::new());
+    }
+}
