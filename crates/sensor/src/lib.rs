@@ -1,18 +1,25 @@
 //! Watches which files a container uses, and proves that nothing was lost.
 //!
-//! Start at [`Sensor`]: it loads the BPF programs. [`Sensor::watch`] points them at a container's cgroup and gives a
-//! [`Recording`], which [`Recording::finish`] turns into a [`Record`]: observations as paths of the image, and the
-//! counters on which the verdict rests.
+//! Start at [`Sensor`]: it loads the BPF programs (`bpf/sensor.bpf.c`). [`Sensor::watch`] points them at a container's
+//! cgroup and gives a [`Recording`], which [`Recording::finish`] turns into a [`Record`]: observations as paths of the
+//! image, and the counters on which the verdict rests. [`wire`] tells what goes from kernel to user space.
 #![forbid(unsafe_code)]
 
 pub mod canary;
+mod consumer;
 pub mod error;
+mod observe;
 pub mod recording;
+mod rootfs;
 pub mod sensor;
+mod snapshot;
+mod syscalls;
 pub mod target;
+mod walk;
+pub mod wire;
 
 pub use canary::canary_main;
-pub use error::{LoadError, SensorError};
-pub use recording::{Record, Recording};
+pub use error::{Blocker, LoadError, SensorError};
+pub use recording::{BACKEND, Record, Recording};
 pub use sensor::{Helper, Sensor, SensorOptions};
 pub use target::Target;

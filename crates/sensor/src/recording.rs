@@ -1,15 +1,34 @@
 //! A recording in progress and its result.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use image::Tree;
-use profile::{Counters, Observation, Step};
+use image::{ImagePath, Tree};
+use profile::{AccessKind, Counters, Observation, Process, Step};
 
-use crate::SensorError;
+use crate::canary::Canaries;
+use crate::consumer::Harvest;
+use crate::observe::{Observer, Use};
+use crate::rootfs::Rootfs;
+use crate::snapshot::{self, Held};
+use crate::{Sensor, SensorError, Target};
+
+/// The name under which this backend stands in profiles.
+pub const BACKEND: &str = "ebpf-base";
 
 /// A recording in progress.
 #[derive(Debug)]
-pub struct Recording(());
+pub struct Recording {
+    sensor: Sensor,
+    target: Target,
+    rootfs: Rootfs,
+    canaries: Canaries,
+    /// Beginnings of steps, in order of time.
+    marks: Vec<(u64, Step)>,
+    /// Files that processes held, with the earliest time.
+    held: BTreeMap<Held, u64>,
+    /// The first snapshot that failed; told at the end.
+    snapshot_error: Option<SensorError>,
+}
 
 /// What was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,28 +37,191 @@ pub struct Record {
     pub observations: BTreeSet<Observation>,
     /// The account; [`Counters::verdict`] judges it.
     pub counters: Counters,
-    /// `ebpf-base`.
+    /// [`BACKEND`].
     pub backend: &'static str,
     /// The kernel's release, as `uname -r` gives it.
     pub kernel: String,
 }
 
 impl Recording {
+    pub(crate) fn new(sensor: Sensor, target: Target, rootfs: Rootfs, canaries: Canaries) -> Self {
+        Self {
+            sensor,
+            target,
+            rootfs,
+            canaries,
+            marks: Vec::new(),
+            held: BTreeMap::new(),
+            snapshot_error: None,
+        }
+    }
+
     /// Uses from now on belong to this step.
     pub fn begin_step(&mut self, step: Step) {
-        let _ = step;
+        self.rootfs.look_again();
+        self.marks.push((now(), step));
     }
 
     /// Notes which files live processes hold open or mapped, to be compared with the record.
-    pub fn snapshot(&mut self) {}
+    ///
+    /// A failure is told by [`Recording::finish`].
+    pub fn snapshot(&mut self) {
+        self.rootfs.look_again();
+        let time = now();
+        match snapshot::take(self.sensor.ebpf(), &self.target.cgroup_dir) {
+            Ok(held) => {
+                for file in held {
+                    self.held.entry(file).or_insert(time);
+                }
+            }
+            Err(error) => {
+                self.snapshot_error.get_or_insert(error);
+            }
+        }
+    }
 
     /// Ends the recording and resolves it on the image's tree.
     ///
+    /// Lets out the last canaries, detaches the programs, takes in what is left and compares the counters. The
+    /// container's root file system should still be mounted: links that the workload made are looked up there.
+    ///
     /// # Errors
-    /// [`SensorError`].
-    pub fn finish(self, tree: &Tree) -> Result<Record, SensorError> {
-        let _ = tree;
-        let source = std::io::Error::other("the sensor is not complete");
-        Err(SensorError::OpenCgroup { cgroup: "".into(), source })
+    /// [`SensorError`] if the canaries cannot run or the counters cannot be read. Losses are no error: they are in
+    /// [`Record::counters`].
+    pub fn finish(mut self, tree: &Tree) -> Result<Record, SensorError> {
+        self.rootfs.look_again();
+        if let Some(error) = self.snapshot_error.take() {
+            return Err(error);
+        }
+        let cgroup = self.target.cgroup_dir.clone();
+        self.canaries.run("stop").map_err(|source| SensorError::Canary { cgroup, source })?;
+        let (kernel, skipped, harvest) = self.sensor.stop()?;
+        let mut counters = Counters {
+            seen: kernel.seen,
+            duplicate: kernel.duplicate,
+            emitted: kernel.emitted,
+            dropped: kernel.dropped,
+            faulted: kernel.faulted,
+            skipped,
+            received: harvest.received,
+            canaries_expected: self.canaries.expected(),
+            ..Counters::default()
+        };
+        let own = find_canaries(&self.canaries, &harvest, &mut counters);
+        let observer = Observer { tree, rootfs: &self.rootfs };
+        let mut uses = Uses::default();
+        for (event, time) in &harvest.events {
+            if !own.contains(&event.program.id) {
+                uses.add(observer.uses(event), &observer.process(&event.program), *time);
+            }
+        }
+        self.held.retain(|held, _| !own.contains(&held.program.id));
+        compare_held(&self.held, &observer, &mut uses, &mut counters);
+        let observations = uses.into_observations(&self.marks);
+        let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+        tracing::info!(
+            observations = observations.len(),
+            counters.seen,
+            counters.emitted,
+            counters.dropped,
+            "recorded {} uses of the image",
+            observations.len()
+        );
+        Ok(Record { observations, counters, backend: BACKEND, kernel })
+    }
+}
+
+/// Counts the canaries that were seen; returns the programs that let them out, whose other uses are ours as well.
+fn find_canaries(canaries: &Canaries, harvest: &Harvest, counters: &mut Counters) -> BTreeSet<(u32, u64)> {
+    let mut seen = BTreeSet::new();
+    let mut programs = BTreeSet::new();
+    for event in harvest.events.keys() {
+        if let Some(canary) = canaries.recognise(event) {
+            seen.insert(canary);
+            programs.insert(event.program.id);
+        }
+    }
+    counters.canaries_seen = seen.len() as u64;
+    programs
+}
+
+/// Looks for files of the image that processes held and the record lacks, and adds them.
+fn compare_held(
+    held: &BTreeMap<Held, u64>,
+    observer: &Observer<'_>,
+    uses: &mut Uses,
+    counters: &mut Counters,
+) {
+    let recorded = uses.paths();
+    let mut files = BTreeSet::new();
+    let mut unrecorded = BTreeSet::new();
+    for (held, time) in held {
+        let Some(path) = observer.image_path(&held.file).filter(|path| observer.tree.get(path).is_some())
+        else {
+            continue;
+        };
+        if !recorded.contains(&path) {
+            tracing::warn!(path = %path, "a process held {path}, which the record lacks");
+            unrecorded.insert(path.clone());
+            let process = observer.process(&held.program);
+            uses.add(vec![(path.clone(), AccessKind::OpenRead, 0)], &process, *time);
+        }
+        files.insert(path);
+    }
+    counters.snapshot_files = files.len() as u64;
+    counters.snapshot_unrecorded = unrecorded.len() as u64;
+}
+
+/// Distinct uses with the time of the first.
+#[derive(Debug, Default)]
+struct Uses(BTreeMap<(Use, Process), u64>);
+
+impl Uses {
+    fn add(&mut self, uses: Vec<Use>, process: &Process, time: u64) {
+        for each in uses {
+            let first = self.0.entry((each, process.clone())).or_insert(time);
+            *first = time.min(*first);
+        }
+    }
+
+    fn paths(&self) -> BTreeSet<ImagePath> {
+        self.0.keys().filter(|((_, kind, _), _)| kind.is_use()).map(|((path, ..), _)| path.clone()).collect()
+    }
+
+    fn into_observations(self, marks: &[(u64, Step)]) -> BTreeSet<Observation> {
+        self.0
+            .into_iter()
+            .map(|(((path, kind, errno), process), time)| {
+                let step = marks.partition_point(|(begin, _)| *begin <= time);
+                let step = step.checked_sub(1).map_or(Step::default(), |index| marks[index].1);
+                Observation { path, kind, errno, process, step }
+            })
+            .collect()
+    }
+}
+
+/// Now, in nanoseconds of the clock that the kernel side uses.
+fn now() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_use_belongs_to_the_step_of_its_first_time_whatever_the_order() {
+        let path = ImagePath::from_absolute(b"etc/hosts").unwrap();
+        let process = Process { exe: "/bin/sh".into(), argv0: "sh".into() };
+        let marks = [(100, Step(1)), (200, Step(2))];
+        for (times, step) in [([250, 150], 1), ([150, 250], 1), ([99, 300], 0), ([200, 201], 2)] {
+            let mut uses = Uses::default();
+            for time in times {
+                uses.add(vec![(path.clone(), AccessKind::Stat, 0)], &process, time);
+            }
+            let steps: Vec<_> = uses.into_observations(&marks).into_iter().map(|o| o.step).collect();
+            assert_eq!(steps, [Step(step)]);
+        }
     }
 }

@@ -1,9 +1,32 @@
 //! Loading the programs into the kernel.
 
 use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
-use crate::{LoadError, Recording, SensorError, Target};
+use aya::maps::{CgroupArray, MapData, MapError, PerCpuArray, RingBuf};
+use aya::programs::tp_btf::BtfTracePointLink;
+use aya::programs::{BtfTracePoint, Iter, ProgramError};
+use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
+
+use crate::canary::Canaries;
+use crate::consumer::{Consumer, Harvest};
+use crate::error::blockers;
+use crate::rootfs::Rootfs;
+use crate::{LoadError, Recording, SensorError, Target, snapshot, syscalls};
+
+/// The programs, compiled by this crate's build script.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sensor.bpf.o"));
+
+/// Program and tracepoint.
+const TRACEPOINTS: [(&str, &str); 3] = [
+    ("on_sys_exit", "sys_exit"),
+    ("on_exec", "sched_process_exec"),
+    ("on_uring_submit", "io_uring_submit_req"),
+];
 
 /// How to load the sensor.
 #[derive(Debug, Clone)]
@@ -33,8 +56,30 @@ impl SensorOptions {
 }
 
 /// The loaded sensor, attached, watching nothing yet.
-#[derive(Debug)]
-pub struct Sensor(());
+pub struct Sensor {
+    ebpf: Ebpf,
+    links: Vec<BtfTracePointLink>,
+    targets: CgroupArray<MapData>,
+    counters: PerCpuArray<MapData, u64>,
+    consumer: Consumer,
+    helper: Helper,
+}
+
+impl fmt::Debug for Sensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sensor").field("helper", &self.helper).finish_non_exhaustive()
+    }
+}
+
+/// Sums over CPUs of what the kernel side counted: `enum counter` in `bpf/sensor.bpf.c`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KernelCounters {
+    pub(crate) seen: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) emitted: u64,
+    pub(crate) dropped: u64,
+    pub(crate) faulted: u64,
+}
 
 impl Sensor {
     /// Loads the programs and attaches them.
@@ -42,16 +87,153 @@ impl Sensor {
     /// # Errors
     /// [`LoadError`] names what is missing.
     pub fn load(options: &SensorOptions) -> Result<Self, LoadError> {
-        let _ = options;
-        Err(LoadError::Unfinished)
+        let btf = Btf::from_sys_fs().map_err(|source| LoadError::NoBtf { source })?;
+        let mut ebpf = load_object(options, &btf)?;
+        let ring = take_map(&mut ebpf, "ring").and_then(|map| RingBuf::try_from(map).map_err(in_object))?;
+        let targets =
+            take_map(&mut ebpf, "targets").and_then(|map| CgroupArray::try_from(map).map_err(in_object))?;
+        let counters =
+            take_map(&mut ebpf, "counters").and_then(|map| PerCpuArray::try_from(map).map_err(in_object))?;
+        let consumer = Consumer::start(ring).map_err(|source| LoadError::Consumer { source })?;
+        for (name, target) in snapshot::ITERATORS {
+            let load = |ebpf: &mut Ebpf| program::<Iter>(ebpf, name)?.load(target, &btf);
+            load(&mut ebpf).map_err(|source| in_program(name, source))?;
+        }
+        let mut links = Vec::new();
+        for (name, tracepoint) in TRACEPOINTS {
+            let attach = |ebpf: &mut Ebpf| {
+                let program = program::<BtfTracePoint>(ebpf, name)?;
+                program.load(tracepoint, &btf)?;
+                let id = program.attach()?;
+                program.take_link(id)
+            };
+            links.push(attach(&mut ebpf).map_err(|source| in_program(name, source))?);
+        }
+        Ok(Self { ebpf, links, targets, counters, consumer, helper: options.helper.clone() })
     }
 
-    /// Watches a container from now on.
+    /// Watches a container from now on: its cgroup is entered into the filter and the first canaries are let out.
     ///
     /// # Errors
-    /// [`SensorError`].
-    pub fn watch(self, target: &Target) -> Result<Recording, SensorError> {
-        let source = std::io::Error::other("the sensor is not complete");
-        Err(SensorError::OpenCgroup { cgroup: target.cgroup_dir.clone(), source })
+    /// [`SensorError`] if the target is not what it should be or the canaries cannot run.
+    pub fn watch(mut self, target: &Target) -> Result<Recording, SensorError> {
+        let cgroup = &target.cgroup_dir;
+        let rootfs = Rootfs::new(&target.rootfs)?;
+        let directory = File::open(cgroup)
+            .map_err(|source| SensorError::OpenCgroup { cgroup: cgroup.clone(), source })?;
+        self.targets
+            .set(0, directory, 0)
+            .map_err(|source| SensorError::WatchCgroup { cgroup: cgroup.clone(), source })?;
+        let mut canaries = Canaries::new(self.helper.clone(), cgroup);
+        canaries.run("start").map_err(|source| SensorError::Canary { cgroup: cgroup.clone(), source })?;
+        Ok(Recording::new(self, target.clone(), rootfs, canaries))
+    }
+
+    pub(crate) fn ebpf(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// Detaches the programs, waits until none runs any more, and takes in what is left.
+    pub(crate) fn stop(mut self) -> Result<(KernelCounters, u64, Harvest), SensorError> {
+        let skipped = self.skipped()?;
+        self.links.clear();
+        let counters = self.settled_counters()?;
+        let harvest = self.consumer.finish().ok_or(SensorError::Consumer)?;
+        Ok((counters, skipped, harvest))
+    }
+
+    /// The counters once no program runs any more: twice the same, and balanced; or as they are after two seconds,
+    /// for then something is wrong and the verdict will say so.
+    fn settled_counters(&self) -> Result<KernelCounters, SensorError> {
+        let mut before = self.counters()?;
+        for _ in 0..200 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            let now = self.counters()?;
+            if now == before && now.seen == now.duplicate + now.emitted + now.dropped + now.faulted {
+                break;
+            }
+            before = now;
+        }
+        Ok(before)
+    }
+
+    fn counters(&self) -> Result<KernelCounters, SensorError> {
+        let sum = |index: u32| -> Result<u64, SensorError> {
+            let values = self.counters.get(&index, 0).map_err(|source| SensorError::Counters { source })?;
+            Ok(values.iter().sum())
+        };
+        Ok(KernelCounters {
+            seen: sum(0)?,
+            duplicate: sum(1)?,
+            emitted: sum(2)?,
+            dropped: sum(3)?,
+            faulted: sum(4)?,
+        })
+    }
+
+    /// Runs of the programs that the kernel skipped; it tells in the descriptor's fdinfo.
+    fn skipped(&mut self) -> Result<u64, SensorError> {
+        let mut total = 0;
+        for (name, _) in TRACEPOINTS {
+            let failed = |source| SensorError::Skipped { program: name, source };
+            let program = program::<BtfTracePoint>(&mut self.ebpf, name)
+                .map_err(|error| failed(io::Error::other(error)))?;
+            let fd = program.fd().map_err(|error| failed(io::Error::other(error)))?.as_fd().as_raw_fd();
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).map_err(failed)?;
+            total += parse_recursion_misses(&info)
+                .ok_or_else(|| failed(io::Error::other("fdinfo has no recursion_misses")))?;
+        }
+        Ok(total)
+    }
+}
+
+fn parse_recursion_misses(fdinfo: &str) -> Option<u64> {
+    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
+}
+
+fn load_object(options: &SensorOptions, btf: &Btf) -> Result<Ebpf, LoadError> {
+    const PAGE: u32 = 4096;
+    let ring_bytes = options.ring_bytes.clamp(PAGE, 1 << 30).next_power_of_two();
+    let entries = options.dedup_entries.max(1);
+    EbpfLoader::new()
+        .btf(Some(btf))
+        .map_max_entries("ring", ring_bytes)
+        .map_max_entries("short_uses", entries)
+        .map_max_entries("middle_uses", entries.div_ceil(2))
+        .map_max_entries("long_uses", entries.div_ceil(64))
+        .override_global("native_calls", &syscalls::native(), true)
+        .override_global("compat_calls", &syscalls::compat(), true)
+        .load(OBJECT)
+        .map_err(in_object)
+}
+
+fn take_map(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map, LoadError> {
+    ebpf.take_map(name).ok_or_else(|| in_object(MapError::InvalidName { name: name.to_owned() }))
+}
+
+pub(crate) fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, ProgramError>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()
+}
+
+fn in_object(source: impl Into<EbpfError>) -> LoadError {
+    LoadError::Object { source: Box::new(source.into()), blockers: blockers() }
+}
+
+fn in_program(program: &'static str, source: ProgramError) -> LoadError {
+    LoadError::Program { program, source: Box::new(source), blockers: blockers() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recursion_misses_are_read_from_fdinfo() {
+        let info = "pos:\t0\nprog_type:\t26\nrecursion_misses:\t3\nverified_insns:\t9\n";
+        assert_eq!(parse_recursion_misses(info), Some(3));
+        assert_eq!(parse_recursion_misses("pos:\t0\n"), None);
     }
 }

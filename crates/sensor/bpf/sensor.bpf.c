@@ -1,0 +1,1018 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The base backend: raw tracepoints only, so that it loads where trampolines are refused.
+ *
+ * One use of a path takes this way: describe it (struct use, on the stack), look it up among the uses already
+ * reported, and only if it is new build a record in a claimed scratch buffer, hand it over and remember it. Remembered
+ * is only what was handed over, so a use that found no room is reported the next time. Each use ends in exactly one
+ * of the counters duplicate, emitted, dropped, faulted.
+ *
+ * All reads of kernel memory tolerate faults; nothing here can block or be killed half-way, so a claimed buffer is
+ * always given back. A buffer belongs to the one program run that set its busy word, which holds whether or not the
+ * kernel lets programs be preempted; per-CPU scratch would not.
+ */
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+#include "wire.h"
+
+char program_license[] SEC("license") = "Dual BSD/GPL";
+
+#define PATH_MAX 4096
+#define NAME_ROOM 256		/* NAME_MAX and a NUL */
+#define CHAIN_LEVELS 2200	/* PATH_MAX / 2 names, and some mounts */
+#define SHORT_TEXT 64
+#define MIDDLE_TEXT 256
+#define ARGV0_ROOM 256
+#define PAYLOAD (6 * PATH_MAX)
+#define SCRATCH_BUFFERS 128
+#define SCRATCH_TRIES 16
+#define SYSCALLS 512
+
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#define AT_FDCWD -100
+#define AT_BASE 7
+#define AF_UNIX 1
+#define SUN_PATH_MAX 108
+#define PROT_EXEC 4
+#define MAP_ANONYMOUS 0x20
+#define RESOLVE_IN_ROOT 0x10
+#define AT_SYMLINK_NOFOLLOW 0x100
+#define AT_SYMLINK_FOLLOW 0x400
+#define EBADF 9
+#define EFAULT 14
+#define ENAMETOOLONG 36
+#define ENOSYS 38
+
+enum counter { SEEN, DUPLICATE, EMITTED, DROPPED, FAULTED, COUNTERS };
+
+/* What makes two uses the same. */
+struct identity {
+	u64 exe_ino, root_ino, base_ino, object_ino, object_parent;
+	u32 exe_dev, base_dev, object_dev, object_name_hash;
+	u8 op, flags;
+	s16 result;
+	u32 how;
+};
+
+struct short_key {
+	struct identity id;
+	char text[SHORT_TEXT];
+};
+
+struct middle_key {
+	struct identity id;
+	char text[MIDDLE_TEXT];
+};
+
+struct long_key {
+	struct identity id;
+	char text[PATH_MAX];
+};
+
+struct place {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+/* One use of a path, being looked at. */
+struct use {
+	struct short_key key;
+	struct place object, base, root;
+	const void *text;	/* 0: none */
+	u16 text_room;		/* bytes that may be read there, with the NUL */
+	bool text_user;		/* in the process's memory, not the kernel's */
+	bool text_long;		/* did not fit into the short key */
+};
+
+/* The state of a walk up a chain of names. It lies in the scratch buffer, for the stack is small. */
+struct walk {
+	struct place at;
+	u32 start, offset;	/* of the payload */
+	u32 dev;
+	u8 status, crossed;
+};
+
+struct scratch {
+	u32 busy;
+	u32 text_length;
+	struct walk walk;
+	struct record record;
+	char payload[PAYLOAD];
+	struct long_key key;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} targets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 << 20);
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 18);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct short_key);
+	__type(value, u8);
+} short_uses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 17);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct middle_key);
+	__type(value, u8);
+} middle_uses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 12);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct long_key);
+	__type(value, u8);
+} long_uses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SCRATCH_BUFFERS);
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNTERS);
+	__type(key, u32);
+	__type(value, u64);
+} counters SEC(".maps");
+
+/* What each system call does with which argument; filled in before loading, see src/syscalls.rs. */
+const volatile u64 native_calls[SYSCALLS] = {};
+const volatile u64 compat_calls[SYSCALLS] = {};
+
+static __always_inline void count(enum counter which)
+{
+	u32 index = which;
+	u64 *value = bpf_map_lookup_elem(&counters, &index);
+	if (value)
+		__sync_fetch_and_add(value, 1);	/* atomic: exact even where a program can be preempted */
+}
+
+static __always_inline bool is_target(void)
+{
+	return bpf_current_task_under_cgroup(&targets, 0) == 1;
+}
+
+/* ---- scratch ---- */
+
+static __always_inline struct scratch *claim(u32 *slot)
+{
+	u32 first = bpf_get_smp_processor_id();
+	for (u32 i = 0; i < SCRATCH_TRIES; i++) {
+		*slot = (first + i) & (SCRATCH_BUFFERS - 1);
+		struct scratch *s = bpf_map_lookup_elem(&scratches, slot);
+		if (s && __sync_val_compare_and_swap(&s->busy, 0, 1) == 0)
+			return s;
+	}
+	return 0;
+}
+
+static __always_inline void release(struct scratch *s)
+{
+	__sync_lock_test_and_set(&s->busy, 0);
+}
+
+/* ---- chains of names ---- */
+
+static long walk_step(u32 index, u32 *slot)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, slot);
+	if (!s)
+		return 1;
+	struct walk *w = &s->walk;
+	struct dentry *dentry = w->at.dentry;
+	struct vfsmount *mnt = w->at.mnt;
+	struct super_block *sb = BPF_CORE_READ(dentry, d_sb);
+	struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+	bool overlay = BPF_CORE_READ(sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
+	w->dev = BPF_CORE_READ(sb, s_dev);
+	bool detached = false;
+	if (overlay || !mnt) {
+		/* The root of an overlay is the root of the image, wherever it is mounted. */
+		if (dentry == BPF_CORE_READ(sb, s_root)) {
+			w->status = PART_WHOLE;
+			return 1;
+		}
+		detached = parent == dentry;
+	} else if (dentry == BPF_CORE_READ(mnt, mnt_root)) {
+		struct mount *mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+		struct mount *upper = BPF_CORE_READ(mount, mnt_parent);
+		struct dentry *point = BPF_CORE_READ(mount, mnt_mountpoint);
+		if (upper == mount || !upper || !point) {
+			w->status = parent == dentry && dentry != BPF_CORE_READ(sb, s_root) ? PART_DETACHED : PART_WHOLE;
+			if (w->status == PART_WHOLE)
+				return 1;
+			detached = true;
+		} else {
+			w->at.mnt = (void *)upper + bpf_core_field_offset(struct mount, mnt);
+			w->at.dentry = point;
+			w->crossed = 1;
+			return 0;
+		}
+	} else {
+		detached = parent == dentry;
+	}
+	u32 offset = w->offset;
+	u32 length = BPF_CORE_READ(dentry, d_name.len);
+	if (offset > PAYLOAD - NAME_ROOM || offset - w->start + length + 1 > PATH_MAX) {
+		w->status = PART_TOO_LONG;
+		return 1;
+	}
+	long read = bpf_probe_read_kernel_str(&s->payload[offset], NAME_ROOM, BPF_CORE_READ(dentry, d_name.name));
+	if (read <= 0 || read != (long)length + 1) {
+		w->status = PART_TORN;
+		return 1;
+	}
+	w->offset = offset + read;
+	if (detached) {
+		w->status = PART_DETACHED;
+		return 1;
+	}
+	w->at.dentry = parent;
+	return 0;
+}
+
+/* Appends the names from a place up to the root of its file system, and describes them in `part`. */
+static __noinline int put_chain(struct scratch *s, u32 slot, const struct place *from, struct part *part)
+{
+	if (!s || !from || !part)
+		return 0;
+	struct walk *w = &s->walk;
+	w->at = *from;
+	w->start = w->offset;
+	w->dev = 0;
+	w->status = PART_NONE;
+	w->crossed = 0;
+	if (w->at.dentry) {
+		w->status = PART_TOO_LONG;
+		bpf_loop(CHAIN_LEVELS, walk_step, &slot, 0);
+		if (w->status != PART_WHOLE && w->status != PART_DETACHED)
+			w->offset = w->start;
+	}
+	part->length = w->offset - w->start;
+	part->status = w->status;
+	part->crossed = w->crossed;
+	part->dev = w->dev;
+	return 0;
+}
+
+static __always_inline bool is_lost(const struct part *part)
+{
+	return part->status == PART_TOO_LONG || part->status == PART_TORN;
+}
+
+/* ---- reporting ---- */
+
+/* Fills in who: executable and name. */
+static __always_inline void put_process(struct scratch *s, u32 slot, struct task_struct *task)
+{
+	struct record *r = &s->record;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct file *exe = mm ? BPF_CORE_READ(mm, exe_file) : 0;
+	struct place place = {};
+	if (exe) {
+		place.mnt = BPF_CORE_READ(exe, f_path.mnt);
+		place.dentry = BPF_CORE_READ(exe, f_path.dentry);
+	}
+	r->exe_ino = exe ? BPF_CORE_READ(exe, f_inode, i_ino) : 0;
+	r->exe_dev = exe ? BPF_CORE_READ(exe, f_inode, i_sb, s_dev) : 0;
+	put_chain(s, slot, &place, &r->exe);
+	r->time_ns = bpf_ktime_get_ns();
+	r->tgid = BPF_CORE_READ(task, tgid);
+	bpf_probe_read_kernel(r->comm, sizeof(r->comm), (void *)task + bpf_core_field_offset(struct task_struct, comm));
+}
+
+static __always_inline void put_argv0(struct scratch *s, struct task_struct *task)
+{
+	struct part *part = &s->record.argv0;
+	u32 offset = s->walk.offset;
+	part->status = PART_NONE;
+	part->length = 0;
+	part->crossed = 0;
+	part->dev = 0;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	if (!mm || offset > PAYLOAD - ARGV0_ROOM)
+		return;
+	long read = bpf_probe_read_user_str(&s->payload[offset], ARGV0_ROOM, (void *)BPF_CORE_READ(mm, arg_start));
+	if (read <= 0 || read > ARGV0_ROOM)
+		return;
+	part->status = PART_WHOLE;
+	part->length = read;
+	s->walk.offset = offset + read;
+}
+
+/* Builds the record of a use in a claimed buffer whose payload starts with the text. False: a path was not readable. */
+static __noinline int build(struct use *u, struct scratch *s, u32 slot)
+{
+	if (!s || !u)
+		return 0;
+	struct record *r = &s->record;
+	struct dentry *object = u->object.dentry;
+	r->version = WIRE_VERSION;
+	r->op = u->key.id.op;
+	r->flags = u->key.id.flags;
+	r->result = u->key.id.result;
+	r->how = u->key.id.how;
+	r->object_mode = object ? BPF_CORE_READ(object, d_inode, i_mode) : 0;
+	r->text.length = s->text_length;
+	r->text.status = s->text_length ? PART_WHOLE : PART_NONE;
+	r->text.crossed = 0;
+	r->text.dev = 0;
+	s->walk.offset = s->text_length;
+	put_chain(s, slot, &u->object, &r->object);
+	put_chain(s, slot, &u->base, &r->base);
+	put_chain(s, slot, &u->root, &r->root);
+	if (is_lost(&r->object) || is_lost(&r->base) || is_lost(&r->root))
+		return 0;
+	struct task_struct *task = (void *)bpf_get_current_task();
+	put_process(s, slot, task);
+	put_argv0(s, task);
+	return 1;
+}
+
+static __always_inline long read_text(char *to, u32 room, struct use *u)
+{
+	if (u->text_user)
+		return bpf_probe_read_user_str(to, room, u->text);
+	return bpf_probe_read_kernel_str(to, room, u->text);
+}
+
+enum { NOT_SEEN, KNOWN, UNREADABLE };
+
+/* Looks up a use whose text is too long for the stack: reads it into the scratch buffer. */
+static __noinline int look_up_long(struct use *u, struct scratch *s)
+{
+	if (!s)
+		return UNREADABLE;
+	u32 room = u->text_room;
+	s->key.id = u->key.id;
+	__builtin_memset(s->key.text, 0, MIDDLE_TEXT);
+	long read = read_text(s->key.text, room < MIDDLE_TEXT ? room : MIDDLE_TEXT, u);
+	if (read <= 0)
+		return UNREADABLE;
+	if (read < MIDDLE_TEXT) {
+		s->text_length = read;
+		bpf_probe_read_kernel_str(s->payload, MIDDLE_TEXT, s->key.text);
+		return bpf_map_lookup_elem(&middle_uses, &s->key) ? KNOWN : NOT_SEEN;
+	}
+	bpf_probe_read_kernel(s->key.text, PATH_MAX, 0);	/* a failed read clears the target */
+	read = read_text(s->key.text, PATH_MAX, u);
+	if (read <= 0 || read > PATH_MAX)
+		return UNREADABLE;
+	s->text_length = read;
+	bpf_probe_read_kernel_str(s->payload, PATH_MAX, s->key.text);
+	return bpf_map_lookup_elem(&long_uses, &s->key) ? KNOWN : NOT_SEEN;
+}
+
+static __noinline int remember(struct use *u, struct scratch *s)
+{
+	u8 one = 1;
+	if (!s)
+		return 0;
+	/* A full map is no loss: the use will be reported again. */
+	if (!u->text_long)
+		bpf_map_update_elem(&short_uses, &u->key, &one, BPF_ANY);
+	else if (s->text_length < MIDDLE_TEXT)
+		bpf_map_update_elem(&middle_uses, &s->key, &one, BPF_ANY);
+	else
+		bpf_map_update_elem(&long_uses, &s->key, &one, BPF_ANY);
+	return 0;
+}
+
+/* Counts a use and reports it unless it is known. Global, like report_text, so that it is verified only once. */
+__noinline int report(struct use *u)
+{
+	u32 slot;
+	if (!u)
+		return 0;
+	count(SEEN);
+	if (!u->text_long && bpf_map_lookup_elem(&short_uses, &u->key)) {
+		count(DUPLICATE);
+		return 0;
+	}
+	struct scratch *s = claim(&slot);
+	if (!s) {
+		count(DROPPED);
+		return 0;
+	}
+	enum counter outcome = FAULTED;
+	if (u->text_long) {
+		int found = look_up_long(u, s);
+		if (found == KNOWN)
+			outcome = DUPLICATE;
+		if (found != NOT_SEEN)
+			goto out;
+	} else {
+		long read = u->text ? bpf_probe_read_kernel_str(s->payload, SHORT_TEXT, u->key.text) : 0;
+		if (read < 0 || read > SHORT_TEXT)
+			goto out;
+		s->text_length = read;
+	}
+	if (!build(u, s, slot))
+		goto out;
+	outcome = DROPPED;
+	u32 payload = s->walk.offset;
+	if (payload > PAYLOAD)
+		goto out;
+	if (bpf_ringbuf_output(&ring, &s->record, sizeof(s->record) + payload, 0))
+		goto out;
+	outcome = EMITTED;
+	remember(u, s);
+out:
+	release(s);
+	count(outcome);
+	return 0;
+}
+
+/* ---- describing ---- */
+
+static __always_inline void describe_process(struct use *u, struct task_struct *task)
+{
+	struct mm_struct *mm = task->mm;
+	struct file *exe = mm ? mm->exe_file : 0;
+	struct inode *inode = exe ? exe->f_inode : 0;
+	if (inode) {
+		u->key.id.exe_ino = inode->i_ino;
+		u->key.id.exe_dev = inode->i_sb->s_dev;
+	}
+	struct fs_struct *fs = task->fs;
+	if (fs) {
+		u->root.mnt = fs->root.mnt;
+		u->root.dentry = fs->root.dentry;
+		u->key.id.root_ino = fs->root.dentry->d_inode->i_ino;
+	}
+}
+
+static __always_inline void describe_object(struct use *u, struct file *file)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	u->object.mnt = BPF_CORE_READ(file, f_path.mnt);
+	u->object.dentry = dentry;
+	u->key.id.object_ino = BPF_CORE_READ(inode, i_ino);
+	u->key.id.object_dev = BPF_CORE_READ(dentry, d_sb, s_dev);
+	u->key.id.object_parent = BPF_CORE_READ(dentry, d_parent, d_inode, i_ino);
+	u->key.id.object_name_hash = BPF_CORE_READ(dentry, d_name.hash);
+}
+
+static __always_inline void forget_object(struct use *u)
+{
+	u->object.mnt = 0;
+	u->object.dentry = 0;
+	u->key.id.object_ino = 0;
+	u->key.id.object_dev = 0;
+	u->key.id.object_parent = 0;
+	u->key.id.object_name_hash = 0;
+}
+
+static __always_inline struct file *file_of(struct task_struct *task, int fd)
+{
+	struct file *file = 0;
+	struct files_struct *files = task->files;
+	struct fdtable *table = files ? files->fdt : 0;
+	if (!table || fd < 0 || (u32)fd >= table->max_fds)
+		return 0;
+	struct file **slots = table->fd;
+	bpf_probe_read_kernel(&file, sizeof(file), slots + (u32)fd);
+	return file;
+}
+
+static __always_inline void lost(void)
+{
+	count(SEEN);
+	count(FAULTED);
+}
+
+/* Reports the use of a path given as text relative to `dfd`. */
+__noinline int report_text(struct use *u, int dfd)
+{
+	if (!u)
+		return 0;
+	struct task_struct *task = bpf_get_current_task_btf();
+	char *text = u->key.text;
+	__builtin_memset(text, 0, SHORT_TEXT);
+	u32 room = u->text_room;
+	u->text_long = false;
+	long read = read_text(text, room < SHORT_TEXT ? room : SHORT_TEXT, u);
+	if (read <= 0) {
+		/* With EFAULT the kernel could not read it either, and looked nothing up. */
+		if (u->key.id.result != -EFAULT)
+			lost();
+		return 0;
+	}
+	if (read == 1)
+		return 0;	/* an empty path means the descriptor, whose opening was seen */
+	u->text_long = read >= SHORT_TEXT;
+	u->key.id.flags &= ~FLAG_ABSOLUTE;
+	if (text[0] == '/' && !(u->key.id.flags & FLAG_IN_ROOT)) {
+		u->key.id.flags |= FLAG_ABSOLUTE;
+		u->base.mnt = 0;
+		u->base.dentry = 0;
+		u->key.id.base_ino = 0;
+		u->key.id.base_dev = 0;
+	} else if (dfd == AT_FDCWD) {
+		struct fs_struct *fs = task->fs;
+		if (!fs) {
+			lost();
+			return 0;
+		}
+		struct dentry *dentry = fs->pwd.dentry;
+		u->base.mnt = fs->pwd.mnt;
+		u->base.dentry = dentry;
+		u->key.id.base_ino = dentry->d_inode->i_ino;
+		u->key.id.base_dev = dentry->d_sb->s_dev;
+	} else {
+		struct file *file = file_of(task, dfd);
+		if (!file) {
+			if (u->key.id.result != -EBADF)
+				lost();
+			return 0;
+		}
+		struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+		u->base.mnt = BPF_CORE_READ(file, f_path.mnt);
+		u->base.dentry = dentry;
+		u->key.id.base_ino = BPF_CORE_READ(dentry, d_inode, i_ino);
+		u->key.id.base_dev = BPF_CORE_READ(dentry, d_sb, s_dev);
+	}
+	return report(u);
+}
+
+/* Finds the path in a socket address, if there is one. */
+static __noinline int address_text(struct use *u, const void *address, u32 length)
+{
+	u16 family = 0;
+	char first = 0;
+	if (length <= sizeof(family) || bpf_probe_read_user(&family, sizeof(family), address) || family != AF_UNIX)
+		return 0;
+	if (bpf_probe_read_user(&first, 1, address + sizeof(family)) || !first)
+		return 0;	/* abstract */
+	length -= sizeof(family);
+	u->text = address + sizeof(family);
+	u->text_user = true;
+	u->text_room = (length < SUN_PATH_MAX ? length : SUN_PATH_MAX) + 1;
+	return 1;
+}
+
+/* ---- system calls ---- */
+
+#if defined(__TARGET_ARCH_x86)
+#define TS_COMPAT 2
+#define X32_BIT 0x40000000
+
+static __always_inline bool is_compat(struct task_struct *task)
+{
+	return task->thread_info.status & TS_COMPAT;
+}
+
+static __always_inline u32 call_number(struct pt_regs *regs)
+{
+	return (u32)regs->orig_ax & ~X32_BIT;
+}
+
+static __always_inline u64 argument(struct pt_regs *regs, bool compat, u32 index)
+{
+	if (compat) {
+		switch (index) {
+		case 0: return (u32)regs->bx;
+		case 1: return (u32)regs->cx;
+		case 2: return (u32)regs->dx;
+		case 3: return (u32)regs->si;
+		case 4: return (u32)regs->di;
+		default: return (u32)regs->bp;
+		}
+	}
+	switch (index) {
+	case 0: return regs->di;
+	case 1: return regs->si;
+	case 2: return regs->dx;
+	case 3: return regs->r10;
+	case 4: return regs->r8;
+	default: return regs->r9;
+	}
+}
+#else
+#define TIF_32BIT 22
+
+static __always_inline bool is_compat(struct task_struct *task)
+{
+	return task->thread_info.flags & (1ul << TIF_32BIT);
+}
+
+static __always_inline u32 call_number(struct pt_regs *regs)
+{
+	return regs->syscallno;
+}
+
+static __always_inline u64 argument(struct pt_regs *regs, bool compat, u32 index)
+{
+	switch (index) {
+	case 0: return regs->orig_x0;
+	case 1: return regs->regs[1];
+	case 2: return regs->regs[2];
+	case 3: return regs->regs[3];
+	case 4: return regs->regs[4];
+	default: return regs->regs[5];
+	}
+}
+#endif
+
+/* The packing of src/syscalls.rs. Argument indexes are stored plus one; 0 means that there is none. */
+#define CALL_OP(call) ((call) & 0xff)
+#define CALL_PATH(call) (((call) >> 8) & 0xf)
+#define CALL_DFD(call) (((call) >> 12) & 0xf)
+#define CALL_PATH2(call) (((call) >> 16) & 0xf)
+#define CALL_DFD2(call) (((call) >> 20) & 0xf)
+#define CALL_FLAGS(call) (((call) >> 24) & 0xf)
+#define CALL_HOW(call) (((call) >> 28) & 0x7)
+#define CALL_INVERT(call) (((call) >> 31) & 1)
+#define CALL_NOFOLLOW(call) ((u32)((call) >> 32))
+
+enum { HOW_NONE, HOW_FLAGS, HOW_STRUCT, HOW_CREAT };
+
+#define CREAT_FLAGS 0x241	/* O_CREAT | O_WRONLY | O_TRUNC */
+
+#define ARGUMENT(plus_one) argument(regs, compat, (plus_one) - 1)
+
+/* i386 multiplexes its socket calls: the arguments lie in memory. */
+static __noinline int socketcall_address(struct use *u, u32 which, const void *where, u64 *address)
+{
+	enum { BIND = 2, CONNECT = 3, SENDTO = 11, SENDMSG = 16 };
+	u32 args[6] = {};
+	if (which != BIND && which != CONNECT && which != SENDTO && which != SENDMSG)
+		return 0;
+	if (bpf_probe_read_user(args, sizeof(args), where) && bpf_probe_read_user(args, 12, where)) {
+		lost();
+		return 0;
+	}
+	u->key.id.op = which == BIND ? OP_BIND : OP_CONNECT;
+	*address = args[1];
+	u32 length = args[2];
+	if (which == SENDTO) {
+		*address = args[4];
+		length = args[5];
+	} else if (which == SENDMSG) {
+		u32 name[2] = {};
+		bpf_probe_read_user(name, sizeof(name), (void *)(u64)args[1]);
+		*address = name[0];
+		length = name[1];
+	}
+	return length;
+}
+
+static __noinline int message_address(const void *header, bool compat, u64 *address)
+{
+	if (compat) {
+		u32 name[2] = {};
+		bpf_probe_read_user(name, sizeof(name), header);
+		*address = name[0];
+		return name[1];
+	}
+	u64 name[2] = {};	/* msg_name, msg_namelen and padding */
+	bpf_probe_read_user(name, sizeof(name), header);
+	*address = name[0];
+	return (u32)name[1];
+}
+
+/* Finds the path that a socket call names, if it names one. */
+static __always_inline int socket_text(struct use *u, struct pt_regs *regs, bool compat)
+{
+	u64 address = argument(regs, compat, 1);
+	u32 length = 0;
+	switch (u->key.id.op) {
+	case OP_SEND:
+		address = argument(regs, compat, 4);
+		length = argument(regs, compat, 5);
+		u->key.id.op = OP_CONNECT;
+		break;
+	case OP_SENDMSG:
+		length = message_address((void *)address, compat, &address);
+		u->key.id.op = OP_CONNECT;
+		break;
+	case OP_SOCKETCALL:
+		length = socketcall_address(u, argument(regs, compat, 0), (void *)address, &address);
+		break;
+	default:
+		length = argument(regs, compat, 2);
+	}
+	return address ? address_text(u, (void *)address, length) : 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	bool compat = is_compat(task);
+	u32 number = call_number(regs);
+	if (number >= SYSCALLS)
+		return 0;
+	u64 call = compat ? compat_calls[number] : native_calls[number];
+	if (!call)
+		return 0;
+	u32 op = CALL_OP(call);
+	/* What is no use of a path, told by the arguments alone. */
+	if (op == OP_MAP && ((result < 0 && result > -4096) || (argument(regs, compat, 3) & MAP_ANONYMOUS)))
+		return 0;
+	if (op == OP_SEND && !argument(regs, compat, 4))
+		return 0;
+	if ((op == OP_READDIR || op == OP_ENTER) && result < 0)
+		return 0;
+	if (op == OP_EXEC && result >= 0)
+		return 0;	/* on_exec sees it; the arguments are gone */
+	if (!is_target() || result == -ENOSYS)
+		return 0;
+
+	struct use u = {};
+	u.key.id.op = op;
+	u.key.id.result = result < 0 && result > -4096 ? result : 0;
+	describe_process(&u, task);
+
+	if (op >= OP_CONNECT && op <= OP_SOCKETCALL) {
+		if (socket_text(&u, regs, compat))
+			report_text(&u, AT_FDCWD);
+		return 0;
+	}
+	if (op >= OP_MAP || !CALL_PATH(call)) {
+		int fd = op == OP_MAP ? argument(regs, compat, 4) : op == OP_OPEN ? result : argument(regs, compat, 0);
+		if (op == OP_OPEN && result < 0)
+			return 0;
+		if (op == OP_MAP && argument(regs, compat, 2) & PROT_EXEC)
+			u.key.id.flags = FLAG_EXEC;
+		u.key.id.result = 0;
+		struct file *file = file_of(task, fd);
+		if (!file) {
+			lost();	/* another thread closed it since */
+			return 0;
+		}
+		describe_object(&u, file);
+		return report(&u);
+	}
+
+	u32 flags = CALL_FLAGS(call) ? ARGUMENT(CALL_FLAGS(call)) : 0;
+	switch (CALL_HOW(call)) {
+	case HOW_FLAGS:
+		u.key.id.how = flags;
+		break;
+	case HOW_STRUCT: {
+		struct {
+			u64 flags, mode, resolve;
+		} how = {};
+		bpf_probe_read_user(&how, sizeof(how), (void *)ARGUMENT(CALL_FLAGS(call)));
+		u.key.id.how = flags = how.flags;
+		if (how.resolve & RESOLVE_IN_ROOT)
+			u.key.id.flags |= FLAG_IN_ROOT;
+		break;
+	}
+	case HOW_CREAT:
+		u.key.id.how = CREAT_FLAGS;
+		break;
+	}
+	if (!!(flags & CALL_NOFOLLOW(call)) != CALL_INVERT(call))
+		u.key.id.flags |= FLAG_NOFOLLOW;
+
+	if (op == OP_OPEN && result >= 0) {
+		struct file *file = file_of(task, result);
+		if (file)
+			describe_object(&u, file);
+	}
+	u.text_user = true;
+	u.text_room = PATH_MAX;
+	u.text = (void *)ARGUMENT(CALL_PATH(call));
+	report_text(&u, CALL_DFD(call) ? (int)ARGUMENT(CALL_DFD(call)) : AT_FDCWD);
+	if (CALL_PATH2(call)) {
+		if (op != OP_USE)
+			u.key.id.op = OP_CREATE;
+		u.key.id.flags = FLAG_NOFOLLOW;
+		u.text = (void *)ARGUMENT(CALL_PATH2(call));
+		report_text(&u, CALL_DFD2(call) ? (int)ARGUMENT(CALL_DFD2(call)) : AT_FDCWD);
+	}
+	return 0;
+}
+
+/* ---- exec ---- */
+
+static long on_loader(struct task_struct *task, struct vm_area_struct *vma, struct use *u)
+{
+	struct file *file = vma->vm_file;
+	if (file)
+		describe_object(u, file);
+	return 0;
+}
+
+/* The address at which the kernel put the program's dynamic loader; 0 without one. */
+static __always_inline u64 loader_address(struct mm_struct *mm)
+{
+	u64 auxv[2];
+	for (u32 i = 0; i < 24; i++) {
+		if (bpf_probe_read_kernel(auxv, sizeof(auxv), (void *)&mm->saved_auxv + i * sizeof(auxv)) || !auxv[0])
+			return 0;
+		if (auxv[0] == AT_BASE)
+			return auxv[1];
+	}
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm *binprm)
+{
+	if (!is_target())
+		return 0;
+	struct task_struct *current = bpf_get_current_task_btf();
+	struct use u = {};
+	describe_process(&u, current);
+	u.key.id.op = OP_EXEC;
+	describe_object(&u, binprm->file);
+	u.text = binprm->filename;
+	u.text_room = PATH_MAX;
+	report_text(&u, AT_FDCWD);
+	if (binprm->interp != binprm->filename) {
+		forget_object(&u);
+		u.key.id.op = OP_INTERPRETER;
+		u.text = binprm->interp;
+		report_text(&u, AT_FDCWD);
+	}
+
+	struct mm_struct *mm = current->mm;
+	u64 address = mm ? loader_address(mm) : 0;
+	if (!address)
+		return 0;
+	forget_object(&u);
+	u.key.id.op = OP_LOADER;
+	u.key.id.flags = 0;
+	u.key.id.base_ino = 0;
+	u.key.id.base_dev = 0;
+	u.base.dentry = 0;
+	u.text = 0;
+	u.text_long = false;
+	__builtin_memset(u.key.text, 0, SHORT_TEXT);
+	if (bpf_find_vma(current, address, on_loader, &u, 0) || !u.object.dentry) {
+		lost();
+		return 0;
+	}
+	return report(&u);
+}
+
+/* ---- io_uring ---- */
+
+enum {
+	IORING_OP_CONNECT = 16,
+	IORING_OP_OPENAT = 18,
+	IORING_OP_STATX = 21,
+	IORING_OP_OPENAT2 = 28,
+	IORING_OP_RENAMEAT = 35,
+	IORING_OP_UNLINKAT = 36,
+	IORING_OP_MKDIRAT = 37,
+	IORING_OP_SYMLINKAT = 38,
+	IORING_OP_LINKAT = 39,
+	IORING_OP_SETXATTR = 42,
+	IORING_OP_GETXATTR = 44,
+};
+
+static __always_inline int report_filename(struct use *u, struct filename *name, int dfd)
+{
+	u->text = BPF_CORE_READ(name, name);
+	return report_text(u, dfd);
+}
+
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(on_uring_submit, struct io_kiocb *request)
+{
+	u8 opcode = request->opcode;
+	if (opcode < IORING_OP_CONNECT || opcode > IORING_OP_GETXATTR || !is_target())
+		return 0;
+	struct use u = {};
+	describe_process(&u, bpf_get_current_task_btf());
+	u.key.id.flags = FLAG_PENDING;
+	u.text_room = PATH_MAX;
+	switch (opcode) {
+	case IORING_OP_OPENAT:
+	case IORING_OP_OPENAT2: {
+		struct io_open *open = (void *)request;
+		u.key.id.op = OP_OPEN;
+		u.key.id.how = BPF_CORE_READ(open, how.flags);
+		if (BPF_CORE_READ(open, how.resolve) & RESOLVE_IN_ROOT)
+			u.key.id.flags |= FLAG_IN_ROOT;
+		return report_filename(&u, BPF_CORE_READ(open, filename), BPF_CORE_READ(open, dfd));
+	}
+	case IORING_OP_STATX: {
+		struct io_statx *statx = (void *)request;
+		u.key.id.op = OP_STAT;
+		if (BPF_CORE_READ(statx, flags) & AT_SYMLINK_NOFOLLOW)
+			u.key.id.flags |= FLAG_NOFOLLOW;
+		return report_filename(&u, BPF_CORE_READ(statx, filename), BPF_CORE_READ(statx, dfd));
+	}
+	case IORING_OP_UNLINKAT: {
+		struct io_unlink *unlink = (void *)request;
+		u.key.id.op = OP_REMOVE;
+		u.key.id.flags |= FLAG_NOFOLLOW;
+		return report_filename(&u, BPF_CORE_READ(unlink, filename), BPF_CORE_READ(unlink, dfd));
+	}
+	case IORING_OP_MKDIRAT: {
+		struct io_mkdir *mkdir = (void *)request;
+		u.key.id.op = OP_CREATE;
+		u.key.id.flags |= FLAG_NOFOLLOW;
+		return report_filename(&u, BPF_CORE_READ(mkdir, filename), BPF_CORE_READ(mkdir, dfd));
+	}
+	case IORING_OP_RENAMEAT: {
+		struct io_rename *rename = (void *)request;
+		u.key.id.op = OP_REMOVE;
+		u.key.id.flags |= FLAG_NOFOLLOW;
+		report_filename(&u, BPF_CORE_READ(rename, oldpath), BPF_CORE_READ(rename, old_dfd));
+		u.key.id.op = OP_CREATE;
+		return report_filename(&u, BPF_CORE_READ(rename, newpath), BPF_CORE_READ(rename, new_dfd));
+	}
+	case IORING_OP_SYMLINKAT:
+	case IORING_OP_LINKAT: {
+		struct io_link *link = (void *)request;
+		if (opcode == IORING_OP_LINKAT) {
+			u.key.id.op = OP_LINK;
+			if (!(BPF_CORE_READ(link, flags) & AT_SYMLINK_FOLLOW))
+				u.key.id.flags |= FLAG_NOFOLLOW;
+			report_filename(&u, BPF_CORE_READ(link, oldpath), BPF_CORE_READ(link, old_dfd));
+		}
+		u.key.id.op = OP_CREATE;
+		u.key.id.flags = FLAG_PENDING | FLAG_NOFOLLOW;
+		return report_filename(&u, BPF_CORE_READ(link, newpath), BPF_CORE_READ(link, new_dfd));
+	}
+	case IORING_OP_SETXATTR:
+	case IORING_OP_GETXATTR: {
+		struct io_xattr *xattr = (void *)request;
+		u.key.id.op = opcode == IORING_OP_SETXATTR ? OP_CHANGE : OP_XATTR;
+		return report_filename(&u, BPF_CORE_READ(xattr, filename), AT_FDCWD);
+	}
+	case IORING_OP_CONNECT: {
+		struct io_connect *connect = (void *)request;
+		u.key.id.op = OP_CONNECT;
+		if (address_text(&u, BPF_CORE_READ(connect, addr), BPF_CORE_READ(connect, addr_len)))
+			report_text(&u, AT_FDCWD);
+		return 0;
+	}
+	}
+	return 0;
+}
+
+/* ---- snapshot ---- */
+
+static __noinline int put_held(struct seq_file *seq, struct task_struct *task, struct file *file)
+{
+	u32 slot;
+	struct scratch *s = claim(&slot);
+	if (!s) {
+		lost();
+		return 0;
+	}
+	struct place place = {
+		.mnt = BPF_CORE_READ(file, f_path.mnt),
+		.dentry = BPF_CORE_READ(file, f_path.dentry),
+	};
+	struct record *r = &s->record;
+	__builtin_memset(r, 0, sizeof(*r));
+	r->version = WIRE_VERSION;
+	r->op = OP_HELD;
+	r->object_mode = BPF_CORE_READ(file, f_inode, i_mode);
+	s->walk.offset = 0;
+	put_chain(s, slot, &place, &r->object);
+	put_process(s, slot, task);
+	r->time_ns = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	u32 payload = s->walk.offset;
+	if (payload <= PAYLOAD)
+		bpf_seq_write(seq, r, sizeof(*r) + payload);
+	release(s);
+	return 0;
+}
+
+SEC("iter/task_file")
+int on_held_open(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	if (task && file)
+		put_held(ctx->meta->seq, task, file);
+	return 0;
+}
+
+SEC("iter/task_vma")
+int on_held_mapped(struct bpf_iter__task_vma *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct vm_area_struct *vma = ctx->vma;
+	if (task && vma && vma->vm_file)
+		put_held(ctx->meta->seq, task, vma->vm_file);
+	return 0;
+}

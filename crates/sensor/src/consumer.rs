@@ -1,0 +1,121 @@
+//! The thread that takes events in, from loading to the end.
+//!
+//! It keeps each distinct event once with the earliest time, so the result does not depend on order, and memory is
+//! bounded by the number of distinct uses. Beyond [`MEMORY_LIMIT`] an event is thrown away and not counted as received,
+//! which makes the verdict incomplete.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use aya::maps::{MapData, RingBuf};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::wire::Event;
+
+/// Bytes of events that are kept at most, roughly.
+const MEMORY_LIMIT: usize = 2 << 30;
+
+/// How long the thread sleeps at most before it looks whether it should end.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// What was taken in.
+#[derive(Debug, Default)]
+pub(crate) struct Harvest {
+    /// Each distinct event with the time at which it was first seen, in nanoseconds of the monotonic clock.
+    pub(crate) events: BTreeMap<Event, u64>,
+    /// How many were understood and kept (or were already there).
+    pub(crate) received: u64,
+    footprint: usize,
+}
+
+impl Harvest {
+    fn take(&mut self, bytes: &[u8], limit: usize) {
+        let (event, time) = match Event::parse(bytes) {
+            Ok((event, time, _)) => (event, time),
+            Err(error) => {
+                tracing::error!(%error, "threw away a record: {error}");
+                return;
+            }
+        };
+        let footprint = event.footprint();
+        match self.events.entry(event) {
+            Entry::Occupied(mut known) => {
+                let first = known.get_mut();
+                *first = time.min(*first);
+            }
+            Entry::Vacant(_) if self.footprint + footprint > limit => return,
+            Entry::Vacant(free) => {
+                self.footprint += footprint;
+                free.insert(time);
+            }
+        }
+        self.received += 1;
+    }
+}
+
+/// The running thread.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Harvest>>,
+}
+
+impl Consumer {
+    pub(crate) fn start(mut ring: RingBuf<MapData>) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("sensor".to_owned()).spawn(move || {
+            let mut harvest = Harvest::default();
+            loop {
+                let last = stopped.load(Ordering::Acquire);
+                while let Some(item) = ring.next() {
+                    harvest.take(&item, MEMORY_LIMIT);
+                }
+                if last {
+                    return harvest;
+                }
+                // Whatever poll says, the ring is looked at again.
+                let _ = poll(&mut [PollFd::new(&ring, PollFlags::IN)], Some(&PATIENCE));
+            }
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// Takes in what is left and ends. `None` if the thread panicked.
+    pub(crate) fn finish(mut self) -> Option<Harvest> {
+        self.stop.store(true, Ordering::Release);
+        self.thread.take()?.join().ok()
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Op;
+    use crate::wire::tests::record;
+
+    #[test]
+    fn an_event_beyond_the_limit_is_not_received() {
+        let none = (0, 0, &b""[..]);
+        let bytes = |text| record(Op::Stat, [(1, 0, text), none, none, none, none, none]);
+        let mut harvest = Harvest::default();
+        let limit = 2 * Event::parse(&bytes(b"/a\0")).unwrap().0.footprint();
+        for text in [&b"/a\0"[..], b"/b\0", b"/c\0", b"/a\0"] {
+            harvest.take(&bytes(text), limit);
+        }
+        assert_eq!((harvest.events.len(), harvest.received), (2, 3));
+    }
+}

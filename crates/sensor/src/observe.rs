@@ -1,0 +1,186 @@
+//! From events to observations: which paths of the image a use touched, and how.
+
+use image::path::escape;
+use image::{ImagePath, NodeKind, Tree};
+use profile::{AccessKind, Process};
+
+use crate::rootfs::Rootfs;
+use crate::walk::{End, Ground};
+use crate::wire::{Chain, Event, Op, Program};
+
+const ENOENT: i32 = 2;
+const O_ACCMODE: u32 = 3;
+const O_WRONLY: u32 = 1;
+const O_RDWR: u32 = 2;
+const O_CREAT: u32 = 0o100;
+const O_EXCL: u32 = 0o200;
+const O_TRUNC: u32 = 0o1000;
+const O_PATH: u32 = 0o10_000_000;
+
+/// A use of a path of the image: path, kind, errno.
+pub(crate) type Use = (ImagePath, AccessKind, i32);
+
+/// Reads events on one image.
+#[derive(Debug)]
+pub(crate) struct Observer<'a> {
+    pub(crate) tree: &'a Tree,
+    pub(crate) rootfs: &'a Rootfs,
+}
+
+impl Observer<'_> {
+    /// The image path of a chain that lies in the container's root file system, whether or not the image has it.
+    pub(crate) fn image_path(&self, chain: &Chain) -> Option<ImagePath> {
+        if chain.detached || !self.rootfs.is(chain.dev) {
+            return None;
+        }
+        ImagePath::from_absolute(&chain.path).ok()
+    }
+
+    /// Names a program as it is known in the image, or as the kernel names it.
+    pub(crate) fn process(&self, program: &Program) -> Process {
+        let exe = match &program.exe {
+            Some(chain) if chain.detached => escape(&chain.path),
+            Some(chain) => escape(&[b"/", &*chain.path].concat()),
+            None => escape(&program.argv0),
+        };
+        Process { exe, argv0: escape(&program.argv0) }
+    }
+
+    /// All uses of the image that one event tells of.
+    pub(crate) fn uses(&self, event: &Event) -> Vec<Use> {
+        let mut uses = Vec::new();
+        let object = event.object.as_ref().and_then(|chain| self.image_path(chain));
+        let mut object_used = false;
+        if let Some(path) = &object {
+            object_used = true;
+            self.succeeded(event, path, &mut uses);
+        }
+        if event.text.is_some() {
+            self.text(event, object_used, &mut uses);
+        }
+        uses
+    }
+
+    /// What the path's text tells: links, what `..` left, and the end, unless the object is known better.
+    fn text(&self, event: &Event, object_used: bool, uses: &mut Vec<Use>) {
+        let Some(text) = &event.text else { return };
+        let at = |chain: &Option<Chain>| chain.as_ref().and_then(|chain| self.image_path(chain));
+        // A root outside the image is a sandbox put together from mounts; its paths mostly mirror the image's.
+        let mut root = at(&event.root).unwrap_or_default();
+        let base = if event.flags.absolute() {
+            root.clone()
+        } else {
+            let Some(base) = at(&event.base) else { return };
+            base
+        };
+        if event.flags.in_root() {
+            root = base.clone();
+        }
+        let exclusive = event.op == Op::Open && event.how & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
+        let follow = !event.flags.nofollow() && !exclusive;
+        let live = (event.errno == 0 || event.flags.pending()).then_some(self.rootfs);
+        let walk = Ground { tree: self.tree, live }.walk(&root, &base, text, follow);
+        uses.extend(walk.links.into_iter().map(|link| (link, AccessKind::Readlink, 0)));
+        uses.extend(walk.left.into_iter().map(|directory| (directory, AccessKind::Stat, 0)));
+        let creates = event.op == Op::Create || event.op == Op::Bind || event.how & O_CREAT != 0;
+        match walk.end {
+            // An exec'ed script's object is its interpreter: the text names another file that was used.
+            End::InImage(_) if object_used && event.op != Op::Exec => {}
+            End::InImage(path) => self.succeeded(event, &path, uses),
+            End::Made(path) => self.made(event, &path, uses),
+            End::NotADirectory(path) => uses.push((path, AccessKind::Stat, 0)),
+            End::Missing(path, last) => {
+                let failed = event.errno != 0 || event.flags.pending() && !(creates && last);
+                if !failed {
+                    self.made(event, &path, uses);
+                } else if creates && last && event.errno != ENOENT {
+                    // It was to be made and that failed, but not because it was missing.
+                    self.nearest_directory(&path, uses);
+                } else {
+                    let errno = if event.errno == 0 { ENOENT } else { event.errno };
+                    uses.push((path, AccessKind::Missing, errno));
+                }
+            }
+            End::Nowhere => {}
+        }
+    }
+
+    /// A use that ended at a path of the image, or, for an object, perhaps beside it.
+    fn succeeded(&self, event: &Event, path: &ImagePath, uses: &mut Vec<Use>) {
+        match self.tree.get(path) {
+            Some(node) => {
+                for kind in kinds(event, &node.kind) {
+                    uses.push((path.clone(), kind, 0));
+                }
+            }
+            None => self.made(event, path, uses),
+        }
+    }
+
+    /// A use of something that only the running container has: making or changing it uses the directory.
+    fn made(&self, event: &Event, path: &ImagePath, uses: &mut Vec<Use>) {
+        if writes(event) {
+            self.nearest_directory(path, uses);
+        }
+    }
+
+    fn nearest_directory(&self, path: &ImagePath, uses: &mut Vec<Use>) {
+        let is_directory = |p: &ImagePath| self.tree.get(p).is_some_and(|n| n.kind == NodeKind::Directory);
+        if let Some(directory) = path.ancestors().find(is_directory) {
+            uses.push((directory, AccessKind::OpenWrite, 0));
+        }
+    }
+}
+
+fn writes(event: &Event) -> bool {
+    match event.op {
+        Op::Open => {
+            event.how & O_ACCMODE != 0 && event.how & O_PATH == 0 || event.how & (O_CREAT | O_TRUNC) != 0
+        }
+        Op::Change | Op::Create | Op::Remove | Op::Bind => true,
+        _ => false,
+    }
+}
+
+/// How an operation used something that exists.
+fn kinds(event: &Event, node: &NodeKind) -> Vec<AccessKind> {
+    let is_link = matches!(node, NodeKind::Symlink { .. });
+    let one = match event.op {
+        Op::Open if event.how & O_PATH != 0 => AccessKind::OpenRead,
+        // O_NOFOLLOW on a link fails with ELOOP because it is one.
+        Op::Open if is_link => AccessKind::Readlink,
+        Op::Open => {
+            let (read, write) = match event.how & O_ACCMODE {
+                O_WRONLY => (false, true),
+                O_RDWR => (true, true),
+                _ => (true, event.how & O_TRUNC != 0),
+            };
+            let mut kinds = Vec::new();
+            if read {
+                kinds.push(AccessKind::OpenRead);
+            }
+            if write || !read {
+                kinds.push(AccessKind::OpenWrite);
+            }
+            return kinds;
+        }
+        Op::Stat => AccessKind::Stat,
+        Op::Access => AccessKind::Access,
+        // On what is no link it asks just that.
+        Op::Readlink if is_link => AccessKind::Readlink,
+        Op::Readlink => AccessKind::Stat,
+        Op::Xattr => AccessKind::Xattr,
+        Op::Watch => AccessKind::Watch,
+        Op::Connect | Op::Send | Op::SendMessage | Op::SocketCall => AccessKind::Connect,
+        Op::Use | Op::Enter | Op::Link | Op::Held => AccessKind::OpenRead,
+        // mkdir -p and the like ask whether it is there.
+        Op::Create | Op::Bind if event.errno != 0 => AccessKind::Stat,
+        Op::Change | Op::Create | Op::Remove | Op::Bind => AccessKind::OpenWrite,
+        Op::Exec | Op::Interpreter => AccessKind::Exec,
+        Op::Loader => AccessKind::MapExec,
+        Op::Map if event.flags.exec() => AccessKind::MapExec,
+        Op::Map => AccessKind::OpenRead,
+        Op::ReadDirectory => AccessKind::Readdir,
+    };
+    vec![one]
+}

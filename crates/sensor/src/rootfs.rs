@@ -1,0 +1,84 @@
+//! The container's mounted root file system, as far as the sensor needs it.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use image::ImagePath;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat2, readlinkat};
+
+use crate::SensorError;
+
+const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
+
+/// The overlay mount and the device numbers that it has had.
+///
+/// A restarted container may be mounted anew, under another number, so the mount is looked at again now and then.
+#[derive(Debug)]
+pub(crate) struct Rootfs {
+    path: PathBuf,
+    devices: BTreeSet<u32>,
+}
+
+/// What is there beside what the image has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LiveNode {
+    Symlink(Vec<u8>),
+    Directory,
+    Other,
+}
+
+impl Rootfs {
+    pub(crate) fn new(path: &Path) -> Result<Self, SensorError> {
+        let failed = |source| SensorError::Rootfs { rootfs: path.to_owned(), source };
+        let directory = File::open(path).map_err(failed)?;
+        let kind = fstatfs(&directory).map_err(|errno| failed(errno.into()))?.f_type;
+        if kind as u64 & 0xffff_ffff != OVERLAYFS_SUPER_MAGIC {
+            return Err(SensorError::NotAnOverlay { rootfs: path.to_owned() });
+        }
+        let mut this = Self { path: path.to_owned(), devices: BTreeSet::new() };
+        this.look_again();
+        Ok(this)
+    }
+
+    /// Notes the device number that the mount has now.
+    pub(crate) fn look_again(&mut self) {
+        if let Ok(metadata) = std::fs::metadata(&self.path) {
+            self.devices.insert(kernel_device(metadata.dev()));
+        }
+    }
+
+    /// Whether a device, as the kernel side numbers it, is this root file system.
+    pub(crate) fn is(&self, device: u32) -> bool {
+        self.devices.contains(&device)
+    }
+
+    /// What the running container has at a path, links not followed, if it is still mounted.
+    pub(crate) fn live(&self, path: &ImagePath) -> Option<LiveNode> {
+        let find = || -> io::Result<LiveNode> {
+            let root = File::open(&self.path)?;
+            let relative = if path.is_root() { b"." } else { path.as_bytes() };
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let node = openat2(
+                &root,
+                relative,
+                flags,
+                Mode::empty(),
+                ResolveFlags::BENEATH | ResolveFlags::NO_XDEV,
+            )?;
+            Ok(match FileType::from_raw_mode(fstat(&node)?.st_mode) {
+                FileType::Symlink => LiveNode::Symlink(readlinkat(&node, "", Vec::new())?.into_bytes()),
+                FileType::Directory => LiveNode::Directory,
+                _ => LiveNode::Other,
+            })
+        };
+        find().ok()
+    }
+}
+
+/// A device number as the kernel has it inside (12 bits major, 20 bits minor), from the form that stat gives.
+fn kernel_device(stat_device: u64) -> u32 {
+    rustix::fs::major(stat_device) << 20 | rustix::fs::minor(stat_device)
+}

@@ -1,0 +1,149 @@
+//! Following a path as the kernel did, on the image's tree.
+//!
+//! The base sensor sees a path's text and, for opens, where it led; the links on the way it does not see. They are
+//! found here. Unlike [`Tree::resolve`] this walk starts at the root of the process (chroot) and, where the tree has
+//! nothing, may go on through what the container made while it ran.
+
+use std::collections::VecDeque;
+
+use image::{ImagePath, NodeKind, Tree};
+
+use crate::rootfs::{LiveNode, Rootfs};
+
+/// The kernel's own limit.
+const MAX_LINKS: usize = 40;
+
+/// What a walk passed and where it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Walk {
+    /// Links of the image that were followed.
+    pub(crate) links: Vec<ImagePath>,
+    /// Directories of the image that were left again by `..`, and had to be there for that.
+    pub(crate) left: Vec<ImagePath>,
+    /// Where it ended.
+    pub(crate) end: End,
+}
+
+/// How a walk ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// At this path of the image.
+    InImage(ImagePath),
+    /// At this path, which only the running container has.
+    Made(ImagePath),
+    /// This is not there; whether it is the last component.
+    Missing(ImagePath, bool),
+    /// This is not a directory, but the path goes on.
+    NotADirectory(ImagePath),
+    /// Too many links, or a name that cannot be one.
+    Nowhere,
+}
+
+/// Where to walk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    pub(crate) tree: &'a Tree,
+    /// The running container, if the lookup is known to have succeeded there.
+    pub(crate) live: Option<&'a Rootfs>,
+}
+
+enum Found {
+    Directory,
+    Symlink(Vec<u8>),
+    Other,
+}
+
+impl Ground<'_> {
+    /// What is at a path, and whether the image has it.
+    fn look(&self, path: &ImagePath) -> Option<(Found, bool)> {
+        if let Some(node) = self.tree.get(path) {
+            let found = match &node.kind {
+                NodeKind::Directory => Found::Directory,
+                NodeKind::Symlink { target } => Found::Symlink(target.to_vec()),
+                _ => Found::Other,
+            };
+            return Some((found, true));
+        }
+        let found = match self.live?.live(path)? {
+            LiveNode::Directory => Found::Directory,
+            LiveNode::Symlink(target) => Found::Symlink(target),
+            LiveNode::Other => Found::Other,
+        };
+        Some((found, false))
+    }
+
+    fn end_at(&self, path: ImagePath) -> End {
+        if self.tree.get(&path).is_some() { End::InImage(path) } else { End::Made(path) }
+    }
+
+    /// Walks `text` from `base`; `root` is the root of the process. Both need not be in the image.
+    pub(crate) fn walk(&self, root: &ImagePath, base: &ImagePath, text: &[u8], follow_last: bool) -> Walk {
+        let mut walk = Walk { links: Vec::new(), left: Vec::new(), end: End::Nowhere };
+        walk.end = self.walk_on(&mut walk, root, base, text, follow_last);
+        walk
+    }
+
+    fn walk_on(
+        &self,
+        walk: &mut Walk,
+        root: &ImagePath,
+        base: &ImagePath,
+        text: &[u8],
+        follow_last: bool,
+    ) -> End {
+        let mut at = if text.starts_with(b"/") { root.clone() } else { base.clone() };
+        let mut todo = VecDeque::new();
+        push_components(&mut todo, text);
+        let mut links = 0;
+        while let Some(name) = todo.pop_front() {
+            match &*name {
+                b"." => continue,
+                b".." => {
+                    if at != *root {
+                        if self.tree.get(&at).is_some() {
+                            walk.left.push(at.clone());
+                        }
+                        at = at.parent().unwrap_or_default();
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            let Ok(next) = at.join(&name) else { return End::Nowhere };
+            let last = todo.is_empty();
+            match self.look(&next) {
+                None => return End::Missing(next, last),
+                Some((Found::Symlink(target), in_image)) if !last || follow_last => {
+                    links += 1;
+                    if links > MAX_LINKS || target.is_empty() {
+                        return End::Nowhere;
+                    }
+                    if in_image {
+                        walk.links.push(next);
+                    }
+                    if target.starts_with(b"/") {
+                        at = root.clone();
+                    }
+                    push_components(&mut todo, &target);
+                }
+                Some((Found::Directory, _)) => at = next,
+                Some(_) if last => return self.end_at(next),
+                Some(_) => return End::NotADirectory(next),
+            }
+        }
+        self.end_at(at)
+    }
+}
+
+/// Puts the components of a path before what is still to do. A slash at the end counts as `.`: what is before it must
+/// be a directory, and is followed.
+fn push_components(todo: &mut VecDeque<Vec<u8>>, path: &[u8]) {
+    let mut components: Vec<_> =
+        path.split(|&b| b == b'/').filter(|c| !c.is_empty()).map(<[u8]>::to_vec).collect();
+    if path.ends_with(b"/") && !components.is_empty() {
+        components.push(b".".to_vec());
+    }
+    for component in components.into_iter().rev() {
+        todo.push_front(component);
+    }
+}

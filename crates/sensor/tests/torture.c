@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Uses files in many ways, each on its own object beneath /t; the table in torture.rs says what must be seen.
+ * Without arguments: all of it, with descriptors 100 and 101 inherited. `quit`: nothing. `open PATH`: one open.
+ * Prints what went otherwise than it should.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include <utime.h>
+
+static int failures;
+
+static long ok(const char *what, long result)
+{
+	if (result < 0) {
+		printf("%s: %s\n", what, strerror(errno));
+		failures++;
+	}
+	return result;
+}
+
+static void fails(const char *what, long result)
+{
+	if (result >= 0) {
+		printf("%s: did not fail\n", what);
+		failures++;
+	}
+}
+
+#define CHILD(...)                                                                                 \
+	do {                                                                                       \
+		fflush(stdout);                                                                    \
+		pid_t child_ = fork();                                                             \
+		if (!child_) {                                                                     \
+			__VA_ARGS__;                                                               \
+			fflush(stdout);                                                            \
+			_exit(failures);                                                           \
+		}                                                                                  \
+		int status_;                                                                       \
+		waitpid(child_, &status_, 0);                                                      \
+		if (status_) {                                                                     \
+			printf("child at line %d: status %x\n", __LINE__, status_);                \
+			failures++;                                                                \
+		}                                                                                  \
+	} while (0)
+
+static char *quit[] = { "x", "quit", 0 };
+static char *none[] = { 0 };
+
+static int uring(int opcode, const char *path, unsigned setup, unsigned flags, void *addr2, unsigned rw)
+{
+	struct io_uring_params p = { .flags = setup };
+	int fd = syscall(SYS_io_uring_setup, 4, &p);
+	if (fd < 0)
+		return -1;
+	char *sq = mmap(0, p.sq_off.array + p.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+	char *cq = mmap(0, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe), PROT_READ | PROT_WRITE, MAP_SHARED,
+			fd, IORING_OFF_CQ_RING);
+	struct io_uring_sqe *sqe = mmap(0, p.sq_entries * sizeof(*sqe), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+					IORING_OFF_SQES);
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = opcode;
+	sqe->flags = flags;
+	sqe->fd = AT_FDCWD;
+	sqe->addr = (unsigned long)path;
+	sqe->off = (unsigned long)addr2;
+	sqe->len = rw;
+	((unsigned *)(sq + p.sq_off.array))[0] = 0;
+	__atomic_store_n((unsigned *)(sq + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+	unsigned enter = IORING_ENTER_GETEVENTS | (setup & IORING_SETUP_SQPOLL ? IORING_ENTER_SQ_WAKEUP : 0);
+	if (syscall(SYS_io_uring_enter, fd, 1, 1, enter, 0, 0) < 0)
+		return -1;
+	struct io_uring_cqe *cqe = (void *)(cq + p.cq_off.cqes);
+	int result = cqe->res;
+	close(fd);
+	if (result < 0) {
+		errno = -result;
+		return -1;
+	}
+	return result;
+}
+
+static struct sockaddr_un address(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	strcpy(a.sun_path, path);
+	return a;
+}
+
+static long i386(int number, const void *path, int arg)
+{
+	long result;
+	__asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(path), "c"(arg), "d"(0) : "r8", "r9", "r10", "r11", "memory");
+	if (result < 0) {
+		errno = -result;
+		return -1;
+	}
+	return result;
+}
+
+static void *in_thread(void *unused)
+{
+	ok("thread", open("/t/f_thread", O_RDONLY));
+	return unused;
+}
+
+static void opens(void)
+{
+	struct open_how how = { .flags = O_RDONLY };
+	ok("open", syscall(SYS_open, "/t/f_open", O_RDONLY));
+	ok("openat", open("/t/f_openat", O_RDONLY));
+	ok("openat2", syscall(SYS_openat2, AT_FDCWD, "/t/f_openat2", &how, sizeof(how)));
+	int directory = ok("dirfd", open("/t/d_at", O_RDONLY | O_DIRECTORY));
+	ok("at", openat(directory, "f_at", O_RDONLY));
+	how.resolve = RESOLVE_IN_ROOT;
+	ok("in root", syscall(SYS_openat2, directory, "/l_inroot", &how, sizeof(how)));
+	ok("path", open("/t/f_opath", O_PATH));
+	ok("creat", creat("/t/f_creat", 0600));
+	ok("rdwr", open("/t/f_rdwr", O_RDWR));
+	ok("append", open("/t/f_append", O_WRONLY | O_APPEND));
+	ok("chain", open("/t/l_c1", O_RDONLY));
+	ok("link to directory", open("/t/l_dir/f_indir", O_RDONLY));
+	ok("dotdot", open("/t/dd/sub/../../f_dotdot", O_RDONLY));
+	ok("slash", open("/t/l_slash/", O_RDONLY | O_DIRECTORY));
+	fails("nofollow", open("/t/l_nofollow", O_RDONLY | O_NOFOLLOW));
+	ok("hard link 1", open("/t/f_hl1", O_RDONLY));
+	ok("hard link 2", open("/t/f_hl2", O_RDONLY));
+	ok("open to unlink", open("/t/f_unl", O_RDONLY));
+	ok("unlink", unlink("/t/f_unl"));
+	ok("new file", open("/t/d_new/made", O_CREAT | O_WRONLY | O_EXCL, 0600));
+	ok("opened through fd", open("/proc/self/fd/101", O_RDONLY));
+	ok("newline", open("/t/f_new\nline", O_RDONLY));
+	ok("bytes", open("/t/f_\xff\xfe", O_RDONLY));
+	ok("i386 open", i386(5, "/t/f_i386", O_RDONLY));
+	ok("i386 stat64", i386(195, "/t/f_i386stat", (int)(long)sbrk(4096)));
+	pthread_t thread;
+	pthread_create(&thread, 0, in_thread, 0);
+	pthread_join(thread, 0);
+}
+
+static void lookups(void)
+{
+	struct stat st;
+	struct statx stx;
+	struct statfs sfs;
+	char text[200];
+	ok("stat", syscall(SYS_stat, "/t/f_stat", &st));
+	ok("lstat", syscall(SYS_lstat, "/t/l_lstat", &st));
+	ok("fstatat", fstatat(AT_FDCWD, "/t/f_fstatat", &st, 0));
+	ok("statx", statx(AT_FDCWD, "/t/f_statx", 0, STATX_ALL, &stx));
+	ok("stat link", stat("/t/l_stat", &st));
+	ok("statfs", statfs("/t/f_statfs", &sfs));
+	ok("access", syscall(SYS_access, "/t/f_access", R_OK));
+	ok("faccessat2", syscall(439, AT_FDCWD, "/t/f_faccessat2", R_OK, AT_EACCESS));
+	ok("readlink", readlink("/t/l_readlink", text, sizeof(text)));
+	fails("readlink of a file", readlink("/t/f_nolink", text, sizeof(text)));
+	fails("getxattr", getxattr("/t/f_xattr", "user.x", text, sizeof(text)));
+	ok("llistxattr", llistxattr("/t/f_lxattr", text, sizeof(text)));
+	fails("stat of nothing", stat("/t/f_noent", &st));
+	fails("open of nothing", open("/t/f_noopen", O_RDONLY));
+	fails("exec of nothing", execl("/t/f_noexec", "x", (char *)0));
+	fails("beneath a file", stat("/t/f_notdir/x", &st));
+	fails("in a missing directory", open("/t/d_missing/x", O_RDONLY));
+	fails("not permitted", execl("/t/f_noperm", "x", (char *)0));
+	int fd = inotify_init();
+	ok("inotify", inotify_add_watch(fd, "/t/f_inotify", IN_OPEN));
+	fd = fanotify_init(FAN_CLASS_NOTIF, O_RDONLY);
+	ok("fanotify", fanotify_mark(fd, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, "/t/f_fanmark"));
+	close(fd);
+	fd = ok("readdir", open("/t/d_dents", O_RDONLY | O_DIRECTORY));
+	ok("getdents", syscall(SYS_getdents64, fd, text, sizeof(text)));
+	struct {
+		struct file_handle handle;
+		char bytes[128];
+	} h = { .handle.handle_bytes = 128 };
+	int mount;
+	name_to_handle_at(AT_FDCWD, "/t/f_n2h", &h.handle, &mount, 0);
+	int tree = ok("open_tree", syscall(428, AT_FDCWD, "/t/f_opentree", 0));
+	close(tree);
+	CHILD(ok("chdir", chdir("/t/d_chdir")); ok("relative", open("f_rel", O_RDONLY));
+	      ok("relative stat", stat("../d_chdir/f_relstat", &st)));
+	CHILD(int d = ok("fchdir", open("/t/d_fchdir", O_PATH | O_DIRECTORY)); ok("fchdir", fchdir(d));
+	      ok("relative", access("f_infchdir", F_OK)));
+	CHILD(ok("chroot", chroot("/t/jail")); ok("chdir", chdir("/")); ok("jailed", open("/f_chroot", O_RDONLY));
+	      ok("jailed stat", stat("/../f_jailstat", &st)); ok("jailed link", stat("/l_jail", &st)));
+}
+
+static void mounts(void)
+{
+	struct stat st;
+	CHILD(ok("unshare", unshare(CLONE_NEWNS)); ok("bind", mount("/t/jail2", "/t/jail2", 0, MS_BIND, 0));
+	      ok("chdir", chdir("/t/jail2")); ok("pivot", syscall(SYS_pivot_root, ".", "old")); ok("chdir", chdir("/"));
+	      ok("pivoted", open("/f_pivot", O_RDONLY)); ok("pivoted stat", stat("/f_pivotstat", &st)));
+	CHILD(ok("unshare", unshare(CLONE_NEWNS)); ok("bind", mount("/t/bsrc", "/t/bdst", 0, MS_BIND, 0));
+	      ok("bound", open("/t/bdst/f_bind", O_RDONLY)));
+	CHILD(ok("unshare", unshare(CLONE_NEWNS)); ok("tmpfs", mount("none", "/t/d_tmp", "tmpfs", 0, 0));
+	      ok("chdir", chdir("/t/d_tmp")); ok("out of a mount", stat("../f_outof", &st)));
+}
+
+static void execs(void)
+{
+	CHILD(ok("exec", execv("/t/f_exec", quit)));
+	CHILD(int fd = open("/t/f_execveat", O_PATH | O_CLOEXEC); syscall(SYS_execveat, fd, "", quit, none, AT_EMPTY_PATH);
+	      _exit(9));
+	CHILD(int fd = open("/t/f_fexecve", O_RDONLY | O_CLOEXEC); fexecve(fd, quit, none); _exit(9));
+	CHILD(ok("exec through a link", execv("/t/l_exec", quit)));
+	CHILD(char *arguments[] = { "x", 0 }; ok("script", execv("/t/f_script", arguments)));
+	CHILD(char *arguments[] = { "x", 0 }; ok("dynamic", execv("/t/f_dynamic", arguments)));
+	CHILD(char *arguments[] = { "x", "open", "/t/f_byexec", 0 }; ok("exec", execv("/t/f_static", arguments)));
+	CHILD(setresgid(1000, 1000, 1000); setresuid(1000, 1000, 1000); ok("setuid", execv("/t/f_suid", quit)));
+	pid_t child = vfork();
+	if (!child) {
+		execv("/t/f_vfork", quit);
+		_exit(9);
+	}
+	waitpid(child, 0, 0);
+	int fd = open("/t/f_map", O_RDONLY);
+	if (mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+		ok("map", -1);
+	if (mmap(0, 4096, PROT_READ, MAP_PRIVATE, 100, 0) == MAP_FAILED)
+		ok("map inherited", -1);
+}
+
+static void changes(void)
+{
+	ok("truncate", truncate("/t/f_trunc", 2));
+	ok("chmod", chmod("/t/f_chmod", 0700));
+	ok("lchown", lchown("/t/f_lchown", 0, 0));
+	ok("utimensat", utimensat(AT_FDCWD, "/t/f_utime", 0, 0));
+	ok("rename", rename("/t/f_rnsrc", "/t/f_rndst"));
+	ok("link", link("/t/f_linksrc", "/t/d_new/linked"));
+	ok("rmdir", rmdir("/t/d_rmdir"));
+	ok("mkdir", mkdir("/t/d_mkdir/made", 0700));
+	fails("mkdir -p", mkdir("/t/d_exists", 0700));
+	ok("symlink", symlink("f_viamade", "/t/made_link"));
+	struct stat st;
+	ok("stat through a made link", stat("/t/made_link", &st));
+	ok("mknod", mknod("/t/d_mknod/fifo", S_IFIFO | 0600, 0));
+	int fd = open("/t/f_copyup", O_RDWR);
+	ok("copy up", write(fd, "zz", 2));
+	ok("copied up", open("/t/f_copyup", O_RDONLY));
+}
+
+static void sockets(void)
+{
+	struct sockaddr_un a = address("/t/d_bind/socket");
+	ok("bind", bind(socket(AF_UNIX, SOCK_DGRAM, 0), (void *)&a, sizeof(a)));
+	a = address("/t/s_conn");
+	fails("connect", connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&a, sizeof(a)));
+	a = address("/t/s_dgram");
+	fails("sendto", sendto(socket(AF_UNIX, SOCK_DGRAM, 0), "x", 1, 0, (void *)&a, sizeof(a)));
+	a = address("/t/s_msg");
+	struct iovec v = { "x", 1 };
+	struct msghdr m = { .msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &v, .msg_iovlen = 1 };
+	fails("sendmsg", sendmsg(socket(AF_UNIX, SOCK_DGRAM, 0), &m, 0));
+}
+
+static void urings(void)
+{
+	static struct statx stx;
+	ok("uring open", uring(IORING_OP_OPENAT, "/t/f_uringopen", 0, 0, 0, 0));
+	ok("uring async open", uring(IORING_OP_OPENAT, "/t/f_uringasync", 0, IOSQE_ASYNC, 0, 0));
+	ok("uring polled open", uring(IORING_OP_OPENAT, "/t/f_sqpoll", IORING_SETUP_SQPOLL, 0, 0, 0));
+	ok("uring statx", uring(IORING_OP_STATX, "/t/f_uringstat", 0, 0, &stx, STATX_BASIC_STATS));
+	ok("uring unlink", uring(IORING_OP_UNLINKAT, "/t/f_uringunlink", 0, 0, 0, 0));
+}
+
+int main(int count, char **arguments)
+{
+	if (count > 1 && !strcmp(arguments[1], "quit"))
+		return 0;
+	if (count > 2 && !strcmp(arguments[1], "open"))
+		return open(arguments[2], O_RDONLY) < 0;
+	ok("unshare", unshare(CLONE_NEWNS));
+	ok("private", mount("none", "/", 0, MS_REC | MS_PRIVATE, 0));
+	ok("proc", mount("none", "/proc", "proc", 0, 0));
+	opens();
+	lookups();
+	mounts();
+	execs();
+	changes();
+	sockets();
+	urings();
+	return failures;
+}
