@@ -1,13 +1,28 @@
 //! One layer as a directory that overlayfs can stack.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use crate::{Image, ImagePath};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT, Uid,
+    XattrFlags,
+};
+use rustix::io::Errno;
+
+use crate::merge::{MergeError, merge};
+use crate::{EntryKind, Image, ImagePath, Layer, Metadata, Node, NodeKind, Tree, file};
 
 /// Why a layer could not be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
+    /// The image has no such layer.
+    #[error("there is no layer {0}")]
+    NoSuchLayer(usize),
+    /// The layers up to this one do not merge.
+    #[error("cannot merge the layers")]
+    Merge(#[from] MergeError),
     /// The target directory cannot be opened.
     #[error("cannot open {}", dir.display())]
     Open {
@@ -26,12 +41,28 @@ pub enum UnpackError {
         /// Why.
         source: io::Error,
     },
+    /// The layer has something that overlayfs would take for a note of its own.
+    #[error("{path} has {what}, which overlayfs takes for its own")]
+    Overlay {
+        /// The entry.
+        path: ImagePath,
+        /// `the device number 0:0`, or an attribute's name.
+        what: String,
+    },
 }
 
 impl UnpackError {
     /// What to try next.
     pub fn hint(&self) -> Option<String> {
-        None
+        let (Self::Open { source, .. } | Self::Entry { source, .. }) = self else { return None };
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => {
+                Some("unpacking needs root: owners and devices are kept".to_owned())
+            }
+            io::ErrorKind::StorageFull => Some("free some room, or choose another data directory".to_owned()),
+            io::ErrorKind::AlreadyExists => Some("unpack into an empty directory".to_owned()),
+            _ => None,
+        }
     }
 }
 
@@ -41,9 +72,315 @@ impl UnpackError {
 /// FIFOs and holes are exact. A whiteout becomes a character device 0:0, an opaque whiteout the extended attribute
 /// `trusted.overlay.opaque=y`; a hard link to a lower layer's file becomes a copy of it. Needs root.
 ///
+/// The result depends on the layers beneath too: a directory that this layer uses without an entry gets the metadata
+/// that it has there. Whoever stores the result must name it by all diff IDs up to this one.
+///
 /// # Errors
 /// [`UnpackError`]; what was unpacked so far then stays in `into`.
 pub fn unpack_layer(image: &Image, layer: usize, into: &Path) -> Result<(), UnpackError> {
-    let _ = (image, layer);
-    Err(UnpackError::Open { dir: into.to_owned(), source: io::ErrorKind::Unsupported.into() })
+    let layers = image.layers().get(..=layer).ok_or(UnpackError::NoSuchLayer(layer))?;
+    let merge = |layers: &[Layer]| {
+        merge(layers.iter().map(|layer| layer.entries.as_slice()))
+            .map_err(|(_, error)| UnpackError::Merge(error))
+    };
+    let (lower, merged) = (merge(&layers[..layer])?, merge(layers)?);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::openat(CWD, into, flags, Mode::empty())
+        .map_err(|error| UnpackError::Open { dir: into.to_owned(), source: error.into() })?;
+    let marks = Marks::of(&layers[layer], &lower, &merged);
+    let mut unpacker = Unpacker { layers, root, parent: None, names: BTreeMap::new() };
+    let mut directories = Vec::new();
+    for (path, node) in merged.iter() {
+        if node.kind == NodeKind::Directory {
+            if node.layer != layer && !marks.needed.contains(path) {
+                continue;
+            }
+            if !path.is_root() {
+                unpacker.make_directory(path)?;
+            }
+            directories.push((path, node));
+        } else if node.layer == layer {
+            unpacker.make(path, node)?;
+        }
+    }
+    for path in &marks.whiteouts {
+        unpacker.make_whiteout(path)?;
+    }
+    // Last and innermost first, since each new name changes the time of the directory above.
+    for (path, node) in directories.into_iter().rev() {
+        unpacker.finish_directory(path, &node.metadata, marks.opaque.contains(path))?;
+    }
+    Ok(())
+}
+
+/// What a layer needs beside the nodes that it provides.
+struct Marks {
+    /// Lower directories that must be there too, since something beneath them is.
+    needed: BTreeSet<ImagePath>,
+    /// Paths to hide.
+    whiteouts: BTreeSet<ImagePath>,
+    /// Directories of which nothing lower may show.
+    opaque: BTreeSet<ImagePath>,
+}
+
+impl Marks {
+    fn of(layer: &Layer, lower: &Tree, merged: &Tree) -> Self {
+        let is_directory = |tree: &Tree, path: &ImagePath| {
+            tree.get(path).is_some_and(|node| node.kind == NodeKind::Directory)
+        };
+        let (mut whiteouts, mut opaque) = (BTreeSet::new(), BTreeSet::new());
+        let mut hide = |path: &ImagePath| {
+            if merged.get(path).is_none() {
+                whiteouts.insert(path.clone());
+            } else if is_directory(lower, path) && is_directory(merged, path) {
+                opaque.insert(path.clone());
+            }
+        };
+        for entry in &layer.entries {
+            match entry.kind {
+                EntryKind::Whiteout => hide(&entry.path),
+                // overlayfs does not ask the root of a layer whether it is opaque.
+                EntryKind::OpaqueWhiteout if entry.path.is_root() => {
+                    lower.children(&entry.path).for_each(|(path, _)| hide(path));
+                }
+                EntryKind::OpaqueWhiteout if is_directory(lower, &entry.path) => hide(&entry.path),
+                _ => {}
+            }
+        }
+        // Whiteouts that hide nothing would show up in listings.
+        whiteouts.retain(|path| {
+            let parent = path.parent().unwrap_or_default();
+            lower.get(path).is_some()
+                && is_directory(merged, &parent)
+                && path.ancestors().all(|dir| !opaque.contains(&dir))
+        });
+        let mut needed = BTreeSet::from([ImagePath::root()]);
+        let own = layer.entries.iter().map(|entry| &entry.path);
+        for path in own.chain(&whiteouts) {
+            for dir in path.ancestors() {
+                if !needed.insert(dir) {
+                    break;
+                }
+            }
+        }
+        needed.extend(opaque.iter().cloned());
+        Self { needed, whiteouts, opaque }
+    }
+}
+
+struct Unpacker<'a> {
+    layers: &'a [Layer],
+    root: OwnedFd,
+    /// The directory opened last: neighbours follow each other.
+    parent: Option<(ImagePath, OwnedFd)>,
+    /// The name under which each content was made first.
+    names: BTreeMap<(usize, usize), ImagePath>,
+}
+
+impl Unpacker<'_> {
+    /// Opens a directory beneath the root; links and mounts on the way are errors.
+    fn open_directory(&self, path: &ImagePath, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let name = if path.is_root() { &b"."[..] } else { path.as_bytes() };
+        let resolve = ResolveFlags::BENEATH
+            | ResolveFlags::NO_SYMLINKS
+            | ResolveFlags::NO_MAGICLINKS
+            | ResolveFlags::NO_XDEV;
+        rustix::fs::openat2(
+            &self.root,
+            name,
+            flags | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+            resolve,
+        )
+    }
+
+    /// The directory that holds this path.
+    fn parent(&mut self, path: &ImagePath) -> Result<BorrowedFd<'_>, UnpackError> {
+        let dir = path.parent().unwrap_or_default();
+        if self.parent.as_ref().is_none_or(|(open, _)| *open != dir) {
+            let opened =
+                self.open_directory(&dir, OFlags::PATH).map_err(failed("open the directory of", path))?;
+            self.parent = Some((dir, opened));
+        }
+        let (_, opened) = self.parent.as_ref().expect("it was set above");
+        Ok(opened.as_fd())
+    }
+
+    fn make_directory(&mut self, path: &ImagePath) -> Result<(), UnpackError> {
+        let parent = self.parent(path)?;
+        rustix::fs::mkdirat(parent, path.name(), Mode::RWXU).map_err(failed("create", path))
+    }
+
+    fn make_whiteout(&mut self, path: &ImagePath) -> Result<(), UnpackError> {
+        let parent = self.parent(path)?;
+        rustix::fs::mknodat(parent, path.name(), FileType::CharacterDevice, Mode::empty(), 0)
+            .map_err(failed("create the whiteout of", path))
+    }
+
+    fn make(&mut self, path: &ImagePath, node: &Node) -> Result<(), UnpackError> {
+        let metadata = &node.metadata;
+        if let NodeKind::File { content, .. } = node.kind {
+            return match self.names.get(&content) {
+                Some(first) => self.link(&first.clone(), path),
+                None => {
+                    self.names.insert(content, path.clone());
+                    self.make_file(path, metadata, content)
+                }
+            };
+        }
+        let (parent, name) = (self.parent(path)?, path.name());
+        let node_of = |kind: FileType, major, minor| {
+            rustix::fs::mknodat(parent, name, kind, Mode::empty(), rustix::fs::makedev(major, minor))
+        };
+        let made = match &node.kind {
+            NodeKind::Symlink { target } => rustix::fs::symlinkat(&**target, parent, name),
+            NodeKind::Fifo => node_of(FileType::Fifo, 0, 0),
+            NodeKind::CharDevice(0, 0) => {
+                return Err(UnpackError::Overlay {
+                    path: path.clone(),
+                    what: "the device number 0:0".to_owned(),
+                });
+            }
+            NodeKind::CharDevice(major, minor) => node_of(FileType::CharacterDevice, *major, *minor),
+            NodeKind::BlockDevice(major, minor) => node_of(FileType::BlockDevice, *major, *minor),
+            NodeKind::File { .. } | NodeKind::Directory => Ok(()),
+        };
+        made.map_err(failed("create", path))?;
+        let (uid, gid) = owner(metadata);
+        rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(failed("set the owner of", path))?;
+        if !matches!(node.kind, NodeKind::Symlink { .. }) {
+            rustix::fs::chmodat(parent, name, mode(metadata), AtFlags::empty())
+                .map_err(failed("set the mode of", path))?;
+        }
+        // There is no such call for a name in a directory, so it goes through the directory's descriptor.
+        let by_name = [format!("/proc/self/fd/{}/", parent.as_raw_fd()).as_bytes(), name].concat();
+        set_xattrs(path, metadata, |name, value| {
+            rustix::fs::lsetxattr(&*by_name, name, value, XattrFlags::empty())
+        })?;
+        rustix::fs::utimensat(parent, name, &times(metadata), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(failed("set the time of", path))
+    }
+
+    fn link(&mut self, first: &ImagePath, path: &ImagePath) -> Result<(), UnpackError> {
+        let dir = first.parent().unwrap_or_default();
+        let from = self.open_directory(&dir, OFlags::PATH).map_err(failed("link", path))?;
+        let parent = self.parent(path)?;
+        rustix::fs::linkat(from, first.name(), parent, path.name(), AtFlags::empty())
+            .map_err(failed("link", path))
+    }
+
+    fn make_file(
+        &mut self,
+        path: &ImagePath,
+        metadata: &Metadata,
+        content: (usize, usize),
+    ) -> Result<(), UnpackError> {
+        let layer = &self.layers[content.0];
+        let entry = &layer.entries[content.1];
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(self.parent(path)?, path.name(), flags, Mode::RUSR | Mode::WUSR)
+            .map_err(failed("create", path))?;
+        if let EntryKind::File { size_bytes, sparse: Some(_) } = entry.kind {
+            rustix::fs::ftruncate(&file, size_bytes).map_err(failed("set the size of", path))?;
+        }
+        for part in file::segments(entry) {
+            copy(layer, part, &file).map_err(|source| UnpackError::Entry {
+                action: "write",
+                path: path.clone(),
+                source,
+            })?;
+        }
+        set_metadata(path, metadata, file.as_fd())
+    }
+
+    fn finish_directory(
+        &mut self,
+        path: &ImagePath,
+        metadata: &Metadata,
+        opaque: bool,
+    ) -> Result<(), UnpackError> {
+        let dir = self.open_directory(path, OFlags::RDONLY).map_err(failed("open", path))?;
+        if opaque {
+            rustix::fs::fsetxattr(&dir, "trusted.overlay.opaque", b"y", XattrFlags::empty())
+                .map_err(failed("mark as opaque", path))?;
+        }
+        set_metadata(path, metadata, dir.as_fd())
+    }
+}
+
+fn failed(action: &'static str, path: &ImagePath) -> impl Fn(Errno) -> UnpackError {
+    move |error| UnpackError::Entry { action, path: path.clone(), source: error.into() }
+}
+
+/// Copies a stored part of a file to its place.
+fn copy(layer: &Layer, part: file::Segment, file: &OwnedFd) -> io::Result<()> {
+    let mut buffer = vec![0; usize::try_from(part.length).unwrap_or(usize::MAX).min(256 << 10)];
+    let mut done = 0;
+    while done < part.length {
+        let wanted = usize::try_from(part.length - done).unwrap_or(usize::MAX).min(buffer.len());
+        let read = layer.read_at(part.tar_offset + done, &mut buffer[..wanted])?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut chunk = &buffer[..read];
+        while !chunk.is_empty() {
+            let written = rustix::io::pwrite(file, chunk, part.offset + done)?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            done += written as u64;
+            chunk = &chunk[written..];
+        }
+    }
+    Ok(())
+}
+
+/// Owner first, since changing it clears setuid and file capabilities; time last.
+fn set_metadata(path: &ImagePath, metadata: &Metadata, fd: BorrowedFd<'_>) -> Result<(), UnpackError> {
+    let (uid, gid) = owner(metadata);
+    rustix::fs::fchown(fd, uid, gid).map_err(failed("set the owner of", path))?;
+    rustix::fs::fchmod(fd, mode(metadata)).map_err(failed("set the mode of", path))?;
+    set_xattrs(path, metadata, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
+    rustix::fs::futimens(fd, &times(metadata)).map_err(failed("set the time of", path))
+}
+
+/// Attributes that the file system does not know are left out, as container engines do.
+fn set_xattrs(
+    path: &ImagePath,
+    metadata: &Metadata,
+    set: impl Fn(&[u8], &[u8]) -> rustix::io::Result<()>,
+) -> Result<(), UnpackError> {
+    for (name, value) in &metadata.xattrs {
+        if name.starts_with(b"trusted.overlay.") {
+            let what = crate::path::escape(name);
+            return Err(UnpackError::Overlay { path: path.clone(), what });
+        }
+        match set(name, value) {
+            Err(Errno::NOTSUP) => {
+                let name = crate::path::escape(name);
+                tracing::warn!(%path, name, "the file system cannot keep the attribute {name} of {path}");
+            }
+            other => other.map_err(failed("set an extended attribute of", path))?,
+        }
+    }
+    Ok(())
+}
+
+fn owner(metadata: &Metadata) -> (Option<Uid>, Option<Gid>) {
+    (Some(Uid::from_raw(metadata.uid)), Some(Gid::from_raw(metadata.gid)))
+}
+
+fn mode(metadata: &Metadata) -> Mode {
+    Mode::from_raw_mode(metadata.mode & 0o7777)
+}
+
+fn times(metadata: &Metadata) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec {
+            tv_sec: metadata.mtime.seconds,
+            tv_nsec: metadata.mtime.nanoseconds.into(),
+        },
+    }
 }

@@ -1,13 +1,12 @@
 //! Opening images: sources, names, platforms, compressions, and the tree that comes out.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use careen_image::{Compression, Image, ImagePath, ImageSource, NodeKind, OpenImageError, OpenOptions};
+mod common;
+
+use careen_image::{Compression, Image, ImagePath, ImageSource, NodeKind, OpenOptions};
+use common::{chain, open};
 use serde_json::json;
 use testkit::{BuiltImage, ImageBuilder, OciStore, TarBuilder, docker_archive, docker_archive_legacy};
-
-fn open(source: &str) -> Result<Image, OpenImageError> {
-    Image::open(&source.parse().unwrap(), &OpenOptions::default())
-}
 
 fn paths(image: &Image) -> Vec<String> {
     image.tree().iter().map(|(path, _)| path.to_text()).collect()
@@ -16,17 +15,6 @@ fn paths(image: &Image) -> Vec<String> {
 fn read(image: &Image, path: &str) -> String {
     let path = ImagePath::from_text(path).unwrap();
     String::from_utf8(image.read_file(&path, 1 << 20).unwrap()).unwrap()
-}
-
-/// An error with its causes, the temporary directory left out.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut lines = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(error) = source {
-        lines.push(error.to_string());
-        source = error.source();
-    }
-    lines.join("\n")
 }
 
 #[test]
