@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn broken_yaml_names_its_place() {
-        for text in ["a: [1, 2", "a: 1\na: 2\n", "a: b: c\n", "\ta: 1", "a: *nothing\n", "? [x]\n: 1\n"] {
+        for text in ["a: [1, 2", "a: 1\na: 2\n", "a: b: c\n", "a:\n\t- b\n", "a: *nothing\n", "? [x]\n: 1\n"] {
             let error = parse(text).unwrap_err();
             assert!(!error.message.is_empty() && error.at.line >= 1, "{text:?}: {error:?}");
         }
