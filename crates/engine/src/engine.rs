@@ -1,22 +1,43 @@
-//! The engine: opens the store, makes containers.
+//! The engine: checks the host, keeps the store of layers, makes containers.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use image::Image;
 
-use crate::{Container, EngineError, EngineOptions, RunOptions, Unpacked};
+use crate::cgroup::Hierarchy;
+use crate::program::HelperProgram;
+use crate::protocol::Plan;
+use crate::{Container, EngineError, EngineOptions, RunOptions, Unpacked, overlay, run_dir, store};
 
 /// Runs containers of unpacked images, without a daemon.
 #[derive(Debug)]
 pub struct Engine {
     options: EngineOptions,
+    data_dir: PathBuf,
+    hierarchy: Hierarchy,
+    program: Arc<HelperProgram>,
 }
 
 impl Engine {
     /// Checks by trying that containers can run here, and sweeps up what killed runs left.
     ///
     /// # Errors
-    /// `NotRoot`, `NoOverlay`, `NoCgroup2`, `DataDir`, `Upper`.
+    /// `NotRoot`, `NoOverlay`, `NoCgroup2`, `DataDir`, `Upper`, `StartHelper`.
     pub fn open(options: EngineOptions) -> Result<Self, EngineError> {
-        Ok(Self { options })
+        if !rustix::process::geteuid().is_root() {
+            return Err(EngineError::NotRoot);
+        }
+        let failed = |source| EngineError::DataDir { path: options.data_dir.clone(), source };
+        fs::create_dir_all(&options.data_dir).map_err(failed)?;
+        let data_dir = options.data_dir.canonicalize().map_err(failed)?;
+        run_dir::sweep(&data_dir).map_err(failed)?;
+        let hierarchy = Hierarchy::find()?;
+        let scratch = tempfile::Builder::new().prefix("probe-").tempdir_in(&data_dir).map_err(failed)?;
+        overlay::probe(&data_dir, scratch.path())?;
+        let program = Arc::new(HelperProgram::load(&options.helper)?);
+        Ok(Self { options, data_dir, hierarchy, program })
     }
 
     /// Unpacks the layers that the store does not hold yet, base first. `on_layer` is called with the index of each
@@ -24,16 +45,29 @@ impl Engine {
     ///
     /// # Errors
     /// `Unpack`, `DataDir`, `Interrupted`.
-    pub fn unpack(&self, _image: &Image, _on_layer: &dyn Fn(usize)) -> Result<Unpacked, EngineError> {
-        Err(EngineError::Interrupted)
+    pub fn unpack(&self, image: &Image, on_layer: &dyn Fn(usize)) -> Result<Unpacked, EngineError> {
+        store::unpack(&self.data_dir, image, &self.options.interrupt, on_layer)
     }
 
     /// Makes a container, its main process ready but not started.
     ///
     /// # Errors
-    /// `NoCommand`, `ProgramNotFound`, `ProgramNotExecutable`, `UnknownUser`, `Option`, `StartHelper`, `Runtime`, `Interrupted`.
-    pub fn create(&self, _unpacked: &Unpacked, _options: &RunOptions) -> Result<Container, EngineError> {
-        let _ = &self.options;
-        Err(EngineError::Interrupted)
+    /// `NoCommand`, `ProgramNotFound`, `ProgramNotExecutable`, `UnknownUser`, `Option`, `StartHelper`, `HelperGone`,
+    /// `Runtime`, `DataDir`, `Interrupted`. Nothing remains then.
+    pub fn create(&self, unpacked: &Unpacked, options: &RunOptions) -> Result<Container, EngineError> {
+        if self.options.interrupt.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(EngineError::Interrupted);
+        }
+        let (run_dir, cgroup, id, lock) = run_dir::create(&self.data_dir, &self.hierarchy)?;
+        let plan = Plan {
+            id,
+            run_dir,
+            layers: unpacked.layers.clone(),
+            root: unpacked.root,
+            cgroup,
+            defaults: unpacked.defaults.clone(),
+            options: options.clone(),
+        };
+        Container::create(plan, lock, Arc::clone(&self.program), Arc::clone(&self.options.interrupt))
     }
 }

@@ -81,7 +81,7 @@ pub enum EngineError {
     #[error("{option} {value:?} {problem}")]
     Option {
         /// Which option.
-        option: &'static str,
+        option: String,
         /// As given.
         value: String,
         /// What is wrong with it.

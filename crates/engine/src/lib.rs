@@ -4,23 +4,33 @@
 //! container is supervised by a process of its own, this program re-executed ([`helper_main`]).
 #![forbid(unsafe_code)]
 
+mod bundle;
+mod capabilities;
+mod cgroup;
 mod command;
 mod container;
 mod engine;
 mod error;
+mod execution;
+mod executor;
+mod helper;
+mod inside;
+mod log;
 mod options;
+mod overlay;
+mod program;
+mod protocol;
+mod run_dir;
+mod settings;
+mod store;
+mod supervision;
 mod unpacked;
-
-use std::ffi::OsString;
+mod users;
 
 pub use command::{CommandEnd, CommandOutput, ExecOptions, Exit, HostCommand, MAX_OUTPUT_BYTES, Stdin};
 pub use container::{Container, HostMount};
 pub use engine::Engine;
 pub use error::{EngineError, Refusal};
+pub use helper::helper_main;
 pub use options::{Bind, EngineOptions, Helper, Network, RunOptions};
 pub use unpacked::Unpacked;
-
-/// Entry of the re-executed helper: the arguments after [`Helper::leading_args`]. Must be called before any thread starts.
-pub fn helper_main(_args: &[OsString]) -> i32 {
-    1
-}

@@ -31,7 +31,7 @@ pub struct Helper {
 }
 
 /// How a container of an image runs. The default runs it as the image says.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RunOptions {
     /// Replaces the image's entrypoint; its command is then dropped too, as Docker does. Empty: no entrypoint.
     pub entrypoint: Option<Vec<String>>,
@@ -73,7 +73,7 @@ pub enum Network {
 }
 
 /// A host file or directory seen in the container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bind {
     /// What is mounted: an absolute host path that exists.
     pub host: PathBuf,

@@ -2,16 +2,26 @@
 
 use std::path::PathBuf;
 
+use crate::inside::Ownership;
+
 /// An image ready to be run: its layers as directories of the store, and what its config says about running it.
 #[derive(Debug, Clone)]
 pub struct Unpacked {
     /// Base first.
     pub(crate) layers: Vec<PathBuf>,
+    pub(crate) root: Ownership,
     pub(crate) defaults: Defaults,
 }
 
+impl Unpacked {
+    /// Of layers that lie unpacked already, as overlayfs wants them (whiteouts as character devices 0:0), base first.
+    pub fn from_directories(layers: Vec<PathBuf>, config: &image::ContainerConfig) -> Self {
+        Self { layers, root: Ownership { mode: 0o755, uid: 0, gid: 0 }, defaults: config.into() }
+    }
+}
+
 /// What an image's config says about running it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Defaults {
     pub(crate) entrypoint: Vec<String>,
     pub(crate) cmd: Vec<String>,
@@ -20,4 +30,18 @@ pub(crate) struct Defaults {
     pub(crate) working_dir: String,
     pub(crate) volumes: Vec<String>,
     pub(crate) stop_signal: String,
+}
+
+impl From<&image::ContainerConfig> for Defaults {
+    fn from(config: &image::ContainerConfig) -> Self {
+        Self {
+            entrypoint: config.entrypoint.clone().unwrap_or_default(),
+            cmd: config.cmd.clone().unwrap_or_default(),
+            env: config.env.clone(),
+            user: config.user.clone(),
+            working_dir: config.working_dir.clone(),
+            volumes: config.volumes.keys().cloned().collect(),
+            stop_signal: config.stop_signal.clone().unwrap_or_default(),
+        }
+    }
 }

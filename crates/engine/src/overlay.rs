@@ -1,0 +1,117 @@
+//! The merged root file system: overlayfs over the unpacked layers.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::CWD;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, mount, move_mount,
+};
+
+use crate::EngineError;
+use crate::inside::Ownership;
+
+/// Checks that overlays can be mounted with their writable part in `scratch`, without leaving a trace: the trial
+/// mount is never attached to the tree.
+pub(crate) fn probe(data_dir: &Path, scratch: &Path) -> Result<(), EngineError> {
+    let unusable = |source: io::Error| EngineError::DataDir { path: scratch.to_owned(), source };
+    let dirs = Dirs::make(scratch).map_err(unusable)?;
+    let lower = scratch.join("lower");
+    fs::create_dir_all(&lower).map_err(unusable)?;
+    let context = match fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC) {
+        Ok(context) => context,
+        // Kernels before 5.2, and some seccomp filters: the mount itself will show.
+        Err(rustix::io::Errno::NOSYS) => return Ok(()),
+        Err(source) => return Err(EngineError::NoOverlay { source: source.into() }),
+    };
+    let tried = configure(&context, &[lower], &dirs).and_then(|layerwise| match layerwise {
+        true => Ok(fsconfig_create(&context)?),
+        false => Ok(()),
+    });
+    match tried {
+        Ok(()) => Ok(()),
+        Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
+            Err(EngineError::NoOverlay { source })
+        }
+        Err(source) => Err(EngineError::Upper { path: data_dir.to_owned(), source }),
+    }
+}
+
+/// The directories of one overlay's writable part, beneath a directory of its own.
+#[derive(Debug)]
+pub(crate) struct Dirs {
+    upper: PathBuf,
+    work: PathBuf,
+    /// Where it is mounted.
+    pub(crate) merged: PathBuf,
+    links: PathBuf,
+}
+
+impl Dirs {
+    /// Makes them in `dir`, if they are not there yet.
+    pub(crate) fn make(dir: &Path) -> io::Result<Self> {
+        let [upper, work, merged, links] = ["upper", "work", "rootfs", "layers"].map(|name| dir.join(name));
+        for path in [&upper, &work, &merged, &links] {
+            fs::create_dir_all(path)?;
+        }
+        Ok(Self { upper, work, merged, links })
+    }
+}
+
+/// Mounts `layers` (base first) with the writable part of `dirs` at `dirs.merged`. The root directory of the merged
+/// tree is that of the writable part, so that gets the image's owner and mode.
+pub(crate) fn mount_layers(layers: &[PathBuf], root: Ownership, dirs: &Dirs, nodev: bool) -> io::Result<()> {
+    std::os::unix::fs::chown(&dirs.upper, Some(root.uid), Some(root.gid))?;
+    fs::set_permissions(&dirs.upper, fs::Permissions::from_mode(root.mode))?;
+    let attributes = if nodev { MountAttrFlags::MOUNT_ATTR_NODEV } else { MountAttrFlags::empty() };
+    let context = match fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC) {
+        Err(rustix::io::Errno::NOSYS) => return mount_by_links(layers, dirs, nodev),
+        other => other?,
+    };
+    if !configure(&context, layers, dirs)? {
+        return mount_by_links(layers, dirs, nodev);
+    }
+    fsconfig_create(&context)?;
+    let detached = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    Ok(move_mount(&detached, "", CWD, &dirs.merged, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+}
+
+/// `lowerdir+` takes one layer at a time, so no limit on the length of the options applies. False if this kernel does
+/// not know it (before 6.5).
+fn configure(context: &OwnedFd, layers: &[PathBuf], dirs: &Dirs) -> io::Result<bool> {
+    for layer in layers.iter().rev() {
+        match fsconfig_set_string(context, "lowerdir+", layer.as_os_str().as_bytes()) {
+            Err(rustix::io::Errno::INVAL) => return Ok(false),
+            other => other?,
+        }
+    }
+    fsconfig_set_string(context, "upperdir", dirs.upper.as_os_str().as_bytes())?;
+    fsconfig_set_string(context, "workdir", dirs.work.as_os_str().as_bytes())?;
+    Ok(true)
+}
+
+/// The old call takes all options in one page, so the layers get short names relative to the working directory.
+/// Changes the working directory: only for the single-threaded helper.
+fn mount_by_links(layers: &[PathBuf], dirs: &Dirs, nodev: bool) -> io::Result<()> {
+    let mut names = Vec::new();
+    for (index, layer) in layers.iter().enumerate() {
+        let name = index.to_string();
+        match symlink(layer, dirs.links.join(&name)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => names.push(name),
+        }
+    }
+    names.reverse();
+    std::env::set_current_dir(&dirs.links)?;
+    let options =
+        std::ffi::CString::new(format!("lowerdir={},upperdir=../upper,workdir=../work", names.join(":")))?;
+    let flags = if nodev { MountFlags::NODEV } else { MountFlags::empty() };
+    let mounted = mount("overlay", &dirs.merged, "overlay", flags, options.as_c_str());
+    std::env::set_current_dir("/")?;
+    Ok(mounted?)
+}

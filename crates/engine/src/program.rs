@@ -1,0 +1,77 @@
+//! Starting helper processes.
+
+use std::fs::File;
+use std::io::{self, Seek};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+use crate::options::Helper;
+use crate::protocol::Channel;
+use crate::{EngineError, helper};
+
+/// The helper's program, as a copy in memory that nobody can change.
+///
+/// A process in a container can get hold of the program that started it, through `/proc/self/exe`. Were that the file
+/// on the host's disk, root in the container could overwrite it (CVE-2019-5736, found in runc).
+#[derive(Debug)]
+pub(crate) struct HelperProgram {
+    helper: Helper,
+    copy: File,
+}
+
+impl HelperProgram {
+    pub(crate) fn load(helper: &Helper) -> Result<Self, EngineError> {
+        let copy = || -> io::Result<File> {
+            let mut source = File::open(&helper.program)?;
+            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+            // Kernels before 6.3 do not know MFD_EXEC, and need none.
+            let memory = memfd_create("careen", flags | MemfdFlags::EXEC)
+                .or_else(|_| memfd_create("careen", flags))?;
+            let mut copy = File::from(memory);
+            io::copy(&mut source, &mut copy)?;
+            copy.rewind()?;
+            fcntl_add_seals(&copy, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+            Ok(copy)
+        };
+        let copy =
+            copy().map_err(|source| EngineError::StartHelper { program: helper.program.clone(), source })?;
+        Ok(Self { helper: helper.clone(), copy })
+    }
+
+    /// The supervisor of a container. What it says beside the protocol goes to `last_words`.
+    pub(crate) fn supervisor(&self, last_words: &Path) -> Result<(Child, Channel), EngineError> {
+        let words = File::create(last_words)
+            .map_err(|source| EngineError::DataDir { path: last_words.to_owned(), source })?;
+        self.spawn(helper::SUPERVISE, Stdio::null(), words.into(), false)
+    }
+
+    /// A helper that runs one command, whose output goes to pipes.
+    pub(crate) fn command(&self, kind: &str) -> Result<(Child, Channel), EngineError> {
+        self.spawn(kind, Stdio::piped(), Stdio::piped(), kind == helper::HOST)
+    }
+
+    fn spawn(
+        &self,
+        kind: &str,
+        stdout: Stdio,
+        stderr: Stdio,
+        keep_env: bool,
+    ) -> Result<(Child, Channel), EngineError> {
+        let spawn = || -> io::Result<(Child, Channel)> {
+            let (ours, theirs) = UnixStream::pair()?;
+            // In the child the number still names this file when it executes it.
+            let mut command = Command::new(format!("/proc/self/fd/{}", self.copy.as_raw_fd()));
+            command.args(&self.helper.leading_args).arg(kind);
+            command.stdin(OwnedFd::from(theirs)).stdout(stdout).stderr(stderr);
+            if !keep_env {
+                command.env_clear();
+            }
+            Ok((command.spawn()?, Channel::new(ours)))
+        };
+        spawn().map_err(|source| EngineError::StartHelper { program: self.helper.program.clone(), source })
+    }
+}

@@ -1,0 +1,144 @@
+//! Unpacked layers by content: what one image brought serves every other, and every later run.
+//!
+//! `data_dir/store/layers/sha256-HEX` is one layer as a directory that overlayfs can stack, by its diff ID. A layer
+//! with hard links into lower layers depends on those, so it is kept by chain ID instead. A directory under `layers`
+//! is complete: it was unpacked under `store/tmp`, written to disk, then renamed.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use image::{Digest, EntryKind, Image, ImagePath, Layer};
+use rustix::fs::{FlockOperation, flock};
+
+use crate::inside::Ownership;
+use crate::{EngineError, Unpacked};
+
+/// Unpacks what is missing. Several Careens take turns.
+pub(crate) fn unpack(
+    data_dir: &Path,
+    image: &Image,
+    interrupt: &AtomicBool,
+    on_layer: &dyn Fn(usize),
+) -> Result<Unpacked, EngineError> {
+    let store = data_dir.join("store");
+    let failed = |source| EngineError::DataDir { path: store.clone(), source };
+    let (layers_dir, tmp) = (store.join("layers"), store.join("tmp"));
+    fs::create_dir_all(&layers_dir).map_err(failed)?;
+    fs::create_dir_all(&tmp).map_err(failed)?;
+    let mut layers = Vec::new();
+    for (index, key) in keys(image.layers()).into_iter().enumerate() {
+        let dir = layers_dir.join(key);
+        if !dir.exists() {
+            let _turn = lock(&store, interrupt)?;
+            // Another may have unpacked it while we waited; what is in `tmp` now is of killed runs.
+            clear(&tmp).map_err(failed)?;
+            if !dir.exists() {
+                unpack_one(image, index, &tmp, &dir)?;
+            }
+        }
+        if interrupt.load(Ordering::Relaxed) {
+            return Err(EngineError::Interrupted);
+        }
+        on_layer(index);
+        layers.push(dir);
+    }
+    let root =
+        image.tree().get(&ImagePath::root()).filter(|node| node.entry.is_some()).map(|node| &node.metadata);
+    let root = root.map_or(Ownership { mode: 0o755, uid: 0, gid: 0 }, |metadata| Ownership {
+        mode: metadata.mode & 0o7777,
+        uid: metadata.uid,
+        gid: metadata.gid,
+    });
+    Ok(Unpacked { layers, root, defaults: (&image.config().config).into() })
+}
+
+fn unpack_one(image: &Image, index: usize, tmp: &Path, dir: &Path) -> Result<(), EngineError> {
+    use std::os::unix::fs::PermissionsExt;
+    let diff_id = image.layers()[index].diff_id;
+    let fail = |source: Box<dyn Error + Send + Sync>| EngineError::Unpack {
+        diff_id,
+        disk_full: is_disk_full(&*source),
+        source,
+    };
+    let into = tmp.join("layer");
+    let unpack = || -> Result<(), Box<dyn Error + Send + Sync>> {
+        fs::create_dir(&into)?;
+        fs::set_permissions(&into, fs::Permissions::from_mode(0o755))?;
+        image::unpack_layer(image, index, &into)?;
+        rustix::fs::syncfs(File::open(&into)?)?;
+        fs::rename(&into, dir)?;
+        Ok(())
+    };
+    unpack().map_err(|error| {
+        let _best_effort = clear(tmp);
+        fail(error)
+    })
+}
+
+fn clear(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        fs::remove_dir_all(entry?.path())?;
+    }
+    Ok(())
+}
+
+fn lock(store: &Path, interrupt: &AtomicBool) -> Result<File, EngineError> {
+    let path = store.join("lock");
+    let failed = |source| EngineError::DataDir { path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if interrupt.load(Ordering::Relaxed) => {
+                return Err(EngineError::Interrupted);
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(50)),
+            Err(error) => return Err(failed(error.into())),
+        }
+    }
+}
+
+/// The directory name of each layer.
+fn keys(layers: &[Layer]) -> Vec<String> {
+    let mut chain: Option<Digest> = None;
+    let mut out = Vec::new();
+    for layer in layers {
+        // Source: OCI image-spec 1.1, `config.md`, "Layer ChainID".
+        let next = match chain {
+            None => layer.diff_id,
+            Some(below) => Digest::of(format!("{below} {}", layer.diff_id).as_bytes()),
+        };
+        let key = if links_below(layer) { next } else { layer.diff_id };
+        out.push(format!("sha256-{}", key.hex()));
+        chain = Some(next);
+    }
+    out
+}
+
+/// Whether a hard link names a file that this layer does not itself bring before it.
+fn links_below(layer: &Layer) -> bool {
+    let mut own = std::collections::BTreeSet::new();
+    for entry in &layer.entries {
+        match &entry.kind {
+            EntryKind::Hardlink { target } if !own.contains(target) => return true,
+            _ => own.insert(&entry.path),
+        };
+    }
+    false
+}
+
+fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
