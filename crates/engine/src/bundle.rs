@@ -49,15 +49,41 @@ pub(crate) fn hostname(plan: &Plan) -> String {
     plan.options.hostname.clone().unwrap_or_else(|| plan.id.clone())
 }
 
-/// Writes the bundle of a container whose root file system is mounted at `dirs.merged`.
-pub(crate) fn write(plan: &Plan, dirs: &Dirs) -> Result<(), Failure> {
+/// Writes the bundle of a container whose root file system is mounted at `dirs.merged`. Gives what is mounted from the
+/// host: its path there, and in the container, links resolved.
+pub(crate) fn write(plan: &Plan, dirs: &Dirs) -> Result<Vec<(PathBuf, String)>, Failure> {
     let failed = |error: io::Error| Failure::step("write the configuration of", &error);
     let inside = Inside::open(&dirs.merged).map_err(failed)?;
+    let host_mounts = host_mounts(plan, &inside)?;
     let config = configuration(plan, dirs, &inside)?;
     write_etc_files(plan).map_err(failed)?;
     let dir = dir(&plan.run_dir);
     fs::create_dir_all(&dir).map_err(failed)?;
-    fs::write(dir.join("config.json"), config.to_string()).map_err(failed)
+    fs::write(dir.join("config.json"), config.to_string()).map_err(failed)?;
+    Ok(host_mounts)
+}
+
+fn host_mounts(plan: &Plan, inside: &Inside) -> Result<Vec<(PathBuf, String)>, Failure> {
+    let mut out = Vec::new();
+    for (host, container) in etc_files(&plan.run_dir) {
+        out.push((host, container.to_owned(), false));
+    }
+    for bind in &plan.options.binds {
+        if !bind.host.is_absolute() || !bind.host.exists() {
+            let problem = "is not an absolute path of something that exists".to_owned();
+            return Err(Failure::Option { option: "bind".into(), value: bind.host.display().to_string(), problem });
+        }
+        out.push((bind.host.clone(), absolute("bind", &bind.container)?, bind.host.is_dir()));
+    }
+    let resolve = |(host, container, directory): (PathBuf, String, bool)| {
+        let resolved = inside.mount_point(&container, directory).map_err(|error| Failure::Option {
+            option: "bind".into(),
+            value: container.clone(),
+            problem: format!("cannot be mounted on: {error}"),
+        })?;
+        Ok((host, resolved))
+    };
+    out.into_iter().map(resolve).collect()
 }
 
 fn configuration(plan: &Plan, dirs: &Dirs, inside: &Inside) -> Result<Value, Failure> {

@@ -10,14 +10,13 @@ use std::time::Duration;
 use image::ImagePath;
 
 use crate::cgroup::ContainerCgroup;
-use crate::inside::clean;
 use crate::options::Network;
 use crate::program::HelperProgram;
 use crate::protocol::{CommandRequest, FromSupervisor, Plan, ToSupervisor};
 use crate::run_dir::{self, RunLock};
 use crate::supervision::Supervision;
 use crate::{
-    CommandOutput, EngineError, ExecOptions, Exit, HostCommand, Stdin, bundle, execution, helper, log,
+    CommandOutput, EngineError, ExecOptions, Exit, HostCommand, Stdin, execution, helper, log,
     settings,
 };
 
@@ -56,12 +55,8 @@ impl Container {
         interrupt: Arc<AtomicBool>,
     ) -> Result<Self, EngineError> {
         let mut undo = Undo(Some((plan.run_dir.clone(), plan.cgroup.clone())));
-        let mounts = host_mounts(&plan)?;
         let mut supervision = Supervision::start(&plan, &program)?;
-        if let Err(error) = supervision.create(&plan) {
-            supervision.end();
-            return Err(error);
-        }
+        let mounts = host_mounts(supervision.create(&plan)?)?;
         undo.0 = None;
         let in_helper = format!("/proc/{}/root", supervision.helper_pid());
         let rootfs = PathBuf::from(in_helper + &plan.run_dir.join("rootfs").to_string_lossy());
@@ -302,7 +297,7 @@ impl Container {
         let exit = self.stop(grace)?;
         self.check_interrupt()?;
         let mut supervision = self.supervision();
-        if let FromSupervisor::Created { pid } = supervision.ask(&ToSupervisor::Recreate, DEATH)? {
+        if let FromSupervisor::Created { pid, .. } = supervision.ask(&ToSupervisor::Recreate, DEATH)? {
             supervision.pid = pid;
             supervision.exit = None;
             supervision.started = false;
@@ -351,20 +346,12 @@ impl Drop for Undo {
     }
 }
 
-fn host_mounts(plan: &Plan) -> Result<Vec<HostMount>, EngineError> {
-    let image_path = |container: &str| {
-        ImagePath::from_absolute(clean(container).as_bytes()).map_err(|error| EngineError::Option {
-            option: "bind".into(),
-            value: container.to_owned(),
-            problem: error.to_string(),
-        })
+fn host_mounts(mounts: Vec<(PathBuf, String)>) -> Result<Vec<HostMount>, EngineError> {
+    let mount = |(host, container): (PathBuf, String)| match ImagePath::from_absolute(container.as_bytes()) {
+        Ok(image_path) => Ok(HostMount { host, image_path }),
+        Err(error) => Err(EngineError::Option { option: "bind".into(), value: container, problem: error.to_string() }),
     };
-    let ours = bundle::etc_files(&plan.run_dir).map(|(host, container)| (host, container.to_owned()));
-    let binds = plan.options.binds.iter().map(|bind| (bind.host.clone(), bind.container.clone()));
-    ours.into_iter()
-        .chain(binds)
-        .map(|(host, container)| Ok(HostMount { host, image_path: image_path(&container)? }))
-        .collect()
+    mounts.into_iter().map(mount).collect()
 }
 
 /// The last few lines, for a message.

@@ -32,10 +32,12 @@ impl Engine {
         let failed = |source| EngineError::DataDir { path: options.data_dir.clone(), source };
         fs::create_dir_all(&options.data_dir).map_err(failed)?;
         let data_dir = options.data_dir.canonicalize().map_err(failed)?;
+        if data_dir.to_str().is_none() {
+            return Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidInput, "its name is not UTF-8")));
+        }
         run_dir::sweep(&data_dir).map_err(failed)?;
         let hierarchy = Hierarchy::find()?;
-        let scratch = tempfile::Builder::new().prefix("probe-").tempdir_in(&data_dir).map_err(failed)?;
-        overlay::probe(&data_dir, scratch.path())?;
+        run_dir::with_scratch(&data_dir, |scratch| overlay::probe(&data_dir, scratch)).map_err(failed)??;
         let program = Arc::new(HelperProgram::load(&options.helper)?);
         Ok(Self { options, data_dir, hierarchy, program })
     }

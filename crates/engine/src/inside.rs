@@ -86,6 +86,34 @@ impl Inside {
         let target = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;
         if target.starts_with(&self.path) { Ok(target) } else { Err(io::ErrorKind::InvalidInput.into()) }
     }
+
+    /// Makes a place to mount a file or directory on, where there is none, also behind a link that leads nowhere yet.
+    /// Gives the path inside with all links resolved.
+    pub(crate) fn mount_point(&self, path: &str, directory: bool) -> io::Result<String> {
+        let mut path = clean(path);
+        for _ in 0..40 {
+            if let Ok(host) = self.host_path(&path) {
+                let inside = host.strip_prefix(&self.path).unwrap_or(&host);
+                return Ok(format!("/{}", inside.display()));
+            }
+            let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
+            let (parent, name) = (parent.to_owned(), name.to_owned());
+            let parent = self.mount_point(if parent.is_empty() { "/" } else { &parent }, true)?;
+            let dir = self.open_path(&parent, OFlags::PATH | OFlags::DIRECTORY)?;
+            match rustix::fs::readlinkat(&dir, name.as_str(), Vec::new()) {
+                Ok(target) => {
+                    let target = target.to_string_lossy();
+                    path = if target.starts_with('/') { clean(&target) } else { clean(&format!("{parent}/{target}")) };
+                }
+                Err(_) if directory => rustix::fs::mkdirat(&dir, name.as_str(), Mode::from_raw_mode(0o755))?,
+                Err(_) => {
+                    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+                    drop(rustix::fs::openat(&dir, name.as_str(), flags, Mode::from_raw_mode(0o644))?);
+                }
+            }
+        }
+        Err(rustix::io::Errno::LOOP.into())
+    }
 }
 
 /// An absolute path without `.`, `..` and doubled slashes, as Docker cleans the paths of a config.
@@ -125,6 +153,22 @@ mod tests {
         assert!(inside.make_dirs("/link/x").is_err(), "a dangling link is no place for a directory");
         inside.make_dirs("/a/b/c").unwrap();
         assert_eq!(inside.directory("/a/b/c").unwrap().mode, 0o755);
+    }
+
+    #[test]
+    fn mount_points_are_made_behind_dangling_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("etc")).unwrap();
+        symlink("../run/resolve/stub.conf", root.join("etc/resolv.conf")).unwrap();
+        symlink("/etc/loop", root.join("etc/loop")).unwrap();
+        let inside = Inside::open(&root).unwrap();
+        assert_eq!(inside.mount_point("/etc/resolv.conf", false).unwrap(), "/run/resolve/stub.conf");
+        assert!(root.join("run/resolve/stub.conf").is_file());
+        assert_eq!(inside.mount_point("/etc/resolv.conf", false).unwrap(), "/run/resolve/stub.conf");
+        assert_eq!(inside.mount_point("/a/b", true).unwrap(), "/a/b");
+        assert!(root.join("a/b").is_dir());
+        assert!(inside.mount_point("/etc/loop", false).is_err());
     }
 
     #[test]

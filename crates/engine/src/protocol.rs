@@ -49,8 +49,8 @@ pub(crate) enum ToSupervisor {
 /// From a supervisor to the engine.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromSupervisor {
-    /// The main process waits to be started.
-    Created { pid: u32 },
+    /// The main process waits to be started. What is mounted from the host, as (host, container).
+    Created { pid: u32, mounts: Vec<(PathBuf, String)> },
     /// What was asked is done.
     Done,
     /// What was asked failed.
@@ -164,7 +164,7 @@ impl Channel {
 
     /// The next message, waiting at most `timeout` for its beginning.
     pub(crate) fn receive<T: DeserializeOwned>(&mut self, timeout: Duration) -> io::Result<Received<T>> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now() + timeout.min(Duration::from_secs(86400 * 365));
         loop {
             if let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();

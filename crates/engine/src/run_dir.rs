@@ -76,6 +76,13 @@ pub(crate) fn create(
     Ok((run_dir, cgroup, id, lock))
 }
 
+/// A directory for a trial, beside those of containers: should we be killed now, it is swept up like one of them.
+pub(crate) fn with_scratch<T>(data_dir: &Path, trial: impl FnOnce(&Path) -> T) -> io::Result<T> {
+    let _guard = lock_run(data_dir)?;
+    let scratch = tempfile::Builder::new().prefix("probe-").tempdir_in(data_dir.join("run"))?;
+    Ok(trial(scratch.path()))
+}
+
 fn random_id() -> io::Result<String> {
     let mut bytes = [0; 6];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;

@@ -1,5 +1,6 @@
 //! The engine's end of the conversation with a supervisor.
 
+use std::path::PathBuf;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ pub(crate) struct Supervision {
     /// `None` once closed, which tells the supervisor to clean up and end.
     channel: Option<Channel>,
     id: String,
-    last_words: std::path::PathBuf,
+    last_words: PathBuf,
     pub(crate) pid: u32,
     pub(crate) started: bool,
     pub(crate) exit: Option<Exit>,
@@ -32,13 +33,13 @@ impl Supervision {
         Ok(Self { child, channel: Some(channel), id, last_words, pid: 0, started: false, exit: None })
     }
 
-    /// Has the container made.
-    pub(crate) fn create(&mut self, plan: &Plan) -> Result<(), EngineError> {
+    /// Has the container made. Gives what is mounted from the host.
+    pub(crate) fn create(&mut self, plan: &Plan) -> Result<Vec<(PathBuf, String)>, EngineError> {
         let create = ToSupervisor::Create(Box::new(plan.clone()));
         match self.ask(&create, Duration::from_secs(120))? {
-            FromSupervisor::Created { pid } => {
+            FromSupervisor::Created { pid, mounts } => {
                 self.pid = pid;
-                Ok(())
+                Ok(mounts)
             }
             _ => Err(self.gone()),
         }

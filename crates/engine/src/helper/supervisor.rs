@@ -134,7 +134,7 @@ impl Supervisor {
             self.dirs = Some(self.mount()?);
         }
         let dirs = self.dirs.as_ref().ok_or(Failure::NotRunning)?;
-        bundle::write(&self.plan, dirs)?;
+        let mounts = bundle::write(&self.plan, dirs)?;
         self.plan.cgroup.create().map_err(|error| Failure::step("make the cgroup of", &error))?;
         let container = match self.build() {
             Ok(container) => container,
@@ -150,7 +150,7 @@ impl Supervisor {
         if self.plan.options.network == Network::Private {
             loopback_up(pid).map_err(|error| Failure::step("switch on the loopback device of", &error))?;
         }
-        Ok(FromSupervisor::Created { pid: pid.as_raw_nonzero().get().cast_unsigned() })
+        Ok(FromSupervisor::Created { pid: pid.as_raw_nonzero().get().cast_unsigned(), mounts })
     }
 
     /// In a mount namespace of our own: the mounts go with the last of our processes, whatever happens to us.

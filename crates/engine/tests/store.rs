@@ -1,0 +1,120 @@
+//! The store of unpacked layers.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+#[allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use careen_engine::*;
+use common::*;
+use image::{Image, OpenOptions};
+use serde_json::json;
+use testkit::{ImageBuilder, TarBuilder, TarEntry};
+
+fn open(layout: &testkit::Layout, scratch: &Path) -> Image {
+    let options = OpenOptions { scratch_dir: scratch.to_owned(), ..OpenOptions::new() };
+    Image::open(&layout.source().parse().unwrap(), &options).unwrap()
+}
+
+fn busybox() -> TarBuilder {
+    TarBuilder::new()
+        .entry(TarEntry::dir("./").mode(0o750).owner(0, 7))
+        .entry(TarEntry::dir("bin"))
+        .entry(TarEntry::file("bin/busybox", fs::read("/bin/busybox").unwrap()).mode(0o755))
+        .entry(TarEntry::symlink("bin/sh", "busybox"))
+        .entry(TarEntry::file("old", "x"))
+}
+
+fn stored(bench: &Bench) -> BTreeSet<PathBuf> {
+    fs::read_dir(bench.data_dir().join("store/layers")).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn layers_are_unpacked_once_and_run() {
+    if skip() {
+        return;
+    }
+    let bench = Bench::new();
+    let upper = TarBuilder::new().entry(TarEntry::file(".wh.old", "")).add(TarEntry::hardlink("linked", "bin/busybox"));
+    let script = "busybox ls -ld /; ls -ld / | true; busybox ls / ; test -e /old || echo gone; /linked echo linked";
+    let builder = ImageBuilder::new().layer(busybox()).layer(upper);
+    let layout = builder.container_config(json!({ "Cmd": ["sh", "-c", script], "Env": ["PATH=/bin"] })).oci_layout();
+    let image = open(&layout, bench.dir.path());
+    let seen = Mutex::new(Vec::new());
+    let unpacked = bench.engine.unpack(&image, &|layer| seen.lock().unwrap().push(layer)).unwrap();
+    assert_eq!(*seen.lock().unwrap(), [0, 1]);
+    let first = stored(&bench);
+    assert_eq!(first.len(), 2);
+    assert!(first.iter().any(|dir| dir.ends_with(format!("sha256-{}", image.layers()[0].diff_id.hex()))));
+    // It links to a file of the layer below, so its diff ID alone does not say what it holds.
+    assert!(!first.iter().any(|dir| dir.ends_with(format!("sha256-{}", image.layers()[1].diff_id.hex()))));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| bench.engine.unpack(&image, &|_| {}).unwrap());
+        }
+    });
+    assert_eq!(stored(&bench), first);
+    let mut container = bench.engine.create(&unpacked, &RunOptions::default()).unwrap();
+    container.start().unwrap();
+    assert_eq!(wait_exit(&mut container), Exit::Code(0));
+    let log = String::from_utf8(container.logs()).unwrap();
+    assert!(log.starts_with("drwxr-x---") && log.contains(" 7 ") && log.ends_with("gone\nlinked\n"), "{log}");
+    drop(container);
+    bench.assert_nothing_remains();
+}
+
+#[test]
+fn several_careens_unpack_the_same_layer_at_once() {
+    if skip() {
+        return;
+    }
+    let bench = Bench::new();
+    let layout = ImageBuilder::new().layer(busybox()).oci_layout();
+    let image = open(&layout, bench.dir.path());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let engine = Engine::open(options(&bench.data_dir(), &bench.interrupt)).unwrap();
+                engine.unpack(&image, &|_| {}).unwrap();
+            });
+        }
+    });
+    assert_eq!(stored(&bench).len(), 1);
+    assert_eq!(fs::read_dir(bench.data_dir().join("store/tmp")).unwrap().count(), 0);
+    bench.assert_nothing_remains();
+}
+
+#[test]
+fn a_full_disk_is_told_of_and_leaves_no_half_layer() {
+    if skip() {
+        return;
+    }
+    let output = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-ec", "d=$(mktemp -d); mount -t tmpfs -o size=1m none $d; SMALL=$d exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "small_disk", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[test]
+#[ignore = "run by the test above on a small disk"]
+fn small_disk() {
+    let small = PathBuf::from(std::env::var_os("SMALL").unwrap());
+    let scratch = tempfile::tempdir().unwrap();
+    let layout = ImageBuilder::new().layer(busybox()).oci_layout();
+    let image = open(&layout, scratch.path());
+    let engine = Engine::open(options(&small, &std::sync::Arc::default())).unwrap();
+    let error = engine.unpack(&image, &|_| {}).unwrap_err();
+    assert!(matches!(error, EngineError::Unpack { disk_full: true, .. }), "{error:?}");
+    assert!(error.hint().unwrap().contains("larger disk"));
+    for dir in ["store/layers", "store/tmp"] {
+        assert_eq!(fs::read_dir(small.join(dir)).unwrap().count(), 0, "{dir}");
+    }
+}
