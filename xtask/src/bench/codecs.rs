@@ -71,3 +71,35 @@ pub(crate) fn round(original: &[PathBuf], kept: &[Vec<u8>]) -> Result<Cost> {
 fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn layers_are_found_through_the_index_and_inflated() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = dir.path().join("blobs/sha256");
+        fs::create_dir_all(&blobs).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(b"a tar").unwrap();
+        for (name, content) in [
+            ("../../index.json", br#"{"manifests":[{"digest":"sha256:m"}]}"#.to_vec()),
+            ("m", br#"{"layers":[{"digest":"sha256:one"},{"digest":"sha256:two"}]}"#.to_vec()),
+            ("one", gzip.finish().unwrap()),
+            ("two", b"plain".to_vec()),
+        ] {
+            fs::write(blobs.join(name), content).unwrap();
+        }
+        let layers = layers(dir.path()).unwrap();
+        let tars: Vec<Vec<u8>> =
+            layers.iter().map(|layer| inflate(&fs::read(layer).unwrap()).unwrap()).collect();
+        assert_eq!(tars, [b"a tar".to_vec(), b"plain".to_vec()]);
+        round(&layers, &tars).unwrap();
+
+        fs::write(blobs.join("m"), r#"{"layers":[]}"#).unwrap();
+        assert!(super::layers(dir.path()).is_err());
+    }
+}
