@@ -5,68 +5,20 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use careen_image::{Image, UnpackError, unpack_layer};
-use common::{Seen, chain, differences, is_root, of_directory, of_image, open};
+use careen_image::{UnpackError, unpack_layer};
+use common::{
+    chain, differences, is_root, of_directory, of_image, open, skip, stacked, unpack, without_links,
+};
 use tempfile::TempDir;
 use testkit::{ImageBuilder, TarBuilder, TarEntry};
-
-/// Unpacks all layers to directories `0`, `1`, ….
-fn unpack(image: &Image) -> TempDir {
-    let dir = TempDir::new().unwrap();
-    for layer in 0..image.layers().len() {
-        let into = dir.path().join(layer.to_string());
-        fs::create_dir(&into).unwrap();
-        unpack_layer(image, layer, &into).unwrap();
-    }
-    dir
-}
-
-struct Mounted(PathBuf);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        assert!(Command::new("umount").arg(&self.0).status().unwrap().success());
-    }
-}
-
-/// What overlayfs makes of the layers; hard links across layers are copies there.
-fn stacked(image: &Image) -> Option<Seen> {
-    let dir = unpack(image);
-    let mut lower: Vec<_> =
-        (0..image.layers().len()).rev().map(|layer| dir.path().join(layer.to_string())).collect();
-    let empty = dir.path().join("empty");
-    fs::create_dir(&empty).unwrap();
-    // overlayfs asks for two lower directories where there is no upper one.
-    if lower.len() == 1 {
-        lower.push(empty);
-    }
-    let merged = dir.path().join("merged");
-    fs::create_dir(&merged).unwrap();
-    let lower: Vec<_> = lower.iter().map(|dir| dir.display().to_string()).collect();
-    let options = format!("lowerdir={}", lower.join(":"));
-    let status =
-        Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(&merged).status();
-    if !status.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: overlayfs cannot be mounted here");
-        return None;
-    }
-    let _mounted = Mounted(merged.clone());
-    Some(of_directory(&merged))
-}
-
-fn without_links(mut seen: Seen) -> Seen {
-    seen.values_mut().for_each(|node| node.same_as.clear());
-    seen
-}
 
 #[test]
 fn overlayfs_shows_what_the_tree_says() {
     if !is_root() {
-        eprintln!("SKIPPED: unpacking needs root");
-        return;
+        return skip("unpacking needs root");
     }
     let rich = TarBuilder::from_text(
         "./@750,5,6,77 bin/ bin/su@4755,0,0,11:x bin/ping@2755:y tmp/@1777,0,0,5 home/@700,1000,1000,9 fifo@620!p \
@@ -96,7 +48,7 @@ fn overlayfs_shows_what_the_tree_says() {
     ] {
         let image = layers.iter().fold(ImageBuilder::new(), |image, layer| image.layer(layer.clone()));
         let image = open(&image.oci_layout().source()).unwrap();
-        let Some(seen) = stacked(&image) else { return };
+        let Some(seen) = stacked(&image) else { return skip("overlayfs cannot be mounted here") };
         let differences = differences(&without_links(of_image(&image)), &without_links(seen));
         assert!(
             differences.is_empty(),
@@ -113,8 +65,7 @@ const CAPABILITY: &[u8] = &[1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 #[test]
 fn hard_55_holes_stay_holes_and_hard_links_stay_links() {
     if !is_root() {
-        eprintln!("SKIPPED: unpacking needs root");
-        return;
+        return skip("unpacking needs root");
     }
     let layer = TarBuilder::from_text("a:text b=>a")
         .entry(TarEntry::gnu_sparse("sparse", &[(4096, b"data")], 64 << 20))
@@ -148,8 +99,7 @@ fn what_overlayfs_would_take_for_its_own_is_refused() {
 #[test]
 fn gnu_tar_extracts_the_same() {
     if !is_root() {
-        eprintln!("SKIPPED: unpacking needs root");
-        return;
+        return skip("unpacking needs root");
     }
     let source = TempDir::new().unwrap();
     populate(source.path());

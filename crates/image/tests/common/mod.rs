@@ -1,14 +1,22 @@
 //! What a tree of files is, seen from the kernel and from the merged tree, in one form to compare.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::print_stdout,
+    reason = "each test binary uses its own part, and a skip must be seen"
+)]
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use careen_image::{Digest, Image, NodeKind, OpenImageError, OpenOptions};
+use careen_image::{Digest, Image, NodeKind, OpenImageError, OpenOptions, unpack_layer};
+use tempfile::TempDir;
 
 /// Everything that must be equal, of each path.
 pub type Seen = BTreeMap<String, Node>;
@@ -144,4 +152,58 @@ pub fn differences(ours: &Seen, theirs: &Seen) -> Vec<String> {
     differ
         .map(|path| format!("{path}:\n  ours   {:?}\n  theirs {:?}", ours.get(path), theirs.get(path)))
         .collect()
+}
+
+/// Says that a test could not run; in CI, where `CAREEN_NO_SKIP` is set, that is a failure.
+pub fn skip(reason: &str) {
+    println!("SKIP {reason}");
+    assert!(std::env::var_os("CAREEN_NO_SKIP").is_none(), "must not skip here: {reason}");
+}
+
+/// Unpacks all layers to directories `0`, `1`, ….
+pub fn unpack(image: &Image) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    for layer in 0..image.layers().len() {
+        let into = dir.path().join(layer.to_string());
+        fs::create_dir(&into).unwrap();
+        unpack_layer(image, layer, &into).unwrap();
+    }
+    dir
+}
+
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        assert!(Command::new("umount").arg(&self.0).status().unwrap().success());
+    }
+}
+
+/// What overlayfs makes of the layers, where it can be mounted; hard links across layers are copies there.
+pub fn stacked(image: &Image) -> Option<Seen> {
+    let dir = unpack(image);
+    let mut lower: Vec<_> =
+        (0..image.layers().len()).rev().map(|layer| dir.path().join(layer.to_string())).collect();
+    let empty = dir.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    // overlayfs asks for two lower directories where there is no upper one.
+    if lower.len() == 1 {
+        lower.push(empty);
+    }
+    let merged = dir.path().join("merged");
+    fs::create_dir(&merged).unwrap();
+    let lower: Vec<_> = lower.iter().map(|dir| dir.display().to_string()).collect();
+    let options = format!("lowerdir={}", lower.join(":"));
+    let status =
+        Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(&merged).status();
+    if !status.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let _mounted = Mounted(merged.clone());
+    Some(of_directory(&merged))
+}
+
+pub fn without_links(mut seen: Seen) -> Seen {
+    seen.values_mut().for_each(|node| node.same_as.clear());
+    seen
 }
