@@ -136,3 +136,59 @@ fn shells(image: &Image, contents: &BTreeMap<(usize, usize), Content>) -> Vec<Im
     }
     shells.into_values().collect::<BTreeSet<_>>().into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use image::OpenOptions;
+    use testkit::{ImageBuilder, TarBuilder, TarEntry};
+
+    use super::program::tests::elf;
+    use super::*;
+
+    #[test]
+    fn hard_76_an_image_is_measured_as_a_container_sees_it() {
+        let program = elf(true, false, 3, true, &[]);
+        let library = elf(true, false, 3, true, &[(14, 1)]);
+        let lower = TarBuilder::new()
+            .entry(TarEntry::file("usr/bin/hidden", &program).mode(0o755))
+            .entry(TarEntry::file("usr/bin/dash", &program).mode(0o755));
+        let upper = TarBuilder::new()
+            .entry(TarEntry::file("usr/bin/.wh.hidden", ""))
+            .entry(TarEntry::symlink("usr/bin/sh", "dash"))
+            .entry(TarEntry::symlink("usr/bin/zsh", "nowhere"))
+            .entry(TarEntry::file("etc/default/bash", "a setting").mode(0o755))
+            .entry(TarEntry::file("usr/bin/busybox", &program).mode(0o755))
+            .entry(TarEntry::hardlink("usr/bin/ash", "usr/bin/busybox"))
+            .entry(TarEntry::file("usr/bin/script", "#!/bin/sh").mode(0o755))
+            .entry(TarEntry::file("usr/share/script", "#!/bin/sh").mode(0o644))
+            .entry(TarEntry::file("usr/bin/su", &program).mode(0o4755))
+            .entry(TarEntry::file("usr/bin/wall", &program).mode(0o2755))
+            .entry(TarEntry::file("var/locked", "").mode(0o2644))
+            .entry(TarEntry::file("usr/bin/ping", &program).mode(0o755).xattr("security.capability", "x"))
+            .entry(TarEntry::file("usr/lib/libc.so.6", &library).mode(0o755))
+            .entry(TarEntry::file("usr/lib/plugin.so", &library).mode(0o644))
+            .entry(TarEntry::file("var/lib/dpkg/status", "Package: a\nVersion: 1\n"));
+        let layout = ImageBuilder::new().layer(lower).layer(upper).oci_layout();
+        let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
+        let found = metrics(&image, &packages::read(&image).unwrap()).unwrap();
+        let small = ["a setting", "#!/bin/sh", "#!/bin/sh", "Package: a\nVersion: 1\n"].map(str::len);
+        let bytes = 5 * program.len() + 2 * library.len() + small.iter().sum::<usize>();
+        let texts = |paths: &[ImagePath]| paths.iter().map(ImagePath::to_text).collect::<Vec<_>>();
+        assert_eq!(texts(&found.shell_paths), ["/usr/bin/ash", "/usr/bin/dash"]);
+        assert_eq!(texts(&found.privileged_paths), ["/usr/bin/ping", "/usr/bin/su", "/usr/bin/wall"]);
+        let expected = Metrics {
+            uncompressed_bytes: u64::try_from(bytes).unwrap(),
+            compressed_bytes: image.compressed_bytes(),
+            files: 13,
+            executables: 7,
+            libraries: 2,
+            packages: 1,
+            setuid_files: 1,
+            setgid_files: 1,
+            capability_files: 1,
+            shells: 2,
+            ..found.clone()
+        };
+        assert_eq!(found, expected);
+    }
+}

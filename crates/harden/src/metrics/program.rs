@@ -123,7 +123,7 @@ fn read_at(file: &mut (impl Read + Seek), offset: u64, bytes: u64) -> io::Result
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Cursor;
 
     use proptest::prelude::*;
@@ -131,7 +131,13 @@ mod tests {
     use super::*;
 
     /// A little ELF file: its type, whether it asks for an interpreter, and its dynamic section.
-    fn elf(wide: bool, big_endian: bool, kind: u64, interpreter: bool, dynamic: &[(u64, u64)]) -> Vec<u8> {
+    pub(in crate::metrics) fn elf(
+        wide: bool,
+        big_endian: bool,
+        kind: u64,
+        interpreter: bool,
+        dynamic: &[(u64, u64)],
+    ) -> Vec<u8> {
         let word = if wide { 8 } else { 4 };
         let number = |value: u64, width: usize| {
             let mut bytes = value.to_le_bytes()[..width].to_vec();
