@@ -156,3 +156,87 @@ fn work(compression: OutputCompression, jobs: &Mutex<Receiver<Job>>) {
         let _ = done.send(compressed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    const SETTINGS: [OutputCompression; 3] =
+        [OutputCompression::Gzip { level: 6 }, OutputCompression::Zstd { level: 3 }, OutputCompression::None];
+
+    /// Text that compresses, of a length that is no multiple of a chunk.
+    fn text() -> Vec<u8> {
+        (0..900_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_string().into_bytes()).collect()
+    }
+
+    fn compressed(compression: OutputCompression, threads: usize, mut text: &[u8]) -> Vec<u8> {
+        let fill = |chunk: &mut Vec<u8>| {
+            let (head, tail) = text.split_at(text.len().min(compression.chunk_bytes()));
+            chunk.extend_from_slice(head);
+            text = tail;
+            Ok(())
+        };
+        let mut out = Vec::new();
+        let write = |bytes: &[u8]| {
+            out.extend_from_slice(bytes);
+            Ok(())
+        };
+        compress(compression, NonZeroUsize::new(threads).unwrap(), fill, write).unwrap();
+        out
+    }
+
+    #[test]
+    fn the_bytes_do_not_depend_on_the_number_of_threads() {
+        let text = text();
+        for compression in SETTINGS {
+            let one = compressed(compression, 1, &text);
+            for threads in [2, 3, 4, 16] {
+                assert!(
+                    compressed(compression, threads, &text) == one,
+                    "{compression:?} on {threads} threads"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_compressed_comes_back() {
+        for text in [text(), vec![7; 1 << 20], vec![7; (1 << 20) + 1]] {
+            let mut out = Vec::new();
+            let gzip = compressed(SETTINGS[0], 2, &text);
+            flate2::read::MultiGzDecoder::new(&*gzip).read_to_end(&mut out).unwrap();
+            assert!(out == text);
+            assert!(zstd::stream::decode_all(&*compressed(SETTINGS[1], 2, &text)).unwrap() == text);
+            assert!(compressed(SETTINGS[2], 2, &text) == text);
+        }
+    }
+
+    #[test]
+    fn gzip_members_name_no_file_time_or_system() {
+        let gzip = compressed(SETTINGS[0], 2, b"x");
+        assert_eq!(gzip[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+    }
+
+    #[test]
+    fn the_first_error_ends_all_threads() {
+        let endless = |chunk: &mut Vec<u8>| {
+            chunk.extend_from_slice(&[0; 1000]);
+            Ok(())
+        };
+        let threads = NonZeroUsize::new(3).unwrap();
+        let full = |_: &[u8]| Err(WriteError::Compress { source: io::ErrorKind::StorageFull.into() });
+        let error = compress(SETTINGS[0], threads, endless, full).unwrap_err();
+        assert!(matches!(error, WriteError::Compress { .. }), "{error}");
+
+        let mut chunks = 0;
+        let failing = |chunk: &mut Vec<u8>| {
+            chunks += 1;
+            chunk.push(0);
+            if chunks > 20 { Err(WriteError::Interrupted) } else { Ok(()) }
+        };
+        let error = compress(SETTINGS[0], threads, failing, |_| Ok(())).unwrap_err();
+        assert!(matches!(error, WriteError::Interrupted), "{error}");
+    }
+}

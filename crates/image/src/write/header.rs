@@ -326,3 +326,165 @@ fn parse_records(mut body: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, HeaderError
     }
     Ok(records)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::TarEntry;
+
+    fn path(text: &str) -> ImagePath {
+        ImagePath::from_absolute(text.as_bytes()).unwrap()
+    }
+
+    /// The header blocks of an entry made by the testkit.
+    fn blocks(entry: &TarEntry) -> Vec<u8> {
+        let mut bytes = entry.to_bytes();
+        bytes.truncate(bytes.len() - entry.content.len().next_multiple_of(BLOCK));
+        bytes
+    }
+
+    fn edited(entry: &TarEntry, edit: impl FnOnce(&mut EntryHeader)) -> Vec<u8> {
+        let mut header = EntryHeader::parse(&blocks(entry)).unwrap();
+        edit(&mut header);
+        header.to_blocks()
+    }
+
+    #[test]
+    fn unedited_headers_are_the_same_bytes() {
+        let long = "d/".repeat(80) + "file";
+        for entry in [
+            TarEntry::file("a", "content"),
+            TarEntry::file(&long, "x").xattr("user.a", b"\0=\n\xff").pax("mtime", "1.000000001"),
+            TarEntry { gnu: true, ..TarEntry::hardlink(&long, long.clone() + "2") },
+            TarEntry::gnu_sparse(
+                "s",
+                &[(0, b"a"), (512, b"b"), (1024, b"c"), (2048, b"d"), (4096, b"e")],
+                1 << 33,
+            ),
+            TarEntry::pax_sparse("s", &[(1 << 34, b"end")], (1 << 34) + 3),
+            TarEntry::file("big", "").size(1 << 40),
+            TarEntry::file("owner", "").owner(3_000_000, 3_000_001).mode(0o4755),
+        ] {
+            assert_eq!(edited(&entry, |_| {}), blocks(&entry), "{entry:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_name_changes_nothing_else() {
+        let long = "d/".repeat(80) + "file";
+        let other = "e/".repeat(80) + "file";
+        let base = TarEntry::file("a", "content").mode(0o6755).owner(3_000_000, 5);
+        let named = |name: &str| TarEntry { name: name.as_bytes().to_vec(), ..base.clone() };
+        let with_xattr = |name: &str| named(name).xattr("security.capability", b"\x01\0\0\x02\0\x04\0\0");
+        let gnu = |name: &str| TarEntry { gnu: true, ..named(name) };
+        let prefixed = base.clone().patch(345, "some/directory");
+        for (before, name, after) in [
+            (base.clone(), "b", named("b")),
+            (prefixed, "b", named("b")),
+            (named(&long), "b", named("b")),
+            (with_xattr("a"), &other, with_xattr(&other)),
+            (with_xattr(&long), &other, with_xattr(&other)),
+            (gnu(&long), "b", gnu("b")),
+            (
+                TarEntry::pax_sparse("a", &[(512, b"x")], 4096),
+                "b",
+                TarEntry {
+                    name: b"GNUSparseFile.0/a".to_vec(),
+                    ..TarEntry::pax_sparse("b", &[(512, b"x")], 4096)
+                },
+            ),
+        ] {
+            // Records of a sparse file may change their order; the name goes last.
+            let sorted = |bytes: Vec<u8>| {
+                let mut header = EntryHeader::parse(&bytes).unwrap();
+                for extension in &mut header.extensions {
+                    if let Extension::Pax { records, .. } = extension {
+                        records.sort();
+                    }
+                }
+                header.to_blocks()
+            };
+            assert_eq!(
+                sorted(edited(&before, |header| header.set_name(&path(name)))),
+                sorted(blocks(&after)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_new_name_gets_a_record_of_its_own() {
+        let long = "d/".repeat(80) + "file";
+        let bytes = edited(&TarEntry::file("a", "x"), |header| header.set_name(&path(&long)));
+        assert_eq!(bytes.len(), 3 * BLOCK);
+        assert_eq!(parse_records(&bytes[BLOCK..2 * BLOCK]), Ok(vec![(b"path".to_vec(), long.into_bytes())]));
+    }
+
+    #[test]
+    fn a_new_link_target_changes_nothing_else() {
+        let long = "d/".repeat(80) + "file";
+        let link = |target: &str| TarEntry::hardlink("a", target).mode(0o755).pax("comment", "c");
+        for (before, target) in [("b", "c"), (&*long, "c"), ("b", &*long)] {
+            let bytes = edited(&link(before), |header| header.set_link(&path(target)));
+            assert_eq!(bytes, blocks(&link(target)));
+        }
+        let gnu = |target: &str| TarEntry { gnu: true, ..TarEntry::hardlink("a", target) };
+        assert_eq!(edited(&gnu(&long), |header| header.set_link(&path("c"))), blocks(&gnu("c")));
+    }
+
+    #[test]
+    fn new_content_makes_a_plain_file_of_its_size() {
+        let plain = |content: &str| TarEntry::file("s", content).mode(0o600).xattr("user.a", "b");
+        let size = |size: u64| move |header: &mut EntryHeader| header.set_content(&path("s"), size);
+        assert_eq!(edited(&plain("old"), size(7)), blocks(&plain("content")));
+        assert_eq!(edited(&plain("old").pax("size", "3"), size(7)), blocks(&plain("content")));
+
+        let sparse = TarEntry::gnu_sparse(
+            "s",
+            &[(0, b"a"), (512, b"b"), (1024, b"c"), (2048, b"d"), (4096, b"e")],
+            9999,
+        );
+        assert_eq!(
+            edited(&sparse, size(7)),
+            blocks(&TarEntry { gnu: true, ..TarEntry::file("s", "content") })
+        );
+        let sparse = TarEntry::pax_sparse("s", &[(512, b"x")], 4096);
+        assert_eq!(edited(&sparse, size(7)), blocks(&TarEntry::file("s", "content")));
+
+        let huge = edited(&TarEntry::file("s", ""), size(1 << 33));
+        assert_eq!(
+            parse_records(&huge[BLOCK..2 * BLOCK]),
+            Ok(vec![(b"size".to_vec(), b"8589934592".to_vec())])
+        );
+    }
+
+    #[test]
+    fn broken_blocks_are_errors() {
+        let good = blocks(&TarEntry::file("a", "").pax("k", "v"));
+        for bad in [
+            vec![],
+            vec![0; 100],
+            good[..BLOCK].to_vec(),
+            good[..2 * BLOCK].to_vec(),
+            [
+                blocks(&TarEntry { kind: b'x', ..TarEntry::file("a", "9 k=v\n") }),
+                b"9 k=v\n".to_vec(),
+                good.clone(),
+            ]
+            .concat(),
+            TarEntry { kind: b'L', ..TarEntry::file("a", "").size(u64::MAX) }.to_bytes(),
+        ] {
+            assert!(EntryHeader::parse(&bad).is_err());
+        }
+    }
+
+    #[test]
+    fn global_headers_are_found_before_an_entry() {
+        let global = testkit::TarBuilder::new().global_pax(&[("mtime", "1")]).unfinished();
+        let entry = blocks(&TarEntry::file("a", "").pax("k", "v"));
+        assert_eq!(global_headers(&[global.clone(), entry.clone()].concat()), global);
+        assert!(global_headers(&entry).is_empty());
+        assert!(global_headers(&[0; 1024]).is_empty());
+        assert!(global_headers(&global[..700]).is_empty());
+    }
+}
