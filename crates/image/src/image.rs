@@ -216,6 +216,11 @@ impl Image {
         &self.tree
     }
 
+    /// Whether [`Image::index`] is the place's outermost one, which lists images under other names too.
+    pub(crate) fn is_from_outermost_index(&self) -> bool {
+        self.index.as_ref() == Some(self.store.index())
+    }
+
     /// Bytes of all layer blobs as stored.
     pub fn compressed_bytes(&self) -> u64 {
         self.layers.iter().map(|layer| layer.descriptor.size_bytes).sum()

@@ -43,7 +43,7 @@ pub use store::{DocumentError, OpenStoreError};
 pub use tar::{TarError, TarProblem};
 pub use tree::{Node, NodeKind, Resolution, ResolutionEnd, Tree};
 pub use unpack::{UnpackError, unpack_layer};
-pub use validate::{ValidateError, Validation, validate};
+pub use validate::{ValidManifest, ValidateError, Validation, validate};
 pub use write::{
     Edits, ImageTarget, ImageTargetError, OutputCompression, WriteError, WriteOptions, Written, WrittenLayer,
     write,

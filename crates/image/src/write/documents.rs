@@ -4,7 +4,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::names::CONTAINERD_NAME;
 use super::{WriteError, WrittenLayer};
+use crate::model::descriptor::REF_NAME;
 use crate::model::media_type as types;
 use crate::{Compression, Descriptor, Digest, Index};
 
@@ -81,8 +83,22 @@ pub(super) fn index(original: &Index, replaced: &Digest, manifest: &Descriptor, 
         descriptor.digest = manifest.digest;
         descriptor.size_bytes = manifest.size_bytes;
         descriptor.media_type.clone_from(&manifest.media_type);
-        descriptor.extra.remove("data");
+        descriptor.extra.shift_remove("data");
         descriptor.urls.clear();
+    }
+    index
+}
+
+/// The images of an `index.json` that have the name of this one, without the name: an index to be nested.
+///
+/// They are one image for several platforms; a layout usually nests such an index itself.
+pub(super) fn of_one_name(index: &Index, digest: &Digest) -> Index {
+    let mut index = index.clone();
+    let named = index.manifests.iter().find(|descriptor| descriptor.digest == *digest);
+    let name = named.and_then(Descriptor::ref_name).map(str::to_owned);
+    index.manifests.retain(|other| other.is_companion() || other.ref_name() == name.as_deref());
+    for descriptor in &mut index.manifests {
+        descriptor.annotations.retain(|key, _| key != REF_NAME && key != CONTAINERD_NAME);
     }
     index
 }

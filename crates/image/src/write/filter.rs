@@ -98,14 +98,19 @@ pub(crate) fn plan(
             continue;
         };
         let position = (node.layer, entry);
-        plans[node.layer].actions[entry] = match node.kind {
-            NodeKind::File { content, .. } if replace.contains(path) => Action::Replace { from: content },
-            NodeKind::File { content, .. } => {
-                names.entry(content).or_default().insert(position, path);
+        let content = match node.kind {
+            NodeKind::Directory => {
+                plans[node.layer].actions[entry] = Action::Copy;
                 continue;
             }
-            _ => Action::Copy,
+            NodeKind::File { content, .. } => content,
+            _ => holder(layers, position),
         };
+        if replace.contains(path) {
+            plans[node.layer].actions[entry] = Action::Replace { from: content };
+        } else {
+            names.entry(content).or_default().insert(position, path);
+        }
     }
     for (content, names) in &names {
         join_names(layers, *content, names, &mut plans);
@@ -139,6 +144,21 @@ fn holds_something(keep: &BTreeSet<ImagePath>, directory: &ImagePath) -> bool {
     use std::ops::Bound;
     let next = keep.range((Bound::Excluded(directory), Bound::Unbounded)).next();
     next.is_some_and(|next| next.is_within(directory))
+}
+
+/// The entry that a hard link, through others, is another name of. The tree knows it only for regular files.
+fn holder(layers: &[&[Entry]], position: Position) -> Position {
+    let (layer, index) = position;
+    let EntryKind::Hardlink { target } = &layers[layer][index].kind else { return position };
+    let earlier = std::iter::once((layer, &layers[layer][..index]))
+        .chain(layers[..layer].iter().enumerate().rev().map(|(layer, entries)| (layer, *entries)));
+    let is_target = |entry: &Entry| {
+        entry.path == *target && !matches!(entry.kind, EntryKind::Whiteout | EntryKind::OpaqueWhiteout)
+    };
+    let found =
+        earlier.into_iter().find_map(|(layer, entries)| Some((layer, entries.iter().rposition(is_target)?)));
+    // Each step leads to an earlier entry, so this ends.
+    found.map_or(position, |found| holder(layers, found))
 }
 
 /// Decides for the kept names of one file. The first of them holds the content, the others link to an earlier one.

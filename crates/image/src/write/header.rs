@@ -48,10 +48,13 @@ pub(crate) struct EntryHeader {
     tail: Vec<u8>,
 }
 
+/// Key and value of a PAX record.
+type Record = (Vec<u8>, Vec<u8>);
+
 #[derive(Debug, Clone)]
 enum Extension {
     /// PAX records for this entry, in order.
-    Pax { header: [u8; BLOCK], records: Vec<(Vec<u8>, Vec<u8>)> },
+    Pax { header: Box<[u8; BLOCK]>, records: Vec<Record> },
     /// GNU `L` (name) or `K` (link), blocks as they are.
     GnuLong { kind: u8, blocks: Vec<u8> },
     /// Global PAX headers and whatever else precedes the header, blocks as they are.
@@ -97,7 +100,10 @@ impl EntryHeader {
             let end = padded(size).and_then(|size| size.checked_add(BLOCK)).filter(|&end| end <= rest.len());
             let end = end.ok_or(HeaderError("an extension is longer than they are"))?;
             extensions.push(match kind {
-                b'x' | b'X' => Extension::Pax { header, records: parse_records(&rest[BLOCK..][..size])? },
+                b'x' | b'X' => Extension::Pax {
+                    header: Box::new(header),
+                    records: parse_records(&rest[BLOCK..][..size])?,
+                },
                 b'L' | b'K' => Extension::GnuLong { kind, blocks: rest[..end].to_vec() },
                 _ => Extension::Other(rest[..end].to_vec()),
             });
@@ -190,7 +196,7 @@ impl EntryHeader {
                 Extension::Pax { header, records } => {
                     let body: Vec<u8> =
                         records.iter().flat_map(|(key, value)| render_record(key, value)).collect();
-                    let mut header = *header;
+                    let mut header = **header;
                     octal(&mut header[SIZE], body.len() as u64);
                     set_checksum(&mut header);
                     out.extend_from_slice(&header);
@@ -235,7 +241,7 @@ impl EntryHeader {
         match last {
             Some(records) => records.push(record),
             None => {
-                let header = pax_header(&self.main);
+                let header = Box::new(pax_header(&self.main));
                 self.extensions.push(Extension::Pax { header, records: vec![record] });
             }
         }
@@ -309,7 +315,7 @@ fn render_record(key: &[u8], value: &[u8]) -> Vec<u8> {
     [length.to_string().as_bytes(), b" ", key, b"=", value, b"\n"].concat()
 }
 
-fn parse_records(mut body: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, HeaderError> {
+fn parse_records(mut body: &[u8]) -> Result<Vec<Record>, HeaderError> {
     let mut records = Vec::new();
     while body.first().is_some_and(|&b| b != 0) {
         let bad = HeaderError("a PAX record is malformed");

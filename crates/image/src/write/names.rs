@@ -10,7 +10,7 @@ use crate::model::media_type as types;
 use crate::{Descriptor, Digest};
 
 /// What containerd's importer, and thus `docker load` with its image store, takes as the full name.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
+pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
 /// Writes them. `top` leads to the image: its manifest, or the index that it is in.
 pub(super) fn put(

@@ -11,6 +11,7 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
@@ -260,10 +261,29 @@ fn is_layout_or_empty(dir: &Path) -> bool {
 
 /// Renames the finished directory to its name; with `overwrite`, whatever bears it then has the temporary name.
 fn place_directory(dir: &TempDir, target: &Path, overwrite: bool) -> io::Result<()> {
-    match renameat_with(CWD, dir.path(), CWD, target, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::EXIST) if overwrite => {
-            renameat_with(CWD, dir.path(), CWD, target, RenameFlags::EXCHANGE).map_err(io::Error::from)
-        }
-        done => done.map_err(io::Error::from),
+    let rename = |flags| renameat_with(CWD, dir.path(), CWD, target, flags);
+    match rename(RenameFlags::NOREPLACE) {
+        Err(Errno::EXIST) if overwrite => match rename(RenameFlags::EXCHANGE) {
+            Err(Errno::INVAL) => exchange_in_steps(dir.path(), target),
+            done => Ok(done?),
+        },
+        // Some network file systems know plain renames only.
+        Err(Errno::INVAL) => match target.symlink_metadata() {
+            Ok(_) if overwrite => exchange_in_steps(dir.path(), target),
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => fs::rename(dir.path(), target),
+        },
+        done => Ok(done?),
     }
+}
+
+/// Exchanges two directories; for a moment there is none at the target.
+fn exchange_in_steps(new: &Path, target: &Path) -> io::Result<()> {
+    let aside = new.with_added_extension("old");
+    fs::rename(target, &aside)?;
+    if let Err(error) = fs::rename(new, target) {
+        fs::rename(&aside, target)?;
+        return Err(error);
+    }
+    fs::rename(&aside, new)
 }

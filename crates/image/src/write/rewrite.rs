@@ -40,11 +40,11 @@ impl<'a> Writer<'a> {
     pub(super) fn effective_replacements(&self) -> Result<BTreeSet<&'a ImagePath>, WriteError> {
         let mut out = BTreeSet::new();
         for (path, content) in &self.edits.replace {
-            let is_kept = self.edits.keep.contains(path);
             let failed = |source| WriteError::Compare { path: path.clone(), source: Box::new(source) };
-            if !is_kept || !self.is_file_of_size(path, content.len()) {
-                out.insert(path);
-            } else if self.image.read_file(path, content.len() as u64).map_err(failed)? != *content {
+            let is_comparable = self.edits.keep.contains(path) && self.is_file_of_size(path, content.len());
+            let is_same = is_comparable
+                && self.image.read_file(path, content.len() as u64).map_err(failed)? == *content;
+            if !is_same {
                 out.insert(path);
             }
         }
@@ -191,10 +191,17 @@ impl<'a> Writer<'a> {
         output: &mut Output<'_>,
     ) -> Result<Descriptor, WriteError> {
         let Some(original) = self.image.index() else { return Ok(manifest) };
+        let replaced = self.image.manifest_digest();
+        let of_one_name;
+        let original = if self.image.is_from_outermost_index() {
+            of_one_name = documents::of_one_name(original, &replaced);
+            &of_one_name
+        } else {
+            original
+        };
         if matches!(target, ImageTarget::DockerArchive { .. }) {
             return Ok(manifest);
         }
-        let replaced = self.image.manifest_digest();
         let index = documents::index(original, &replaced, &manifest, as_oci);
         for other in original.manifests.iter().filter(|other| other.digest != replaced) {
             self.copy_image(other, 0, output)?;
@@ -271,6 +278,7 @@ impl<'a> Writer<'a> {
 }
 
 /// An uncompressed layer.
+#[derive(Clone, Copy)]
 struct Tar {
     diff_id: Digest,
     size_bytes: u64,

@@ -1,0 +1,12 @@
+//! The writer on images of every kind: what comes out is the original without what was not kept.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+extern crate careen_image as image;
+
+mod contents;
+mod failures;
+mod layers;
+mod properties;
+mod support;
+mod targets;
+mod tools;
