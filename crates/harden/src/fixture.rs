@@ -31,7 +31,11 @@ pub(crate) fn image(layer: impl Into<TarBuilder>) -> Fixture {
 
 /// An image of one layer with the config's `config`.
 pub(crate) fn configured(layer: impl Into<TarBuilder>, config: serde_json::Value) -> Fixture {
-    let layout = ImageBuilder::new().layer(layer).container_config(config).oci_layout();
+    open(&ImageBuilder::new().layer(layer).container_config(config).oci_layout())
+}
+
+/// The image of a layout.
+pub(crate) fn open(layout: &testkit::Layout) -> Fixture {
     let source = ImageSource::OciLayout { dir: layout.dir().to_owned(), tag: None };
     let image = Image::open(&source, &OpenOptions::new()).unwrap();
     let packages = packages::read(&image).unwrap();
@@ -74,11 +78,12 @@ impl Fixture {
         crate::plan(&self.image, &self.packages, &self.profile(), &self.policy).unwrap()
     }
 
-    /// What is kept by which rule, directories by [`Rule::Ancestor`] left out: `RULE PATH` or `RULE PATH < BECAUSE`.
+    /// What is kept by which rule, directories by [`Rule::Ancestor`] and [`Rule::RuntimeDirectory`] left out: `RULE PATH` or `RULE PATH < BECAUSE`.
     pub(crate) fn kept(&self) -> Vec<String> {
         let plan = self.plan();
         let kept = plan.ledger.entries.iter().filter(|(_, entry)| entry.decision == Decision::Keep);
-        kept.filter(|(path, entry)| entry.rule != Rule::Ancestor && !path.is_root())
+        let is_mere_directory = |rule| matches!(rule, Rule::Ancestor | Rule::RuntimeDirectory);
+        kept.filter(|(path, entry)| !is_mere_directory(entry.rule) && !path.is_root())
             .map(|(path, entry)| match &entry.because {
                 Some(because) => format!("{} {path} < {because}", entry.rule),
                 None => format!("{} {path}", entry.rule),

@@ -251,3 +251,150 @@ fn evidence(profile: &Profile, usage: &PathUsage) -> Option<Evidence> {
         step: profile.first_step_name(first).to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Elf, Fixture, LOADER, MERGED, identity, image, layer, libc, path, run};
+    use profile::{AccessKind, Observation, Process, Step};
+    use proptest::prelude::*;
+
+    fn refuse(fixture: &Fixture, profile: &Profile) -> PlanError {
+        plan(&fixture.image, &fixture.packages, profile, &fixture.policy).unwrap_err()
+    }
+
+    #[test]
+    fn profiles_that_prove_nothing_are_refused_with_a_hint() {
+        let fixture = image("a").uses("/a");
+        let mut other = fixture.profile();
+        other.image.image_id = Digest::of(b"other");
+        let empty = image("a").profile();
+        let mut incomplete = fixture.profile();
+        incomplete.runs[0].sensor.counters.dropped = 3;
+        for (profile, expected) in [
+            (&other, "the profile is of oci:fixture"),
+            (&empty, "the profile shows no use of any file"),
+            (&incomplete, "the profile is incomplete: 3 events were dropped"),
+        ] {
+            let error = refuse(&fixture, profile);
+            assert!(error.to_string().starts_with(expected), "{error}");
+            assert!(error.hint().is_some());
+        }
+        let accepting = image("a").uses("/a").policy(|policy| policy.accept_incomplete = true);
+        assert!(plan(&accepting.image, &accepting.packages, &incomplete, &accepting.policy).is_ok());
+    }
+
+    #[test]
+    fn every_path_of_the_image_has_an_entry_and_a_kept_one_is_an_edit() {
+        let fixture = image("a b/c:123 d->a e!p dev/null!c1,3").uses("/a readlink:/d");
+        let plan = fixture.plan();
+        assert_eq!(plan.ledger.entries.len(), fixture.image.tree().len());
+        assert!(plan.ledger.kept().eq(&plan.edits.keep));
+        let entry = &plan.ledger.entries[&path("/b/c")];
+        assert_eq!((entry.kind, entry.size_bytes, entry.rule), (PathKind::File, 3, Rule::Unused));
+        assert_eq!(plan.ledger.entries[&path("/e")].kind, PathKind::Fifo);
+        assert_eq!(plan.ledger.entries[&path("/dev/null")].kind, PathKind::CharDevice);
+    }
+
+    #[test]
+    fn evidence_tells_kinds_program_coverage_and_step() {
+        let plan = image("a").uses("exec:/a stat:/a").plan();
+        let evidence = plan.ledger.entries[&path("/a")].evidence.clone().unwrap();
+        assert_eq!(evidence.kinds, BTreeSet::from([AccessKind::Exec, AccessKind::Stat]));
+        assert_eq!(evidence.processes.first().unwrap().exe, "/usr/bin/app");
+        assert_eq!((evidence.coverage.as_str(), evidence.step.as_str()), ("fixture", "start"));
+    }
+
+    /// A system with links, libraries, scripts and data, all paths of which may be used.
+    fn system() -> Fixture {
+        let [ld, c] = libc();
+        let library = |needed| Elf { needed, ..Elf::default() };
+        let files = [
+            ld,
+            c,
+            (
+                "usr/bin/app",
+                Elf { interpreter: LOADER, needed: &["liba.so.1", "libc.so.6"], ..Elf::default() },
+            ),
+            ("usr/bin/dash", Elf { interpreter: LOADER, needed: &["libc.so.6"], ..Elf::default() }),
+            ("usr/lib/liba.so.1.0", library(&["libb.so"])),
+            ("usr/lib/libb.so", library(&["libc.so.6"])),
+            ("opt/plugin.so", library(&["libb.so"])),
+        ];
+        let words = MERGED.to_owned()
+            + "usr/lib/liba.so.1->liba.so.1.0 usr/bin/sh->dash etc/passwd etc/alternatives/x->/usr/bin/app \
+               usr/bin/x->/etc/alternatives/x data/a data/b=>data/a var/run->/run run/ etc/localtime->../data/a";
+        let layer = layer(&words, &files).entry(testkit::TarEntry::file("run.sh", "#!/bin/sh\n").mode(0o755));
+        image(layer)
+    }
+
+    fn observation(path: &ImagePath, kind: AccessKind, step: u32, exe: &str) -> Observation {
+        let process = Process { exe: exe.into(), argv0: exe.into() };
+        Observation { path: path.clone(), kind, errno: 0, process, step: Step(step) }
+    }
+
+    #[test]
+    fn the_order_of_merging_profiles_changes_no_decision() {
+        let fixture = system();
+        let paths: Vec<ImagePath> = fixture.image.tree().iter().map(|(path, _)| path.clone()).collect();
+        let profiles: Vec<Profile> = (0..3)
+            .map(|n| {
+                let used = paths.iter().skip(n * 3).step_by(7);
+                let uses =
+                    used.map(|path| observation(path, AccessKind::Exec, 1, &format!("/bin/{n}"))).collect();
+                Profile::from_run(identity(&fixture.image), run(), &uses)
+            })
+            .collect();
+        let plans: Vec<Plan> = [[0, 1, 2], [2, 0, 1], [1, 2, 0]]
+            .map(|order| profile::merge(&order.map(|n| profiles[n].clone())).unwrap())
+            .iter()
+            .map(|merged| plan(&fixture.image, &fixture.packages, merged, &fixture.policy).unwrap())
+            .collect();
+        assert_eq!(plans[0], plans[1]);
+        assert_eq!(plans[0], plans[2]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn hard_61_the_order_of_observations_changes_nothing_and_the_result_is_closed(
+            picks in proptest::collection::vec((0usize..1000, 0usize..4, 0u32..2), 1..12),
+        ) {
+            let fixture = system();
+            let tree = fixture.image.tree();
+            let paths: Vec<ImagePath> = tree.iter().map(|(path, _)| path.clone()).collect();
+            let kinds = [AccessKind::Exec, AccessKind::Stat, AccessKind::OpenRead, AccessKind::Readlink];
+            let uses: Vec<Observation> = picks
+                .iter()
+                .map(|&(path, kind, step)| observation(&paths[path % paths.len()], kinds[kind], step, "/bin/x"))
+                .collect();
+            let make = |uses: Vec<Observation>| {
+                let profile = Profile::from_run(identity(&fixture.image), run(), &uses.into_iter().collect());
+                plan(&fixture.image, &fixture.packages, &profile, &fixture.policy).unwrap()
+            };
+            let plan = make(uses.clone());
+            prop_assert_eq!(&plan, &make(uses.iter().rev().cloned().collect()));
+
+            let keep = &plan.edits.keep;
+            let mut searcher = crate::elf::search::Searcher::new(&fixture.image, "").unwrap();
+            for path in keep {
+                prop_assert!(path.parent().is_none_or(|parent| keep.contains(&parent)), "parent of {}", path);
+                let resolution = tree.resolve(&ImagePath::root(), &path.to_absolute(), true);
+                if let image::ResolutionEnd::Found(end) = resolution.end
+                    && keep.contains(&end)
+                {
+                    prop_assert!(resolution.symlinks.iter().all(|link| keep.contains(link)), "links of {}", path);
+                }
+                for needed in searcher.closure(path).unwrap() {
+                    for library in needed.at {
+                        let resolution = tree.resolve(&ImagePath::root(), &library, true);
+                        prop_assert!(resolution.symlinks.iter().all(|link| keep.contains(link)), "{}", path);
+                        let image::ResolutionEnd::Found(end) = resolution.end else { panic!() };
+                        prop_assert!(keep.contains(&end), "{} needs {}", path, end);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -77,3 +77,40 @@ fn keep_directory(scene: &Scene<'_>, draft: &mut Draft<'_>, directory: &ImagePat
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Rule;
+    use crate::fixture::{Elf, Fixture, image, layer};
+
+    fn with(needed: &[&str]) -> Fixture {
+        let words = "etc/ssl/certs/ca-certificates.crt:all etc/ssl/certs/ca.pem->/usr/share/ca.crt usr/share/ca.crt \
+            etc/ssl/certs/0123abcd.0->ca.pem";
+        image(layer(words, &[("app", Elf { needed, ..Elf::default() })]))
+    }
+
+    #[test]
+    fn hard_40_the_bundle_goes_with_those_who_speak_tls() {
+        let bundle = ["/etc/ssl/certs/ca-certificates.crt"];
+        assert_eq!(with(&["libssl.so.3"]).uses("exec:/app").by(Rule::Certificates), bundle);
+        assert_eq!(with(&["libssl.so.3"]).uses("stat:/app").by(Rule::Certificates), [""; 0]);
+        assert_eq!(with(&["libz.so.1"]).uses("exec:/app").by(Rule::Certificates), [""; 0]);
+    }
+
+    #[test]
+    fn hard_40_the_directory_is_kept_whole_once_one_certificate_was_looked_for() {
+        for uses in [
+            "missing:/etc/ssl/certs/ffffffff.0",
+            "readdir:/etc/ssl/certs",
+            "readlink:/etc/ssl/certs/0123abcd.0",
+        ] {
+            let fixture = with(&[]).uses(uses).uses("stat:/app");
+            let kept = fixture.plan().edits.keep;
+            for path in ["/etc/ssl/certs/0123abcd.0", "/etc/ssl/certs/ca.pem", "/usr/share/ca.crt"] {
+                assert!(kept.contains(&crate::fixture::path(path)), "{uses}: {path}");
+            }
+        }
+        let untouched = with(&[]).uses("stat:/etc/ssl/certs");
+        assert_eq!(untouched.by(Rule::Certificates), [""; 0]);
+    }
+}

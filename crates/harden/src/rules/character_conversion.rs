@@ -70,4 +70,29 @@ mod tests {
             assert_eq!(module(locale).as_deref(), expected, "{locale}");
         }
     }
+
+    #[test]
+    fn converters_are_kept_for_those_who_call_iconv() {
+        use crate::fixture::{Elf, configured, layer, libc};
+        let gconv = "usr/lib/x86_64-linux-gnu/gconv";
+        let words: String = ["gconv-modules", "gconv-modules.cache", "UTF-16.so", "EUC-JP.so", "BIG5.so"]
+            .map(|name| format!("{gconv}/{name} "))
+            .concat();
+        let kept = |functions: &[&str], config: serde_json::Value| {
+            let [ld, libc] = libc();
+            let app = Elf { needed: &["libc.so.6"], functions, ..Elf::default() };
+            let fixture = configured(layer(&words, &[("app", app), ld, libc]), config).uses("exec:/app");
+            fixture
+                .by(Rule::CharacterConversion)
+                .iter()
+                .map(|path| path.rsplit('/').next().unwrap().to_owned())
+                .collect()
+        };
+        let (none, some): (Vec<String>, Vec<String>) = (
+            kept(&["open"], serde_json::json!({})),
+            kept(&["iconv_open"], serde_json::json!({"Env": ["LANG=ja_JP.EUC-JP"]})),
+        );
+        assert_eq!(none, Vec::<String>::new());
+        assert_eq!(some, ["EUC-JP.so", "UTF-16.so", "gconv-modules", "gconv-modules.cache"]);
+    }
 }

@@ -19,3 +19,19 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>, fresh: &BTreeSet<I
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::image;
+
+    #[test]
+    fn hard_53_other_names_stay_unless_they_are_commands() {
+        let fixture = image("data:x data2=>data bin/busybox@755:y bin/sh=>bin/busybox bin/wget=>bin/busybox")
+            .uses("/data2 exec:/bin/sh");
+        assert_eq!(fixture.kept(), ["observed /bin/sh", "hardlink /data < /data2", "observed /data2"]);
+        // The name that is kept carries the size, whichever it is.
+        let ledger = fixture.plan().ledger;
+        assert_eq!(ledger.total(crate::Decision::Keep).bytes, 2);
+        assert_eq!(ledger.total(crate::Decision::Remove).bytes, 0);
+    }
+}

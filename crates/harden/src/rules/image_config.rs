@@ -78,3 +78,63 @@ fn program(scene: &Scene<'_>, draft: &mut Draft<'_>, name: &str) {
         draft.keep_way(&ImagePath::root(), &path, Rule::ImageConfig, None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Rule;
+    use crate::fixture::{Fixture, configured};
+    use serde_json::{Value, json};
+
+    fn kept(words: &str, config: Value) -> Vec<String> {
+        configured(words, config).uses("stat:/").by(Rule::ImageConfig)
+    }
+
+    #[test]
+    fn hard_59_programs_are_found_as_the_engine_finds_them() {
+        let words = "usr/bin/app@755 bin/app@755 usr/bin/notme usr/bin/tool@755 srv/run.sh@755 srv/app.conf";
+        for (config, expected) in [
+            (json!({"Entrypoint": ["app"]}), &["/usr/bin/app"][..]),
+            (json!({"Entrypoint": ["app"], "Env": ["PATH=/bin:/usr/bin"]}), &["/bin/app"]),
+            (json!({"Entrypoint": ["/usr/bin/app"], "Cmd": ["tool"]}), &["/usr/bin/app", "/usr/bin/tool"]),
+            (
+                json!({"Cmd": ["./run.sh", "app.conf", "/etc/none"], "WorkingDir": "/srv"}),
+                &["/srv", "/srv/app.conf", "/srv/run.sh"],
+            ),
+        ] {
+            assert_eq!(kept(words, config.clone()), expected, "{config}");
+        }
+    }
+
+    #[test]
+    fn health_checks_keep_their_shell_and_commands() {
+        let words = "bin/sh@755 bin/bash@755 usr/bin/curl@755 usr/bin/test@755";
+        let check = |test: Value| json!({"Healthcheck": {"Test": test}});
+        for (config, expected) in [
+            (check(json!(["CMD-SHELL", "curl -f x || exit 1"])), &["/bin/sh", "/usr/bin/curl"][..]),
+            (check(json!(["CMD", "curl"])), &["/usr/bin/curl"]),
+            (check(json!(["NONE"])), &[]),
+            (
+                json!({"Healthcheck": {"Test": ["CMD-SHELL", "true"]}, "Shell": ["/bin/bash", "-c"]}),
+                &["/bin/bash"],
+            ),
+        ] {
+            assert_eq!(kept(words, config.clone()), expected, "{config}");
+        }
+    }
+
+    #[test]
+    fn users_working_directory_and_volumes_stay() {
+        let words = "etc/passwd etc/group data->srv/data srv/data/ srv/data/inside work/";
+        let config = json!({"User": "app", "WorkingDir": "/work", "Volumes": {"/data": {}}});
+        let fixture = configured(words, config).uses("stat:/");
+        assert_eq!(fixture.by(Rule::ImageConfig), ["/etc/group", "/etc/passwd", "/srv/data", "/work"]);
+        assert_eq!(fixture.by(Rule::Symlink), ["/data"]);
+        assert_eq!(fixture.by(Rule::Unused), ["/srv/data/inside"]);
+    }
+
+    #[test]
+    fn an_entry_point_that_the_image_lacks_is_warned_about() {
+        let fixture: Fixture = configured("a", json!({"Cmd": ["gone"]})).uses("/a");
+        assert_eq!(fixture.plan().warnings, ["the image starts with \"gone\", which it lacks"]);
+    }
+}

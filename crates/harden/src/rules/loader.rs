@@ -38,3 +38,29 @@ pub(crate) fn apply(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Rule;
+    use crate::fixture::{Elf, LOADER, image, layer};
+
+    #[test]
+    fn preloaded_libraries_are_kept_with_the_list_and_the_cache() {
+        let files = [
+            ("app", Elf { interpreter: LOADER, ..Elf::default() }),
+            ("usr/lib/libpre.so", Elf::default()),
+            ("opt/other.so", Elf::default()),
+        ];
+        let layer = layer("etc/ld.so.cache", &files)
+            .entry(testkit::TarEntry::file("etc/ld.so.preload", "libpre.so # comment\n/opt/other.so\n"));
+        let fixture = image(layer).uses("exec:/app");
+        let expected = ["/etc/ld.so.cache", "/etc/ld.so.preload", "/opt/other.so", "/usr/lib/libpre.so"];
+        assert_eq!(fixture.by(Rule::Loader), expected);
+    }
+
+    #[test]
+    fn without_a_dynamic_program_the_loader_reads_nothing() {
+        let fixture = image(layer("etc/ld.so.cache", &[("app", Elf::default())])).uses("exec:/app");
+        assert_eq!(fixture.by(Rule::Loader), Vec::<String>::new());
+    }
+}

@@ -69,4 +69,27 @@ mod tests {
             assert_eq!(normalise(name), expected);
         }
     }
+
+    #[test]
+    fn hard_38_the_named_locales_and_c_utf8_are_kept() {
+        use crate::fixture::{Elf, configured, layer};
+        let base = "usr/lib/locale";
+        let words = format!(
+            "{base}/C.utf8/LC_CTYPE {base}/de_DE.utf8/LC_TIME {base}/fr_FR/LC_TIME {base}/locale-archive"
+        );
+        let kept = |functions: &[&str], env: &str| {
+            let app = Elf { functions, ..Elf::default() };
+            let config = serde_json::json!({"Env": [env]});
+            configured(layer(&words, &[("app", app)]), config).uses("exec:/app").by(Rule::Locale)
+        };
+        let c = ["/usr/lib/locale/C.utf8", "/usr/lib/locale/C.utf8/LC_CTYPE"];
+        let german = ["/usr/lib/locale/de_DE.utf8", "/usr/lib/locale/de_DE.utf8/LC_TIME"];
+        assert_eq!(kept(&["open"], "LANG=de_DE.UTF-8"), [""; 0]);
+        assert_eq!(kept(&["setlocale"], "LANG=C"), c);
+        assert_eq!(kept(&["setlocale"], "LC_ALL=de_DE.UTF-8"), [c, german].concat());
+        assert_eq!(
+            kept(&["newlocale"], "LANG=ja_JP.UTF-8"),
+            [&c[..], &["/usr/lib/locale/locale-archive"]].concat()
+        );
+    }
 }

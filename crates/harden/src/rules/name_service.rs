@@ -92,4 +92,18 @@ mod tests {
         assert_eq!(modules(text), ["files", "systemd", "mdns4_minimal", "dns", "x"]);
         assert_eq!(modules("bad: ../../x /y"), Vec::<String>::new());
     }
+
+    #[test]
+    fn hard_37_lists_and_named_modules_are_kept_beside_the_c_library() {
+        use crate::fixture::{MERGED, image, layer, libc};
+        let words = MERGED.to_owned()
+            + "etc/passwd etc/hosts usr/lib/x86_64-linux-gnu/libnss_foo.so.2 usr/lib/x86_64-linux-gnu/libnss_bar.so.2";
+        let layer = layer(&words, &libc()).entry(testkit::TarEntry::file(
+            "etc/nsswitch.conf",
+            "passwd: files foo [NOTFOUND=return] none\n",
+        ));
+        let fixture = image(layer).uses("map-exec:/usr/lib/x86_64-linux-gnu/libc.so.6");
+        let expected = ["/etc/hosts", "/etc/nsswitch.conf", "/usr/lib/x86_64-linux-gnu/libnss_foo.so.2"];
+        assert_eq!(fixture.by(Rule::NameService), expected);
+    }
 }

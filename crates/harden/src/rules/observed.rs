@@ -14,3 +14,25 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) {
         draft.keep(path, Rule::Observed, None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Rule;
+    use crate::fixture::image;
+
+    #[test]
+    fn every_kind_of_use_keeps_a_path_and_what_is_not_in_the_image_is_ignored() {
+        let fixture = image("a b c d/ e->a f!p g h").uses(
+            "exec:/a stat:/b access:/c readdir:/d readlink:/e connect:/f missing:/g missing:/not open-write:/gone/x",
+        );
+        assert_eq!(fixture.by(Rule::Observed), ["/a", "/b", "/c", "/d", "/e", "/f", "/g"]);
+        assert_eq!(fixture.by(Rule::Unused), ["/h"]);
+    }
+
+    #[test]
+    fn a_listed_directory_does_not_keep_what_is_in_it() {
+        let fixture =
+            image("etc/conf.d/a.conf etc/conf.d/b.conf").uses("readdir:/etc/conf.d /etc/conf.d/a.conf");
+        assert_eq!(fixture.by(Rule::Unused), ["/etc/conf.d/b.conf"]);
+    }
+}

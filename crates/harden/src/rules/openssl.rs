@@ -71,4 +71,19 @@ mod tests {
             assert_eq!(names_provider(text, "legacy"), expected, "{text}");
         }
     }
+
+    #[test]
+    fn settings_and_the_providers_they_name_are_kept_for_users_of_openssl() {
+        use crate::fixture::{Elf, image, layer};
+        let files = [
+            ("app", Elf { needed: &["libcrypto.so.3"], ..Elf::default() }),
+            ("usr/lib/libcrypto.so.3", Elf::default()),
+            ("usr/lib/ossl-modules/legacy.so", Elf::default()),
+            ("usr/lib/ossl-modules/fips.so", Elf::default()),
+        ];
+        let layer = layer("usr/lib/ssl/openssl.cnf->/etc/ssl/openssl.cnf", &files)
+            .entry(testkit::TarEntry::file("etc/ssl/openssl.cnf", "[providers]\nlegacy = legacy_sect\n"));
+        let fixture = image(layer).uses("exec:/app");
+        assert_eq!(fixture.by(Rule::Openssl), ["/etc/ssl/openssl.cnf", "/usr/lib/ossl-modules/legacy.so"]);
+    }
 }

@@ -116,4 +116,28 @@ mod tests {
         assert_eq!(includes, ["common-auth", "system-auth"]);
         assert_eq!(modules, ["pam_rootok.so", "pam_unix.so", "/lib/x/pam_y.so"]);
     }
+
+    #[test]
+    fn hard_36_a_program_that_authenticates_keeps_its_services_and_modules() {
+        use crate::fixture::{Elf, image, layer};
+        let files = [
+            ("usr/bin/su", Elf { needed: &["libpam.so.0"], ..Elf::default() }),
+            ("usr/lib/libpam.so.0", Elf::default()),
+            ("usr/lib/security/pam_unix.so", Elf::default()),
+            ("usr/lib/security/pam_idle.so", Elf::default()),
+        ];
+        let layer = layer("etc/shadow etc/pam.d/login:x etc/security/limits.conf", &files)
+            .entry(testkit::TarEntry::file("etc/pam.d/su", "@include common-auth\n"))
+            .entry(testkit::TarEntry::file("etc/pam.d/common-auth", "auth required pam_unix.so\n"));
+        let fixture = image(layer.clone()).uses("exec:/usr/bin/su");
+        let expected = [
+            "/etc/pam.d/common-auth",
+            "/etc/pam.d/su",
+            "/etc/security/limits.conf",
+            "/etc/shadow",
+            "/usr/lib/security/pam_unix.so",
+        ];
+        assert_eq!(fixture.by(Rule::Pam), expected);
+        assert_eq!(image(layer).uses("stat:/usr/bin/su").by(Rule::Pam), Vec::<String>::new());
+    }
 }

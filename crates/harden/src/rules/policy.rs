@@ -99,3 +99,55 @@ fn compile(scene: &Scene<'_>, text: &str) -> Result<GlobMatcher, PlanError> {
         .map_err(|source| PlanError::Glob { glob: text.to_owned(), source })?;
     Ok(glob.compile_matcher())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{Fixture, image};
+    use crate::{PlanError, Rule};
+
+    fn with(keep: &[&str], remove: &[&str]) -> Fixture {
+        let texts = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect();
+        image("usr/lib/a/x usr/lib/a/y usr/lib/b lib->usr/lib opt/current->/usr/lib/a bin/sh@755")
+            .uses("exec:/bin/sh")
+            .policy(|policy| (policy.keep, policy.remove) = (texts(keep), texts(remove)))
+    }
+
+    #[test]
+    fn globs_keep_directories_whole_and_follow_links() {
+        let whole = ["/usr/lib/a", "/usr/lib/a/x", "/usr/lib/a/y"];
+        for glob in ["/usr/lib/a", "/usr/lib/a/", "/lib/a", "/usr/*/a", "/**/a", "/opt/current"] {
+            let mut kept = with(&[glob], &[]).by(Rule::PolicyKeep);
+            kept.retain(|path| path != "/opt/current");
+            assert_eq!(kept, whole, "{glob}");
+        }
+        assert_eq!(with(&["/usr/*/x"], &[]).plan().warnings, ["/usr/*/x matches nothing in the image"]);
+    }
+
+    #[test]
+    fn remove_wins_over_every_rule() {
+        let fixture = with(&["/usr/lib"], &["/usr/lib/a", "/bin/sh"]);
+        assert_eq!(fixture.by(Rule::PolicyRemove), ["/bin/sh", "/usr/lib/a", "/usr/lib/a/x", "/usr/lib/a/y"]);
+        let plan = fixture.plan();
+        assert_eq!(plan.warnings, ["the policy removes 1 paths that the workload used"]);
+        let all = with(&[], &["/**"]).plan();
+        assert_eq!(all.edits.keep.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/"]);
+    }
+
+    #[test]
+    fn healed_paths_are_kept_alone_with_what_they_lead_to() {
+        let fixture =
+            with(&[], &[]).policy(|policy| policy.heal = [crate::fixture::path("/opt/current")].into());
+        assert_eq!(fixture.by(Rule::Healed), ["/opt/current", "/usr/lib/a"]);
+    }
+
+    #[test]
+    fn bad_globs_are_errors() {
+        for (glob, is_relative) in [("usr/lib", true), ("/a[", false)] {
+            let fixture = with(&[glob], &[]);
+            let error = crate::plan(&fixture.image, &fixture.packages, &fixture.profile(), &fixture.policy)
+                .unwrap_err();
+            assert_eq!(matches!(error, PlanError::RelativeGlob { .. }), is_relative, "{error}");
+            assert_eq!(matches!(error, PlanError::Glob { .. }), !is_relative, "{error}");
+        }
+    }
+}

@@ -129,4 +129,29 @@ mod tests {
             assert_eq!(belongs_to_others(&own, &parent), expected, "{own:?}");
         }
     }
+
+    #[test]
+    fn hard_6_directories_for_something_to_come_are_kept_with_their_links() {
+        let words = "a proc/ srv/ var/lib/redis/@755,999,999 var/lib/redis/x/@755,999,999 var/lib/redis/x/y/z:1 tmp/@1777 \
+            etc/nginx/conf.d/ usr/share/doc/x/ usr/lib/empty/ var/lib/dpkg/updates/ var/spool/mail/@2775,0,8 var/lib/apt/lists/partial/@700,42,0 \
+            root/ opt/app/node_modules/m/index.js";
+        let kept = crate::fixture::image(words).uses("/a").by(Rule::RuntimeDirectory);
+        let expected = [
+            "/etc",
+            "/etc/nginx/conf.d",
+            "/opt",
+            "/proc",
+            "/root",
+            "/srv",
+            "/tmp",
+            "/usr",
+            "/var",
+            "/var/lib",
+            "/var/lib/apt/lists/partial",
+            "/var/lib/redis",
+            "/var/spool",
+            "/var/spool/mail",
+        ];
+        assert_eq!(kept, expected);
+    }
 }

@@ -118,4 +118,44 @@ mod tests {
             assert_eq!(parse(line.as_bytes()), None, "{line:?}");
         }
     }
+
+    #[test]
+    fn hard_14_interpreters_are_followed_through_env_links_and_scripts() {
+        let script = |name: &str, text: &str| testkit::TarEntry::file(name, text).mode(0o755);
+        let layer = testkit::TarBuilder::from_text(
+            "usr/bin/env@755 usr/bin/python3->python3.11 usr/bin/python3.11@755",
+        )
+        .entry(script("app", "#!/usr/bin/env python3\n"))
+        .entry(script("nested", "#!/usr/bin/wrapper -x\n"))
+        .entry(script("usr/bin/wrapper", "#! /bin/sh"))
+        .entry(script("bin/sh", "binary"))
+        .entry(script("seen", "#!/usr/bin/perl"))
+        .entry(script("usr/bin/perl", "binary"));
+        let fixture = crate::fixture::image(layer).uses("exec:/app exec:/nested stat:/seen");
+        let expected = [
+            "observed /app",
+            "shebang /bin/sh < /usr/bin/wrapper",
+            "observed /nested",
+            "observed /seen",
+            "shebang /usr/bin/env < /app",
+            "symlink /usr/bin/python3 < /app",
+            "shebang /usr/bin/python3.11 < /app",
+            "shebang /usr/bin/wrapper < /nested",
+        ];
+        assert_eq!(fixture.kept(), expected);
+    }
+
+    #[test]
+    fn a_script_that_cannot_start_is_warned_about() {
+        let script = |name: &str, text: &str| testkit::TarEntry::file(name, text).mode(0o755);
+        let layer =
+            testkit::TarBuilder::new().entry(script("a", "#!/bin/sh\r\n")).entry(script("b", "#!/no\n"));
+        assert_eq!(
+            crate::fixture::image(layer).uses("exec:/a exec:/b").plan().warnings,
+            [
+                "/a cannot start: its first line ends in a carriage return",
+                "/b names an interpreter that the image lacks: /no",
+            ]
+        );
+    }
 }

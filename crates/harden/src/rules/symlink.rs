@@ -56,3 +56,45 @@ pub(crate) fn directories(draft: &mut Draft<'_>, links: &[Link]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::image;
+
+    #[test]
+    fn hard_54_every_link_of_a_chain_is_kept_and_a_link_that_was_only_read_may_dangle() {
+        let fixture = image(
+            "usr/bin/awk->/etc/alternatives/awk etc/alternatives/awk->/usr/bin/mawk usr/bin/mawk x->y y",
+        )
+        .uses("readlink:/usr/bin/awk exec:/usr/bin/mawk readlink:/x");
+        let expected = [
+            "symlink /etc/alternatives/awk < /usr/bin/awk",
+            "observed /usr/bin/awk",
+            "observed /usr/bin/mawk",
+            "observed /x",
+        ];
+        assert_eq!(fixture.kept(), expected);
+    }
+
+    #[test]
+    fn links_to_kept_directories_are_kept_where_their_own_directory_is() {
+        let fixture = image(
+            "bin->usr/bin usr/bin/sh lib64->usr/lib64 usr/lib64/x opt/a/sh->/usr/bin var/run->/run run/",
+        )
+        .uses("exec:/usr/bin/sh stat:/var");
+        let expected = [
+            "directory-symlink /bin < /usr/bin",
+            "observed /usr/bin/sh",
+            "observed /var",
+            "directory-symlink /var/run < /run",
+        ];
+        assert_eq!(fixture.kept(), expected);
+    }
+
+    #[test]
+    fn loops_and_dangling_links_are_kept_when_used_and_harm_nothing() {
+        let fixture =
+            image("a->b b->a c->/nowhere d->../../../../e e").uses("readlink:/a readlink:/c readlink:/d /e");
+        assert_eq!(fixture.kept(), ["observed /a", "observed /c", "observed /d", "observed /e"]);
+    }
+}

@@ -39,3 +39,18 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Rule;
+    use crate::fixture::image;
+
+    #[test]
+    fn one_lookup_keeps_the_common_terminals() {
+        let words = "a usr/share/terminfo/x/xterm usr/share/terminfo/w/wyse60 usr/share/terminfo/v/vt100";
+        let kept = |uses: &str| image(words).uses(uses).by(Rule::Terminfo);
+        assert_eq!(kept("/a"), [""; 0]);
+        let both = ["/usr/share/terminfo/v/vt100", "/usr/share/terminfo/x/xterm"];
+        assert_eq!(kept("/a missing:/etc/terminfo/x/xterm-kitty"), both);
+    }
+}

@@ -27,3 +27,21 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Rule;
+    use crate::fixture::configured;
+
+    #[test]
+    fn hard_39_the_zone_of_the_image_is_kept() {
+        let words = "a etc/localtime->/usr/share/zoneinfo/Etc/UTC usr/share/zoneinfo/Etc/UTC \
+            usr/share/zoneinfo/Europe/Berlin usr/share/zoneinfo/Asia/Tokyo";
+        let kept =
+            |zone: &str| configured(words, serde_json::json!({"Env": [zone]})).uses("/a").by(Rule::TimeZone);
+        let local = ["/etc/localtime", "/usr/share/zoneinfo/Etc/UTC"];
+        assert_eq!(kept("TZ="), local);
+        assert_eq!(kept("TZ=../../../a"), local);
+        assert_eq!(kept("TZ=:Europe/Berlin"), [&local[..], &["/usr/share/zoneinfo/Europe/Berlin"]].concat());
+    }
+}
