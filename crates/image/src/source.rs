@@ -221,3 +221,47 @@ fn detect(path: &Path) -> Result<ImageSource, ImageSourceError> {
         Err(not_an_image())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_written_as_they_are_read() {
+        for text in
+            ["oci:/a/b", "oci:/a/b:tag", "oci-archive:x.tar:v1", "docker-archive:x.tar:reg.test:5000/a/b:v1"]
+        {
+            assert_eq!(text.parse::<ImageSource>().unwrap().to_string(), text);
+        }
+        let source: ImageSource = "docker-archive:x.tar:reg.test:5000/a/b:v1".parse().unwrap();
+        assert_eq!(source.name(), Some("reg.test:5000/a/b:v1"));
+    }
+
+    #[test]
+    fn what_is_no_source_says_what_to_do() {
+        for (text, message) in [
+            ("redis:7", "registry images are not read in this version (asked for \"redis:7\")"),
+            ("docker:redis", "docker: images are not read in this version (asked for \"docker:redis\")"),
+            ("podman:redis", "podman: images are not read in this version (asked for \"podman:redis\")"),
+            ("./nowhere.tar", "there is no file or directory ./nowhere.tar"),
+            ("/dev/null", "/dev/null is neither an OCI layout nor an archive of an image"),
+            ("", "\"\" names no file or directory"),
+            ("oci:", "\"oci:\" names no file or directory"),
+            ("oci:dir:", "\"oci:dir:\" names no file or directory"),
+        ] {
+            let error = text.parse::<ImageSource>().unwrap_err();
+            assert_eq!(error.to_string(), message);
+            assert!(error.hint().is_some());
+        }
+    }
+
+    #[test]
+    fn a_path_with_colons_is_taken_whole_if_it_exists() {
+        let dir = tempfile::Builder::new().prefix("with:colon").tempdir().unwrap();
+        let text = format!("oci:{}", dir.path().display());
+        assert_eq!(
+            text.parse::<ImageSource>().unwrap(),
+            ImageSource::OciLayout { dir: dir.path().into(), tag: None }
+        );
+    }
+}
