@@ -88,8 +88,15 @@ struct path {
 };
 
 struct file {
+	unsigned int f_mode;
 	struct inode *f_inode;
 	struct path f_path;
+};
+
+/* What a mapping of a file on overlayfs refers to, since Linux 6.8. */
+struct backing_file {
+	struct file file;
+	struct path user_path;
 };
 
 struct fdtable {

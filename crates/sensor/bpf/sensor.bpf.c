@@ -30,6 +30,7 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define SCRATCH_TRIES 16
 #define SYSCALLS 512
 
+#define FMODE_BACKING (3u << 24)	/* one of these, it has moved */
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
 #define AT_FDCWD -100
 #define AT_BASE 7
@@ -460,16 +461,41 @@ static __always_inline void describe_process(struct use *u, struct task_struct *
 	}
 }
 
-static __always_inline void describe_object(struct use *u, struct file *file)
+static __always_inline void describe_place(struct use *u, struct place place)
 {
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	u->object.mnt = BPF_CORE_READ(file, f_path.mnt);
+	struct dentry *dentry = place.dentry;
+	u->object.mnt = place.mnt;
 	u->object.dentry = dentry;
-	u->key.id.object_ino = BPF_CORE_READ(inode, i_ino);
+	u->key.id.object_ino = BPF_CORE_READ(dentry, d_inode, i_ino);
 	u->key.id.object_dev = BPF_CORE_READ(dentry, d_sb, s_dev);
 	u->key.id.object_parent = BPF_CORE_READ(dentry, d_parent, d_inode, i_ino);
 	u->key.id.object_name_hash = BPF_CORE_READ(dentry, d_name.hash);
+}
+
+static __always_inline void describe_object(struct use *u, struct file *file)
+{
+	struct place place = {
+		.mnt = BPF_CORE_READ(file, f_path.mnt),
+		.dentry = BPF_CORE_READ(file, f_path.dentry),
+	};
+	describe_place(u, place);
+}
+
+/* The path under which a mapped file was opened. Mappings of overlayfs refer to the file of the layer instead. */
+static __always_inline struct place mapped_place(struct file *file)
+{
+	struct place place = {};
+	struct backing_file *backing = (void *)file;
+	if (bpf_core_field_exists(backing->user_path) && BPF_CORE_READ(file, f_mode) & FMODE_BACKING) {
+		place.mnt = BPF_CORE_READ(backing, user_path.mnt);
+		place.dentry = BPF_CORE_READ(backing, user_path.dentry);
+		struct dentry *dentry = place.dentry;
+		if (BPF_CORE_READ(dentry, d_sb, s_magic) == OVERLAYFS_SUPER_MAGIC)
+			return place;
+	}
+	place.mnt = BPF_CORE_READ(file, f_path.mnt);
+	place.dentry = BPF_CORE_READ(file, f_path.dentry);
+	return place;
 }
 
 static __always_inline void forget_object(struct use *u)
@@ -811,7 +837,7 @@ static long on_loader(struct task_struct *task, struct vm_area_struct *vma, stru
 {
 	struct file *file = vma->vm_file;
 	if (file)
-		describe_object(u, file);
+		describe_place(u, mapped_place(file));
 	return 0;
 }
 
@@ -969,7 +995,7 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
 
 /* ---- snapshot ---- */
 
-static __noinline int put_held(struct seq_file *seq, struct task_struct *task, struct file *file)
+static __noinline int put_held(struct seq_file *seq, struct task_struct *task, struct file *file, bool mapped)
 {
 	u32 slot;
 	struct scratch *s = claim(&slot);
@@ -981,6 +1007,8 @@ static __noinline int put_held(struct seq_file *seq, struct task_struct *task, s
 		.mnt = BPF_CORE_READ(file, f_path.mnt),
 		.dentry = BPF_CORE_READ(file, f_path.dentry),
 	};
+	if (mapped)
+		place = mapped_place(file);
 	struct record *r = &s->record;
 	__builtin_memset(r, 0, sizeof(*r));
 	r->version = WIRE_VERSION;
@@ -1003,7 +1031,7 @@ int on_held_open(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	if (task && file)
-		put_held(ctx->meta->seq, task, file);
+		put_held(ctx->meta->seq, task, file, false);
 	return 0;
 }
 
@@ -1013,6 +1041,6 @@ int on_held_mapped(struct bpf_iter__task_vma *ctx)
 	struct task_struct *task = ctx->task;
 	struct vm_area_struct *vma = ctx->vma;
 	if (task && vma && vma->vm_file)
-		put_held(ctx->meta->seq, task, vma->vm_file);
+		put_held(ctx->meta->seq, task, vma->vm_file, true);
 	return 0;
 }

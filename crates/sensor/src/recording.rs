@@ -56,9 +56,16 @@ impl Recording {
         }
     }
 
+    /// The container may have been restarted on a new mount; while it is not mounted there is nothing to note.
+    fn look_again(&mut self) {
+        if let Err(error) = self.rootfs.look_again() {
+            tracing::debug!(%error, "the root file system is not there now");
+        }
+    }
+
     /// Uses from now on belong to this step.
     pub fn begin_step(&mut self, step: Step) {
-        self.rootfs.look_again();
+        self.look_again();
         self.marks.push((now(), step));
     }
 
@@ -66,7 +73,7 @@ impl Recording {
     ///
     /// A failure is told by [`Recording::finish`].
     pub fn snapshot(&mut self) {
-        self.rootfs.look_again();
+        self.look_again();
         let time = now();
         match snapshot::take(self.sensor.ebpf(), &self.target.cgroup_dir) {
             Ok(held) => {
@@ -89,7 +96,7 @@ impl Recording {
     /// [`SensorError`] if the canaries cannot run or the counters cannot be read. Losses are no error: they are in
     /// [`Record::counters`].
     pub fn finish(mut self, tree: &Tree) -> Result<Record, SensorError> {
-        self.rootfs.look_again();
+        self.look_again();
         if let Some(error) = self.snapshot_error.take() {
             return Err(error);
         }

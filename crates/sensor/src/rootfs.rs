@@ -32,22 +32,21 @@ pub(crate) enum LiveNode {
 
 impl Rootfs {
     pub(crate) fn new(path: &Path) -> Result<Self, SensorError> {
-        let failed = |source| SensorError::Rootfs { rootfs: path.to_owned(), source };
-        let directory = File::open(path).map_err(failed)?;
-        let kind = fstatfs(&directory).map_err(|errno| failed(errno.into()))?.f_type;
-        if kind as u64 & 0xffff_ffff != OVERLAYFS_SUPER_MAGIC {
-            return Err(SensorError::NotAnOverlay { rootfs: path.to_owned() });
-        }
         let mut this = Self { path: path.to_owned(), devices: BTreeSet::new() };
-        this.look_again();
-        Ok(this)
+        let seen =
+            this.look_again().map_err(|source| SensorError::Rootfs { rootfs: path.to_owned(), source })?;
+        if seen { Ok(this) } else { Err(SensorError::NotAnOverlay { rootfs: path.to_owned() }) }
     }
 
-    /// Notes the device number that the mount has now.
-    pub(crate) fn look_again(&mut self) {
-        if let Ok(metadata) = std::fs::metadata(&self.path) {
-            self.devices.insert(kernel_device(metadata.dev()));
+    /// Notes the device number that the mount has now. False if nothing is mounted there, or no overlay.
+    pub(crate) fn look_again(&mut self) -> io::Result<bool> {
+        let directory = File::open(&self.path)?;
+        let kind = fstatfs(&directory)?.f_type;
+        let is_overlay = kind as u64 & 0xffff_ffff == OVERLAYFS_SUPER_MAGIC;
+        if is_overlay {
+            self.devices.insert(kernel_device(directory.metadata()?.dev()));
         }
+        Ok(is_overlay)
     }
 
     /// Whether a device, as the kernel side numbers it, is this root file system.

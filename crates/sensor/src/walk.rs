@@ -147,3 +147,65 @@ fn push_components(todo: &mut VecDeque<Vec<u8>>, path: &[u8]) {
         todo.push_front(component);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use image::{Image, OpenOptions};
+
+    use super::*;
+
+    fn path(path: &str) -> ImagePath {
+        ImagePath::from_absolute(path.as_bytes()).unwrap()
+    }
+
+    fn walk(
+        words: &str,
+        root: &str,
+        base: &str,
+        text: &str,
+        follow_last: bool,
+    ) -> (Vec<String>, Vec<String>, End) {
+        let layout = testkit::image(&[words]);
+        let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
+        let ground = Ground { tree: image.tree(), live: None };
+        let walk = ground.walk(&path(root), &path(base), text.as_bytes(), follow_last);
+        let texts = |paths: &[ImagePath]| paths.iter().map(ImagePath::to_text).collect();
+        (texts(&walk.links), texts(&walk.left), walk.end)
+    }
+
+    #[test]
+    fn links_are_followed_from_the_root_of_the_process() {
+        let words = "jail/bin->/usr/bin jail/usr/bin/sh usr/bin/sh bin->usr/bin";
+        let (links, _, end) = walk(words, "/jail", "/jail", "/bin/sh", true);
+        assert_eq!((links, end), (vec!["/jail/bin".to_owned()], End::InImage(path("jail/usr/bin/sh"))));
+        let (links, _, end) = walk(words, "/", "/jail", "/bin/sh", true);
+        assert_eq!((links, end), (vec!["/bin".to_owned()], End::InImage(path("usr/bin/sh"))));
+    }
+
+    #[test]
+    fn the_end_is_where_the_kernel_stopped() {
+        let words = "a/file a/link->file a/dir/ a/round->round b/deep/file";
+        for (text, follow, end) in [
+            ("a/file", true, End::InImage(path("a/file"))),
+            ("a/link", true, End::InImage(path("a/file"))),
+            ("a/link", false, End::InImage(path("a/link"))),
+            ("a//./file", true, End::InImage(path("a/file"))),
+            ("a/none", true, End::Missing(path("a/none"), true)),
+            ("none/file", true, End::Missing(path("none"), false)),
+            ("a/file/x", true, End::NotADirectory(path("a/file"))),
+            ("a/file/", true, End::NotADirectory(path("a/file"))),
+            ("a/link/", false, End::NotADirectory(path("a/file"))),
+            ("a/dir/", false, End::InImage(path("a/dir"))),
+            ("a/round", true, End::Nowhere),
+            ("/../../b/deep/file", true, End::InImage(path("b/deep/file"))),
+        ] {
+            assert_eq!(walk(words, "/", "/", text, follow).2, end, "{text}");
+        }
+    }
+
+    #[test]
+    fn directories_left_by_dotdot_are_told() {
+        let (_, left, end) = walk("a/b/file a/c/file", "/", "/a", "b/../c/../b/file", true);
+        assert_eq!((left, end), (vec!["/a/b".to_owned(), "/a/c".to_owned()], End::InImage(path("a/b/file"))));
+    }
+}

@@ -109,7 +109,11 @@ fn hard_13_processes_that_live_less_than_a_millisecond_are_seen() {
 /// The torture program, which quits at once when told so; compiled once, then copied.
 fn compile_first(to: &Path) {
     let first = to.with_file_name("first0");
-    if to == first { compile("torture.c", to, STATIC) } else { drop(fs::copy(first, to).unwrap()) }
+    if to == first {
+        compile("torture.c", to, STATIC);
+    } else {
+        fs::copy(first, to).unwrap();
+    }
 }
 
 #[test]
