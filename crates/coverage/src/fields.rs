@@ -102,8 +102,16 @@ impl<'a> Reader<'a> {
     pub(crate) fn pattern(&mut self, node: &Node, path: &str) -> Option<Pattern> {
         let text = self.text(node, path)?;
         let compiled = Pattern::new(&text);
-        let reason =
-            |error: &regex::Error| error.to_string().lines().last().unwrap_or_default().trim().to_owned();
+        let reason = |error: &regex::Error| {
+            error
+                .to_string()
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim()
+                .trim_start_matches("error: ")
+                .to_owned()
+        };
         compiled
             .map_err(|error| {
                 let message = format!("{text:?} is not a regular expression: {}", reason(&error));

@@ -103,6 +103,7 @@ impl Run<'_> {
         result: Result<CommandOutput, EngineError>,
         begin: Instant,
     ) -> Result<Performed, RecordError> {
+        let on_host = matches!(step.action, Action::Host { .. });
         // As a shell would: on a hardened image a program that is gone is a failed step, not the end of the run.
         let code = match &result {
             Err(EngineError::ProgramNotFound { .. }) => NOT_FOUND,
@@ -122,7 +123,12 @@ impl Run<'_> {
             }
             Err(error) if code != 0 => Ok(Performed {
                 failure: Some(Failure::Code(code)),
-                stderr: error.to_string().into_bytes(),
+                stderr: match &error {
+                    EngineError::ProgramNotFound { program } if on_host => {
+                        format!("{program:?} is not on this host").into_bytes()
+                    }
+                    error => error.to_string().into_bytes(),
+                },
                 ..Performed::silent(StepOutcome::Exited { code }, begin)
             }),
             Err(error) => Err(self.broken(step, error)),

@@ -57,9 +57,12 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
     let parsed: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let at = error.location().map_or(Place { line: 1, column: 1 }, place);
-        let rendered = error.to_string();
-        let message = rendered.split(" at line ").next().unwrap_or(&rendered).trim_end_matches(':');
-        SyntaxError { at, message: message.to_owned() }
+        // Less the place, which we show ourselves, and advice about the parser's interface.
+        let mut message = error.to_string();
+        for end in [" at line ", ", set ", "; use "] {
+            message.truncate(message.find(end).unwrap_or(message.len()));
+        }
+        SyntaxError { at, message }
     })?;
     Ok(build(parsed, text))
 }
@@ -219,7 +222,8 @@ mod tests {
 
     #[test]
     fn broken_yaml_names_its_place() {
-        for text in ["a: [1, 2", "a: 1\na: 2\n", "a: b: c\n", "a:\n\t- b\n", "a: *nothing\n", "? [x]\n: 1\n"] {
+        for text in ["a: [1, 2", "a: 1\na: 2\n", "a: b: c\n", "a:\n\t- b\n", "a: *nothing\n", "? [x]\n: 1\n"]
+        {
             let error = parse(text).unwrap_err();
             assert!(!error.message.is_empty() && error.at.line >= 1, "{text:?}: {error:?}");
         }

@@ -22,7 +22,9 @@ fn problems(text: &str) -> String {
 
 /// The example of the documentation page.
 fn documented() -> String {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/formats/coverage.md")).unwrap();
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/formats/coverage.md"))
+            .unwrap();
     let (_, rest) = page.split_once("```yaml\n").unwrap();
     rest.split_once("```").unwrap().0.to_owned()
 }
@@ -49,7 +51,8 @@ fn the_documented_form_and_the_builtins_conform_to_the_schema() {
     let texts = coverage::builtins().iter().map(|builtin| builtin.yaml.to_owned()).chain([documented()]);
     for text in texts {
         let value: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
-        let errors: Vec<_> = schema.iter_errors(&value).map(|error| format!("{} {error}", error.instance_path())).collect();
+        let errors: Vec<_> =
+            schema.iter_errors(&value).map(|error| format!("{} {error}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:#?}");
     }
     for wrong in [

@@ -58,7 +58,10 @@ stop: {{ expect_exit: [SIGTERM, 0, 143] }}
     );
     bench.write("input.txt", "from a file\n");
     let notes = Notes::default();
-    let profile = bench.record_with(&bench.coverage("shop.yaml", &text), false, &notes).map_err(|e| report(&e)).unwrap();
+    let profile = bench
+        .record_with(&bench.coverage("shop.yaml", &text), false, &notes)
+        .map_err(|e| report(&e))
+        .unwrap();
     assert!(profile.verdict().is_complete(), "{:?}", profile.verdict());
     assert_eq!(profile.image.reference, "oci:busybox");
     let [run] = profile.runs.as_slice() else { panic!("{:?}", profile.runs) };
@@ -130,13 +133,18 @@ steps:
 "
     );
     let notes = Notes::default();
-    let profile = bench.record_with(&bench.coverage("a.yaml", &text), false, &notes).map_err(|e| report(&e)).unwrap();
+    let profile =
+        bench.record_with(&bench.coverage("a.yaml", &text), false, &notes).map_err(|e| report(&e)).unwrap();
     assert!(profile.verdict().is_complete(), "{:?}", profile.verdict());
     assert_eq!(first_step(&profile, "/srv/only-at-stop", AccessKind::OpenRead), Some("restart"));
     assert_eq!(profile.runs[0].steps[1].outcome, StepOutcome::Exited { code: 0 });
     assert_eq!(notes.lines().iter().filter(|line| *line == "waiting for log \"ready\"").count(), 2);
     // What the workload made at run time is not a path of the image.
-    assert!(profile.usage(&image::ImagePath::from_text("/srv/data").unwrap()).is_none_or(|usage| !usage.is_used()));
+    assert!(
+        profile
+            .usage(&image::ImagePath::from_text("/srv/data").unwrap())
+            .is_none_or(|usage| !usage.is_used())
+    );
 }
 
 #[test]
@@ -201,14 +209,18 @@ fn a_step_fails_in_every_way_and_is_tolerated_where_allowed() {
     assert_eq!(notes.lines().iter().filter(|line| line.ends_with(", tolerated")).count(), 6);
 
     // A verification goes on by itself.
-    let strict = bench.coverage("b.yaml", &format!("{SERVER}\nsteps:{}", steps.replace(", allow_failure: true", "")));
+    let strict =
+        bench.coverage("b.yaml", &format!("{SERVER}\nsteps:{}", steps.replace(", allow_failure: true", "")));
     let profile = bench.record_with(&strict, true, &coverage::Silent).map_err(|e| report(&e)).unwrap();
     assert_eq!(profile.runs[0].steps.len(), 7);
     for (n, _) in strict.steps.iter().enumerate() {
         let mut one = strict.clone();
         one.steps = vec![strict.steps[n].clone()];
         let error = bench.record(&one).unwrap_err();
-        assert!(matches!(&error, RecordError::StepFailed(failure) if failure.name == one.steps[0].name), "{error}");
+        assert!(
+            matches!(&error, RecordError::StepFailed(failure) if failure.name == one.steps[0].name),
+            "{error}"
+        );
     }
 }
 
@@ -226,7 +238,10 @@ wait_for:
 ";
     let error = bench.record(&bench.coverage("a.yaml", text)).unwrap_err();
     let shown = report(&error);
-    assert!(shown.starts_with("the container was not ready after 700ms: tcp 127.0.0.1:8080 does not hold"), "{shown}");
+    assert!(
+        shown.starts_with("the container was not ready after 700ms: tcp 127.0.0.1:8080 does not hold"),
+        "{shown}"
+    );
     assert!(shown.contains("\n  log:\n    waiting for the database\n"), "{shown}");
     let partial = error.partial_profile().expect("what was recorded until then");
     assert_eq!(first_step(partial, "/etc/shop.conf", AccessKind::Missing), Some("start"));
@@ -292,7 +307,10 @@ wait_for: [{ log: ready }]
 stop: { expect_exit: 0 }
 ";
     let error = bench.record(&bench.coverage("a.yaml", text)).unwrap_err();
-    assert!(report(&error).starts_with("step \"stop\" failed: the container ended with exit code 9"), "{error}");
+    assert!(
+        report(&error).starts_with("step \"stop\" failed: the container ended with exit code 9"),
+        "{error}"
+    );
 }
 
 #[test]

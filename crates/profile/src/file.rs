@@ -67,7 +67,10 @@ pub enum ParseProfileError {
     /// The zstd stream is broken or cut.
     #[error("cannot decompress it")]
     Decompress(#[source] io::Error),
-    /// No JSON, or without a version.
+    /// It is no JSON, or cut.
+    #[error("it is broken JSON")]
+    Syntax(#[source] serde_json::Error),
+    /// JSON without a version.
     #[error("it has no format version")]
     NoVersion(#[source] serde_json::Error),
     /// A version that this build does not know.
@@ -119,7 +122,7 @@ impl ReadProfileError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                Some("record one first: careen harden IMAGE --coverage FILE --profile-output FILE".to_owned())
+                Some("record one first, with careen record IMAGE --coverage COVERAGE".to_owned())
             }
             Self::Read { .. } => None,
             Self::Content { source, .. } => source.hint(),
@@ -226,7 +229,13 @@ impl Profile {
         struct Header {
             format_version: u64,
         }
-        let header: Header = serde_json::from_slice(json).map_err(ParseProfileError::NoVersion)?;
+        let header: Header = serde_json::from_slice(json).map_err(|error| {
+            if error.is_data() {
+                ParseProfileError::NoVersion(error)
+            } else {
+                ParseProfileError::Syntax(error)
+            }
+        })?;
         if header.format_version != u64::from(FORMAT_VERSION) {
             return Err(ParseProfileError::Version { found: header.format_version });
         }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 
-use image::{Digest, ImagePath, Platform};
 use careen_profile as profile;
+use image::{Digest, ImagePath, Platform};
 use profile::file::ParseProfileError;
 use profile::{
-    AccessKind, Compare, Counters, ImageIdentity, Incomplete, MergeError, Observation, Process, Profile, ReadLimits,
-    Run, SensorReport, Step, StepOutcome, StepResult, Verdict, merge,
+    AccessKind, Compare, Counters, ImageIdentity, Incomplete, MergeError, Observation, Process, Profile,
+    ReadLimits, Run, SensorReport, Step, StepOutcome, StepResult, Verdict, merge,
 };
 use proptest::prelude::*;
 
@@ -114,7 +114,8 @@ fn a_profile_as_it_is_written() {
 #[test]
 fn what_is_written_conforms_to_the_schema_and_what_is_wrong_does_not() {
     let schema = schema();
-    let lossy = Profile::from_run(identity(), run("lossy", Counters { dropped: 1, ..counters() }), &BTreeSet::new());
+    let lossy =
+        Profile::from_run(identity(), run("lossy", Counters { dropped: 1, ..counters() }), &BTreeSet::new());
     for profile in [shop(), lossy] {
         let document = json(&profile);
         let errors: Vec<_> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
@@ -140,7 +141,9 @@ fn what_is_written_conforms_to_the_schema_and_what_is_wrong_does_not() {
 fn questions_are_answered() {
     let profile = shop();
     assert!(profile.verdict().is_complete());
-    let uses = |name| profile.first_used_in(name).map(|(path, kind, _)| format!("{path} {kind}")).collect::<Vec<_>>();
+    let uses = |name| {
+        profile.first_used_in(name).map(|(path, kind, _)| format!("{path} {kind}")).collect::<Vec<_>>()
+    };
     assert_eq!(uses("start"), ["/usr/bin/shop exec", "/usr/lib/libc.so.6 map-exec"]);
     assert_eq!(uses("set and get"), ["/usr/lib/libc.so.6 open-read"]);
     assert_eq!(uses("slow"), ["/etc/shop.conf missing", "/srv/caf\\xe9 stat"]);
@@ -151,7 +154,8 @@ fn questions_are_answered() {
     assert_eq!(profile.first_step_name(usage), "slow");
     let exes: Vec<_> = profile.processes_of(usage).map(|process| process.exe.as_str()).collect();
     assert_eq!(exes, ["/usr/bin/get", "/usr/bin/shop"]);
-    let totals: Vec<_> = profile.totals().into_iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    let totals: Vec<_> =
+        profile.totals().into_iter().map(|(kind, count)| format!("{kind} {count}")).collect();
     assert_eq!(totals, ["exec 1", "map-exec 1", "open-read 1", "stat 1", "missing 1"]);
 }
 
@@ -206,7 +210,10 @@ fn bytes_that_are_no_profile_are_refused_with_the_field_at_fault() {
         ("bad digest", edited("sha256:", "sha512:")),
         ("path that leaves", edited("\"/usr/bin/shop\": {", "\"/../bin/shop\": {")),
         ("path twice", edited("\"/etc/shop.conf\"", "\"/usr/bin/shop\"")),
-        ("no such process", edited("\"processes\": [\n          0,\n          1", "\"processes\": [\n 0,\n 7")),
+        (
+            "no such process",
+            edited("\"processes\": [\n          0,\n          1", "\"processes\": [\n 0,\n 7"),
+        ),
         ("no such run", edited("\"first_run\": 0", "\"first_run\": 1")),
         ("no such step", edited("\"first_step\": 2", "\"first_step\": 4")),
         ("errnos of a use", edited("\"stat\"", "\"missing\"")),
@@ -257,7 +264,7 @@ fn files_are_replaced_as_a_whole_and_errors_name_them() {
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
 
     let error = Profile::read(&directory.path().join("absent")).unwrap_err();
-    assert!(error.hint().unwrap().starts_with("record one first"));
+    assert!(error.hint().unwrap().starts_with("record one first,"));
     let error = shop().write(&directory.path().join("no/such/directory")).unwrap_err();
     assert!(error.to_string().ends_with("no/such/directory"), "{error}");
     std::fs::write(&file, "{\"format_version\": 9}").unwrap();
@@ -270,8 +277,14 @@ fn files_are_replaced_as_a_whole_and_errors_name_them() {
 }
 
 fn any_observation() -> impl Strategy<Value = Observation> {
-    let kinds = prop::sample::select(vec![AccessKind::Exec, AccessKind::OpenRead, AccessKind::Stat, AccessKind::Missing]);
-    let paths = prop::collection::vec(prop_oneof![Just(b'a'), Just(b'/'), Just(b'\\'), Just(0xff), 1u8..], 0..6);
+    let kinds = prop::sample::select(vec![
+        AccessKind::Exec,
+        AccessKind::OpenRead,
+        AccessKind::Stat,
+        AccessKind::Missing,
+    ]);
+    let paths =
+        prop::collection::vec(prop_oneof![Just(b'a'), Just(b'/'), Just(b'\\'), Just(0xff), 1u8..], 0..6);
     (paths, kinds, 1..3i32, 0..3u8, 0..=3u32).prop_filter_map("no path", |(bytes, kind, errno, exe, step)| {
         let errno = if kind == AccessKind::Missing { errno } else { 0 };
         let path = ImagePath::from_absolute(&bytes).ok()?;

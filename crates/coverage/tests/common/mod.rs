@@ -61,8 +61,11 @@ impl Bench {
         let image = Image::open(&layout.source().parse().unwrap(), &options).unwrap();
         let interrupt = Arc::new(AtomicBool::new(false));
         let helper = engine::Helper { program: helper(), leading_args: vec!["engine".into()] };
-        let options =
-            EngineOptions { data_dir: directory.path().join("data"), helper, interrupt: Arc::clone(&interrupt) };
+        let options = EngineOptions {
+            data_dir: directory.path().join("data"),
+            helper,
+            interrupt: Arc::clone(&interrupt),
+        };
         let engine = Engine::open(options).unwrap();
         let unpacked = engine.unpack(&image, &|_| {}).unwrap();
         Self { directory, image, engine, unpacked, interrupt, mounts }
@@ -96,7 +99,8 @@ impl Bench {
             interrupt: Arc::clone(&self.interrupt),
             keep_going,
         };
-        let result = coverage::record(&self.engine, &self.image, &self.unpacked, coverage, &options, observer);
+        let result =
+            coverage::record(&self.engine, &self.image, &self.unpacked, coverage, &options, observer);
         self.assert_nothing_remains();
         result
     }
@@ -113,7 +117,8 @@ impl Bench {
             .unwrap()
             .flatten()
             .filter(|entry| {
-                std::fs::read_to_string(entry.path().join("mountinfo")).is_ok_and(|mounts| mounts.contains(&data))
+                std::fs::read_to_string(entry.path().join("mountinfo"))
+                    .is_ok_and(|mounts| mounts.contains(&data))
             })
             .map(|entry| entry.path())
             .collect();
