@@ -199,7 +199,7 @@ fn descriptors_that_lie_are_refused() {
         ),
         (
             lying(|m| {
-                m["layers"][0]["mediaType"] = json!("application/vnd.oci.image.layer.v1.tar+gzip+encrypted")
+                m["layers"][0]["mediaType"] = json!("application/vnd.oci.image.layer.v1.tar+gzip+encrypted");
             }),
             "is not one of a layer",
         ),
