@@ -12,5 +12,7 @@ pub struct Target {
     /// The mounted root file system of the container, an overlay mount whose root is the image's root.
     pub rootfs: PathBuf,
     /// Files and directories of the host that are mounted over paths of the image.
+    ///
+    /// The base backend finds them itself, by the mount points that it passes on the way up to the image's root.
     pub mounts: Vec<(PathBuf, ImagePath)>,
 }

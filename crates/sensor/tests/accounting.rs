@@ -1,4 +1,5 @@
 //! The promise of no silent loss: what the sensor counts, and what it says when something was lost.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod fixture;
 

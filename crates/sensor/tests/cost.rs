@@ -1,6 +1,7 @@
 //! What the sensor costs, as ratios of CPU time to the same work untraced. Not a check: run it alone, and read it.
 //!
 //!     cargo test --release -p careen-sensor --test cost -- --ignored --nocapture
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod fixture;
 

@@ -1,4 +1,5 @@
 //! Every way to use a file that we know of, each on its own object, and what the record must say of it.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod fixture;
 
