@@ -71,7 +71,11 @@ fn host_mounts(plan: &Plan, inside: &Inside) -> Result<Vec<(PathBuf, String)>, F
     for bind in &plan.options.binds {
         if !bind.host.is_absolute() || !bind.host.exists() {
             let problem = "is not an absolute path of something that exists".to_owned();
-            return Err(Failure::Option { option: "bind".into(), value: bind.host.display().to_string(), problem });
+            return Err(Failure::Option {
+                option: "bind".into(),
+                value: bind.host.display().to_string(),
+                problem,
+            });
         }
         out.push((bind.host.clone(), absolute("bind", &bind.container)?, bind.host.is_dir()));
     }

@@ -16,8 +16,7 @@ use crate::protocol::{CommandRequest, FromSupervisor, Plan, ToSupervisor};
 use crate::run_dir::{self, RunLock};
 use crate::supervision::Supervision;
 use crate::{
-    CommandOutput, EngineError, ExecOptions, Exit, HostCommand, Stdin, execution, helper, log,
-    settings,
+    CommandOutput, EngineError, ExecOptions, Exit, HostCommand, Stdin, execution, helper, log, settings,
 };
 
 /// How long killed processes may take to be gone.
@@ -349,7 +348,9 @@ impl Drop for Undo {
 fn host_mounts(mounts: Vec<(PathBuf, String)>) -> Result<Vec<HostMount>, EngineError> {
     let mount = |(host, container): (PathBuf, String)| match ImagePath::from_absolute(container.as_bytes()) {
         Ok(image_path) => Ok(HostMount { host, image_path }),
-        Err(error) => Err(EngineError::Option { option: "bind".into(), value: container, problem: error.to_string() }),
+        Err(error) => {
+            Err(EngineError::Option { option: "bind".into(), value: container, problem: error.to_string() })
+        }
     };
     mounts.into_iter().map(mount).collect()
 }

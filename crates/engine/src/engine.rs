@@ -33,7 +33,10 @@ impl Engine {
         fs::create_dir_all(&options.data_dir).map_err(failed)?;
         let data_dir = options.data_dir.canonicalize().map_err(failed)?;
         if data_dir.to_str().is_none() {
-            return Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidInput, "its name is not UTF-8")));
+            return Err(failed(std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                "its name is not UTF-8",
+            )));
         }
         run_dir::sweep(&data_dir).map_err(failed)?;
         let hierarchy = Hierarchy::find()?;

@@ -103,11 +103,16 @@ impl Inside {
             match rustix::fs::readlinkat(&dir, name.as_str(), Vec::new()) {
                 Ok(target) => {
                     let target = target.to_string_lossy();
-                    path = if target.starts_with('/') { clean(&target) } else { clean(&format!("{parent}/{target}")) };
+                    path = if target.starts_with('/') {
+                        clean(&target)
+                    } else {
+                        clean(&format!("{parent}/{target}"))
+                    };
                 }
                 Err(_) if directory => rustix::fs::mkdirat(&dir, name.as_str(), Mode::from_raw_mode(0o755))?,
                 Err(_) => {
-                    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+                    let flags =
+                        OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
                     drop(rustix::fs::openat(&dir, name.as_str(), flags, Mode::from_raw_mode(0o644))?);
                 }
             }

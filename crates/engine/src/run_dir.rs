@@ -8,6 +8,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use tracing::{info, warn};
@@ -34,11 +35,15 @@ impl RunLock {
     /// `None` if it has users.
     fn try_own(run_dir: &Path) -> io::Result<Option<Self>> {
         let file = open_lock(&run_dir.join("lock"))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error.into()),
+        for _ in 0..10 {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                // A user that was killed a moment ago may not have let go yet.
+                Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(10)),
+                Err(error) => return Err(error.into()),
+            }
         }
+        Ok(None)
     }
 }
 

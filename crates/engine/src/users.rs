@@ -10,7 +10,8 @@ use crate::protocol::Failure;
 pub(crate) struct User {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// Supplementary groups, ascending.
+    /// Supplementary groups, ascending. The primary group is always among them, as Docker has it since CVE-2022-36109:
+    /// otherwise a process could leave its group and gain what is denied to it.
     pub(crate) groups: Vec<u32>,
     pub(crate) home: String,
 }
@@ -29,7 +30,7 @@ pub(crate) fn look_up(inside: &Inside, user: &str) -> Result<User, Failure> {
 }
 
 /// As Docker does: a name or number is first looked for in the file; an unknown number stands for itself, with group
-/// 0 and home `/`; an unknown name is an error (`None`). With an explicit group there are no supplementary ones.
+/// 0 and home `/`; an unknown name is an error (`None`). With an explicit group there are no others.
 fn resolve(user: &str, passwd: &str, group: &str) -> Option<User> {
     let (name, explicit_group) = match user.split_once(':') {
         Some((name, group)) => (name, Some(group).filter(|group| !group.is_empty())),
@@ -52,13 +53,15 @@ fn resolve(user: &str, passwd: &str, group: &str) -> Option<User> {
         let mut entries = group.lines().filter_map(GroupEntry::parse);
         let found =
             entries.find(|entry| entry.name == wanted || number == Some(entry.gid)).map(|entry| entry.gid);
-        return Some(User { uid, gid: found.or(number)?, groups: Vec::new(), home });
+        let gid = found.or(number)?;
+        return Some(User { uid, gid, groups: vec![gid], home });
     }
     let is_member = |entry: &GroupEntry<'_>| {
         login.is_some_and(|login| entry.members.split(',').any(|m| m.trim() == login))
     };
     let mut groups: Vec<u32> =
         group.lines().filter_map(GroupEntry::parse).filter(is_member).map(|e| e.gid).collect();
+    groups.push(gid);
     groups.sort_unstable();
     groups.dedup();
     Some(User { uid, gid, groups, home })
@@ -115,19 +118,19 @@ mod tests {
             Some(User { uid, gid, groups: groups.to_vec(), home: home.to_owned() })
         };
         for (text, expected) in [
-            ("", user(0, 0, &[], "/root")),
-            ("root", user(0, 0, &[], "/root")),
-            ("redis", user(999, 1000, &[4, 110], "/var/lib/redis")),
-            ("999", user(999, 1000, &[4, 110], "/var/lib/redis")),
-            ("redis:tls", user(999, 110, &[], "/var/lib/redis")),
-            ("redis:5000", user(999, 5000, &[], "/var/lib/redis")),
-            ("redis:77", user(999, 78, &[], "/var/lib/redis")),
-            ("redis:", user(999, 1000, &[4, 110], "/var/lib/redis")),
-            ("12345", user(12345, 0, &[], "/")),
-            ("12345:54321", user(12345, 54321, &[], "/")),
-            ("1234", user(55, 56, &[], "/numeric")),
-            ("homeless", user(7, 7, &[], "/")),
-            (":tls", user(0, 110, &[], "/root")),
+            ("", user(0, 0, &[0], "/root")),
+            ("root", user(0, 0, &[0], "/root")),
+            ("redis", user(999, 1000, &[4, 110, 1000], "/var/lib/redis")),
+            ("999", user(999, 1000, &[4, 110, 1000], "/var/lib/redis")),
+            ("redis:tls", user(999, 110, &[110], "/var/lib/redis")),
+            ("redis:5000", user(999, 5000, &[5000], "/var/lib/redis")),
+            ("redis:77", user(999, 78, &[78], "/var/lib/redis")),
+            ("redis:", user(999, 1000, &[4, 110, 1000], "/var/lib/redis")),
+            ("12345", user(12345, 0, &[0], "/")),
+            ("12345:54321", user(12345, 54321, &[54321], "/")),
+            ("1234", user(55, 56, &[56], "/numeric")),
+            ("homeless", user(7, 7, &[7], "/")),
+            (":tls", user(0, 110, &[110], "/root")),
             ("nobody", None),
             ("redis:nogroup", None),
             ("2147483648", None),
@@ -136,6 +139,6 @@ mod tests {
         ] {
             assert_eq!(resolve(text, PASSWD, GROUP), expected, "{text:?}");
         }
-        assert_eq!(resolve("0", "", ""), user(0, 0, &[], "/"), "an image without files has root still");
+        assert_eq!(resolve("0", "", ""), user(0, 0, &[0], "/"), "an image without files has root still");
     }
 }

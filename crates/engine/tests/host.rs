@@ -38,10 +38,18 @@ fn pure_cgroup2() {
     assert!(container.cgroup_dir().starts_with("/sys/fs/cgroup/careen"), "{:?}", container.cgroup_dir());
     assert_eq!(container.pids(), [container.pid()]);
     // Without a device controller: no making of nodes, and none opened outside /dev.
-    assert_eq!(output(&container, "busybox mknod /dev/d b 254 0 2>&1; busybox mknod /d c 1 3 2>&1; true").lines().count(), 2);
+    assert_eq!(
+        output(&container, "busybox mknod /dev/d b 254 0 2>&1; busybox mknod /d c 1 3 2>&1; true")
+            .lines()
+            .count(),
+        2
+    );
     assert!(output(&container, "grep ' / ' /proc/self/mountinfo").contains("nodev"));
-    assert_eq!(output(&container, "cat /proc/self/cgroup"), "0::/exec-3");
-    let slow = ExecOptions { timeout: std::time::Duration::from_millis(300), ..exec(&["sh", "-c", "setsid sleep 500 & sleep 501"]) };
+    assert_eq!(output(&container, "grep ^0:: /proc/self/cgroup"), "0::/exec-3");
+    let slow = ExecOptions {
+        timeout: std::time::Duration::from_millis(300),
+        ..exec(&["sh", "-c", "setsid sleep 500 & sleep 501"])
+    };
     assert_eq!(container.exec(&slow).unwrap().end, CommandEnd::TimedOut);
     assert_eq!(container.pids(), [container.pid()]);
     container.restart(std::time::Duration::ZERO).unwrap();
@@ -74,7 +82,8 @@ fn a_data_directory_on_overlayfs_is_told_of() {
     if skip() {
         return;
     }
-    let script = "cd $(mktemp -d); mount -t tmpfs none .; mkdir l u w m; mount -t overlay -o lowerdir=l,upperdir=u,workdir=w none m; export ON_OVERLAY=$PWD/m";
+    let script = "d=$(mktemp -d); mount -t tmpfs none $d; cd $d; mkdir l u w m; \
+        mount -t overlay -o lowerdir=l,upperdir=u,workdir=w none m; export ON_OVERLAY=$d/m";
     in_changed_host(script, "on_overlay");
 }
 
@@ -85,7 +94,11 @@ fn on_overlay() {
     let error = Engine::open(options(std::path::Path::new(&dir), &std::sync::Arc::default())).unwrap_err();
     assert!(matches!(error, EngineError::Upper { .. }), "{error:?}");
     assert!(error.hint().unwrap().contains("XDG_DATA_HOME"));
-    assert_eq!(std::fs::read_dir(&dir).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir()).count(), 1, "only run is left");
+    assert_eq!(
+        std::fs::read_dir(&dir).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir()).count(),
+        1,
+        "only run is left"
+    );
 }
 
 #[test]
@@ -105,7 +118,8 @@ fn who_is_not_root_is_told_of() {
 #[test]
 #[ignore = "run by the test above as another user"]
 fn not_root() {
-    let error = Engine::open(options(std::path::Path::new("/nonexistent"), &std::sync::Arc::default())).unwrap_err();
+    let error =
+        Engine::open(options(std::path::Path::new("/nonexistent"), &std::sync::Arc::default())).unwrap_err();
     assert!(matches!(error, EngineError::NotRoot));
     assert!(error.hint().is_some());
 }

@@ -93,7 +93,8 @@ fn the_parent_cleans_up_after_a_killed_helper() {
     }
     let bench = prepared();
     let mut container = bench.sleeping(&RunOptions::default());
-    let helper: u32 = container.rootfs().components().nth(2).unwrap().as_os_str().to_str().unwrap().parse().unwrap();
+    let helper: u32 =
+        container.rootfs().components().nth(2).unwrap().as_os_str().to_str().unwrap().parse().unwrap();
     let pids = container.pids();
     kill(helper);
     wait_gone(&pids);
@@ -187,7 +188,8 @@ fn the_terminals_signals_reach_neither_helper_nor_container() {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         stat.rsplit(')').next().unwrap().split(' ').nth(4).unwrap().to_owned()
     };
-    let helper: u32 = container.rootfs().components().nth(2).unwrap().as_os_str().to_str().unwrap().parse().unwrap();
+    let helper: u32 =
+        container.rootfs().components().nth(2).unwrap().as_os_str().to_str().unwrap().parse().unwrap();
     assert_eq!(session(helper), helper.to_string());
     assert_ne!(session(container.pid()), session(std::process::id()));
     drop(container);

@@ -39,10 +39,14 @@ fn layers_are_unpacked_once_and_run() {
         return;
     }
     let bench = Bench::new();
-    let upper = TarBuilder::new().entry(TarEntry::file(".wh.old", "")).add(TarEntry::hardlink("linked", "bin/busybox"));
-    let script = "busybox ls -ld /; ls -ld / | true; busybox ls / ; test -e /old || echo gone; /linked echo linked";
+    let upper = TarBuilder::new()
+        .entry(TarEntry::file(".wh.old", ""))
+        .entry(TarEntry::hardlink("linked", "bin/busybox"));
+    let script =
+        "busybox ls -ld /; test -e /old || echo gone; busybox cmp /linked /bin/busybox && echo linked";
     let builder = ImageBuilder::new().layer(busybox()).layer(upper);
-    let layout = builder.container_config(json!({ "Cmd": ["sh", "-c", script], "Env": ["PATH=/bin"] })).oci_layout();
+    let layout =
+        builder.container_config(json!({ "Cmd": ["sh", "-c", script], "Env": ["PATH=/bin"] })).oci_layout();
     let image = open(&layout, bench.dir.path());
     let seen = Mutex::new(Vec::new());
     let unpacked = bench.engine.unpack(&image, &|layer| seen.lock().unwrap().push(layer)).unwrap();
@@ -94,7 +98,12 @@ fn a_full_disk_is_told_of_and_leaves_no_half_layer() {
         return;
     }
     let output = std::process::Command::new("unshare")
-        .args(["-m", "sh", "-ec", "d=$(mktemp -d); mount -t tmpfs -o size=1m none $d; SMALL=$d exec \"$0\" \"$@\""])
+        .args([
+            "-m",
+            "sh",
+            "-ec",
+            "d=$(mktemp -d); mount -t tmpfs -o size=1m none $d; SMALL=$d exec \"$0\" \"$@\"",
+        ])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "small_disk", "--ignored", "--nocapture"])
         .output()
