@@ -180,3 +180,20 @@ fn only_regular_files_are_read() {
     ));
     assert_eq!(image.read_file(&path("/f"), 4).unwrap(), b"text");
 }
+
+#[test]
+fn hard_55_files_of_more_than_8_gib_are_read_at_any_offset() {
+    let (at, size) = (10 << 30, 20 << 30);
+    let layer = TarBuilder::new()
+        .entry(TarEntry::gnu_sparse("gnu", &[(at, b"data")], size))
+        .entry(TarEntry::pax_sparse("pax", &[(at, b"data")], size));
+    let image = open(&ImageBuilder::new().layer(layer).oci_layout().source()).unwrap();
+    for name in ["/gnu", "/pax"] {
+        let mut reader = image.open_file(&path(name)).unwrap();
+        assert_eq!(reader.seek(SeekFrom::End(0)).unwrap(), size);
+        reader.seek(SeekFrom::Start(at - 1)).unwrap();
+        let mut bytes = [9; 6];
+        reader.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"\0data\0");
+    }
+}
