@@ -8,9 +8,7 @@ use testkit::{ImageBuilder, OciStore, docker_archive, docker_archive_legacy};
 use crate::support::{all_but, assert_restricted, files, keep, open, options, write, write_with};
 
 fn builder() -> ImageBuilder {
-    ["a/ a/b:1 gone:x", "c:2 d=>a/b"]
-        .into_iter()
-        .fold(ImageBuilder::new(), |builder, layer| builder.layer(layer))
+    ["a/ a/b:1 gone:x", "c:2 d=>a/b"].into_iter().fold(ImageBuilder::new(), ImageBuilder::layer)
 }
 
 fn json_of(bytes: &[u8]) -> Value {
@@ -21,7 +19,8 @@ fn json_of(bytes: &[u8]) -> Value {
 fn every_source_can_become_every_target() {
     let built = builder().build();
     let (layout, archive) = (builder().oci_layout(), builder().oci_archive());
-    let (saved, legacy) = (docker_archive(&[built.clone()]), docker_archive_legacy(&[built]));
+    let (saved, legacy) =
+        (docker_archive(std::slice::from_ref(&built)), docker_archive_legacy(std::slice::from_ref(&built)));
     for source in [layout.source(), archive.source(), saved.source(), legacy.source()] {
         let image = open(&source);
         let kept = all_but(&image, &["gone"]);

@@ -40,7 +40,7 @@ fn image_for_tools() -> testkit::Layout {
         let unfit = ["acl", "huge-gnu", "huge-pax", "sparse-gnu"];
         !unfit.iter().any(|unfit| entry.name.ends_with(unfit.as_bytes()))
     });
-    let lower = kinds.fold(TarBuilder::new(), |tar, entry| tar.entry(entry));
+    let lower = kinds.fold(TarBuilder::new(), TarBuilder::entry);
     let big: Vec<u8> = (0..3_000_000_u32).flat_map(|n| (n / 3).to_le_bytes()).collect();
     let upper = TarBuilder::from_text(
         "removed:x new/@750,7,8 new/file:1 .wh.empty first:x second=>first third=>second",
