@@ -34,7 +34,7 @@ impl Executor for DirectExecutor {
         // Should the supervisor be killed, the kernel takes the container with it.
         let _if_possible =
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-        let _if_possible = sys::restore_default_sigpipe();
+        sys::restore_default_signals();
         let error = sys::execve(&path, &argv, &envp);
         // There is nobody left to tell but who reads the container's output and exit code.
         let message = format!("cannot execute {}: {error}\n", program.display());

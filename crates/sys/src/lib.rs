@@ -8,5 +8,5 @@ mod process;
 
 pub use network::loopback_up;
 pub use process::{
-    Standard, execve, kill_process, redirect, restore_default_sigpipe, unshare_mount_namespace,
+    Standard, execve, kill_process, redirect, restore_default_signals, unshare_mount_namespace,
 };

@@ -20,17 +20,14 @@ pub fn execve(path: &CStr, args: &[CString], env: &[CString]) -> io::Error {
     io::Error::last_os_error()
 }
 
-/// Gives SIGPIPE back its default action, which Rust's runtime set to "ignore" at start: an ignored signal stays
-/// ignored over exec, and a program that does not expect that never ends when its reader does.
-///
-/// # Errors
-/// What signal(2) says.
-pub fn restore_default_sigpipe() -> io::Result<()> {
-    // SAFETY: SIG_DFL installs no handler, so there is none whose code could be unsound.
-    if unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) } == libc::SIG_ERR {
-        return Err(io::Error::last_os_error());
+/// Gives every signal its default action. SIGPIPE is ignored by Rust's runtime, others perhaps by whoever started us
+/// (`nohup`), and an ignored signal stays ignored over exec: a program that does not expect that may never end.
+pub fn restore_default_signals() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL installs no handler, so there is none whose code could be unsound. The kernel and libc
+        // refuse the few signals whose action is fixed.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-    Ok(())
 }
 
 /// Gives this thread a mount namespace of its own, a copy of the present one.
