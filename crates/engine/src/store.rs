@@ -1,8 +1,8 @@
-//! Unpacked layers by content: what one image brought serves every other, and every later run.
+//! Unpacked layers by content: what one image brought serves every other that has it, and every later run.
 //!
-//! `data_dir/store/layers/sha256-HEX` is one layer as a directory that overlayfs can stack, by its diff ID. A layer
-//! with hard links into lower layers depends on those, so it is kept by chain ID instead. A directory under `layers`
-//! is complete: it was unpacked under `store/tmp`, written to disk, then renamed.
+//! `data_dir/store/layers/sha256-HEX` is one layer as a directory that overlayfs can stack, by its chain ID: what
+//! [`image::unpack_layer`] makes of a layer depends on those beneath, so the same layer over another base is another
+//! directory. A directory under `layers` is complete: it was unpacked under `store/tmp`, written to disk, then renamed.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use image::{Digest, EntryKind, Image, ImagePath, Layer};
+use image::{Digest, Image, ImagePath, Layer};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::inside::Ownership;
@@ -30,8 +30,8 @@ pub(crate) fn unpack(
     fs::create_dir_all(&layers_dir).map_err(failed)?;
     fs::create_dir_all(&tmp).map_err(failed)?;
     let mut layers = Vec::new();
-    for (index, key) in keys(image.layers()).into_iter().enumerate() {
-        let dir = layers_dir.join(key);
+    for (index, chain_id) in chain_ids(image.layers()).into_iter().enumerate() {
+        let dir = layers_dir.join(format!("sha256-{}", chain_id.hex()));
         if !dir.exists() {
             let _turn = lock(&store, interrupt)?;
             // Another may have unpacked it while we waited; what is in `tmp` now is of killed runs.
@@ -102,33 +102,19 @@ fn lock(store: &Path, interrupt: &AtomicBool) -> Result<File, EngineError> {
     }
 }
 
-/// The directory name of each layer.
-fn keys(layers: &[Layer]) -> Vec<String> {
-    let mut chain: Option<Digest> = None;
-    let mut out = Vec::new();
-    for layer in layers {
-        // Source: OCI image-spec 1.1, `config.md`, "Layer ChainID".
-        let next = match chain {
+/// The chain ID of each layer.
+///
+/// Source: OCI image-spec 1.1, `config.md`, "Layer ChainID".
+fn chain_ids(layers: &[Layer]) -> Vec<Digest> {
+    let above = |below: &mut Option<Digest>, layer: &Layer| {
+        let next = match *below {
             None => layer.diff_id,
             Some(below) => Digest::of(format!("{below} {}", layer.diff_id).as_bytes()),
         };
-        let key = if links_below(layer) { next } else { layer.diff_id };
-        out.push(format!("sha256-{}", key.hex()));
-        chain = Some(next);
-    }
-    out
-}
-
-/// Whether a hard link names a file that this layer does not itself bring before it.
-fn links_below(layer: &Layer) -> bool {
-    let mut own = std::collections::BTreeSet::new();
-    for entry in &layer.entries {
-        match &entry.kind {
-            EntryKind::Hardlink { target } if !own.contains(target) => return true,
-            _ => own.insert(&entry.path),
-        };
-    }
-    false
+        *below = Some(next);
+        Some(next)
+    };
+    layers.iter().scan(None, above).collect()
 }
 
 fn is_disk_full(error: &(dyn Error + 'static)) -> bool {

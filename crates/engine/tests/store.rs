@@ -53,9 +53,10 @@ fn layers_are_unpacked_once_and_run() {
     assert_eq!(*seen.lock().unwrap(), [0, 1]);
     let first = stored(&bench);
     assert_eq!(first.len(), 2);
-    assert!(first.iter().any(|dir| dir.ends_with(format!("sha256-{}", image.layers()[0].diff_id.hex()))));
-    // It links to a file of the layer below, so its diff ID alone does not say what it holds.
-    assert!(!first.iter().any(|dir| dir.ends_with(format!("sha256-{}", image.layers()[1].diff_id.hex()))));
+    let named = |digest: &str| bench.data_dir().join("store/layers").join(digest.replace(':', "-"));
+    let ids: Vec<String> = image.layers().iter().map(|layer| layer.diff_id.to_string()).collect();
+    let chain_id = image::Digest::of(ids.join(" ").as_bytes()).to_string();
+    assert_eq!(first, BTreeSet::from([named(&ids[0]), named(&chain_id)]));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| bench.engine.unpack(&image, &|_| {}).unwrap());
@@ -68,6 +69,43 @@ fn layers_are_unpacked_once_and_run() {
     let log = String::from_utf8(container.logs()).unwrap();
     assert!(log.starts_with("drwxr-x---") && log.contains(" 7 ") && log.ends_with("gone\nlinked\n"), "{log}");
     drop(container);
+    bench.assert_nothing_remains();
+}
+
+#[test]
+fn a_layer_hides_what_each_of_its_bases_has() {
+    if skip() {
+        return;
+    }
+    let bench = Bench::new();
+    let bases = [
+        // The last has what the layer hides; over the others its marks would hide nothing.
+        busybox().entry(TarEntry::dir("dir").mode(0o700)),
+        busybox(),
+        busybox().entry(TarEntry::file("dir", "x")),
+        busybox()
+            .entry(TarEntry::dir("dir").mode(0o711).owner(3, 4))
+            .entry(TarEntry::file("dir/lower", "x"))
+            .entry(TarEntry::file("gone", "x")),
+    ];
+    let upper = TarBuilder::new()
+        .entry(TarEntry::file(".wh.gone", ""))
+        .entry(TarEntry::file("dir/.wh..wh..opq", ""))
+        .entry(TarEntry::file("dir/upper", "x"));
+    let script = "busybox ls /; busybox ls /dir; busybox stat -c '%a %u %g' /dir";
+    for (base, metadata) in bases.into_iter().zip(["700 0 0", "755 0 0", "755 0 0", "711 3 4"]) {
+        let builder = ImageBuilder::new().layer(base).layer(upper.clone());
+        let config = json!({ "Cmd": ["sh", "-c", script], "Env": ["PATH=/bin"] });
+        let image = open(&builder.container_config(config).oci_layout(), bench.dir.path());
+        let unpacked = bench.engine.unpack(&image, &|_| {}).unwrap();
+        let mut container = bench.engine.create(&unpacked, &RunOptions::default()).unwrap();
+        container.start().unwrap();
+        wait_exit(&mut container);
+        let log = String::from_utf8(container.logs()).unwrap();
+        let of_root = ["bin", "dev", "dir", "etc", "old", "proc", "sys"];
+        assert_eq!(log.lines().collect::<Vec<_>>(), [&of_root[..], &["upper", metadata]].concat());
+    }
+    assert_eq!(stored(&bench).len(), 8, "once over each base");
     bench.assert_nothing_remains();
 }
 
