@@ -121,7 +121,7 @@ mod tests {
         make("a/data", 0o644);
         let path = |name: &str| dir.path().join(name);
         let env = [format!("PATH={}:{}", path("a").display(), path("b").display())];
-        let find = |program: &str| super::find(&[program.to_owned()], &env);
+        let find = |program: &str| find(&[program.to_owned()], &env);
         assert_eq!(find("tool"), Ok(path("b/tool")), "the first that can be executed");
         assert!(matches!(find("data"), Err(Failure::ProgramNotExecutable { .. })));
         assert!(matches!(find("nothing"), Err(Failure::ProgramNotFound { .. })));
