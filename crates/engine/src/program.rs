@@ -1,11 +1,13 @@
 //! Starting helper processes.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
@@ -20,25 +22,26 @@ use crate::{EngineError, helper};
 #[derive(Debug)]
 pub(crate) struct HelperProgram {
     helper: Helper,
-    copy: File,
+    copy: Arc<File>,
 }
+
+/// The copies of this process, by the path of the program. Each stays as it was first read, so that all engines of a
+/// process speak with helpers of one build, whatever happens to the file.
+static COPIES: Mutex<BTreeMap<PathBuf, Arc<File>>> = Mutex::new(BTreeMap::new());
 
 impl HelperProgram {
     pub(crate) fn load(helper: &Helper) -> Result<Self, EngineError> {
-        let copy = || -> io::Result<File> {
-            let mut source = File::open(&helper.program)?;
-            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-            // Kernels before 6.3 do not know MFD_EXEC, and need none.
-            let memory = memfd_create("careen", flags | MemfdFlags::EXEC)
-                .or_else(|_| memfd_create("careen", flags))?;
-            let mut copy = File::from(memory);
-            io::copy(&mut source, &mut copy)?;
-            copy.rewind()?;
-            fcntl_add_seals(&copy, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
-            Ok(copy)
+        let program = &helper.program;
+        let failed = |source| EngineError::StartHelper { program: program.clone(), source };
+        let mut copies = COPIES.lock().unwrap_or_else(PoisonError::into_inner);
+        let copy = match copies.get(program) {
+            Some(copy) => Arc::clone(copy),
+            None => {
+                let copy = Arc::new(sealed_copy(program).map_err(failed)?);
+                copies.insert(program.clone(), Arc::clone(&copy));
+                copy
+            }
         };
-        let copy =
-            copy().map_err(|source| EngineError::StartHelper { program: helper.program.clone(), source })?;
         Ok(Self { helper: helper.clone(), copy })
     }
 
@@ -63,7 +66,7 @@ impl HelperProgram {
     ) -> Result<(Child, Channel), EngineError> {
         let spawn = || -> io::Result<(Child, Channel)> {
             let (ours, theirs) = UnixStream::pair()?;
-            // In the child the number still names this file when it executes it.
+            // In the child the number still names this file when it executes it; then the descriptor closes.
             let mut command = Command::new(format!("/proc/self/fd/{}", self.copy.as_raw_fd()));
             command.args(&self.helper.leading_args).arg(kind);
             command.stdin(OwnedFd::from(theirs)).stdout(stdout).stderr(stderr);
@@ -74,4 +77,16 @@ impl HelperProgram {
         };
         spawn().map_err(|source| EngineError::StartHelper { program: self.helper.program.clone(), source })
     }
+}
+
+fn sealed_copy(program: &Path) -> io::Result<File> {
+    let mut source = File::open(program)?;
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Kernels before 6.3 do not know MFD_EXEC, and need none.
+    let memory =
+        memfd_create("careen", flags | MemfdFlags::EXEC).or_else(|_| memfd_create("careen", flags))?;
+    let mut copy = File::from(memory);
+    io::copy(&mut source, &mut copy)?;
+    fcntl_add_seals(&copy, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    Ok(copy)
 }

@@ -107,6 +107,43 @@ fn the_first_process_sees_what_docker_shows_it() {
     bench.assert_nothing_remains();
 }
 
+/// What the descriptors of a process stand for.
+fn open_files(pid: u32) -> Vec<String> {
+    let fds = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let links = fds.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+    links.map(|link| link.to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn no_process_holds_more_files_than_it_needs() {
+    if skip() {
+        return;
+    }
+    let bench = Bench::new();
+    let mut container = bench.container(shell("echo begun; exec sleep 1000"), &RunOptions::default());
+    let other = Engine::open(options(&bench.dir.path().join("other"), &bench.interrupt)).unwrap();
+    let copies = |pid| open_files(pid).iter().filter(|file| file.starts_with("/memfd:")).count();
+    assert_eq!(copies(std::process::id()), 1, "one copy of the program serves all engines of a process");
+    drop(other);
+    container.start().unwrap();
+    // Until it is the image's program it still holds what is closed by executing that.
+    wait_log(&container, "begun");
+    let helper: u32 =
+        container.rootfs().components().nth(2).unwrap().as_os_str().to_str().unwrap().parse().unwrap();
+    assert_eq!(copies(helper), 0);
+    let program = fs::read_link(format!("/proc/{helper}/exe")).unwrap();
+    assert!(program.starts_with("/memfd:careen (deleted)"), "{program:?}");
+    let main = open_files(container.pid());
+    assert_eq!(
+        (main.len(), &*main[0], main[1].starts_with("pipe:"), &main[1]),
+        (3, "/dev/null", true, &main[2])
+    );
+    // The shell's own three, and the directory that `ls` reads.
+    assert_eq!(output(&container, "ls /proc/$$/fd; ls /proc/self/fd"), "0\n1\n2\n0\n1\n2\n3");
+    container.remove().unwrap();
+    bench.assert_nothing_remains();
+}
+
 #[test]
 fn commands_run_inside_and_say_how_they_ended() {
     if skip() {
