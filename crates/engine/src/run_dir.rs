@@ -114,7 +114,7 @@ pub(crate) fn sweep(data_dir: &Path) -> io::Result<()> {
             Some(cgroup) => match remove(&run_dir, &cgroup) {
                 Ok(()) => info!(run_dir = %run_dir.display(), "removed a container that a killed run left"),
                 Err(error) => {
-                    warn!(run_dir = %run_dir.display(), %error, "cannot remove what a killed run left")
+                    warn!(run_dir = %run_dir.display(), %error, "cannot remove what a killed run left");
                 }
             },
             None => drop(fs::remove_dir_all(&run_dir)),

@@ -1,5 +1,5 @@
 //! What remains when somebody is killed: nothing.
-#![expect(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 #[allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 mod common;

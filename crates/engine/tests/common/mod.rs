@@ -50,6 +50,7 @@ impl Bench {
     }
 
     /// Three layers: busybox, users, and a whiteout with a changed file.
+    #[expect(clippy::needless_pass_by_value, reason = "made where it is called, in every test")]
     pub fn image(&self, config: ContainerConfig) -> Unpacked {
         Unpacked::from_directories(busybox_layers(&self.dir.path().join("layers")), &config)
     }
