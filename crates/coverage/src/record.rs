@@ -61,6 +61,7 @@ pub fn record(
             .iter()
             .map(|mount| (mount.host.clone(), mount.image_path.clone()))
             .collect(),
+        set_up_by: Some(container.set_up_by()),
     };
     let recording = sensor.watch(&target).map_err(RecordError::Sensor)?;
     let mut run = Run {

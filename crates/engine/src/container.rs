@@ -93,6 +93,12 @@ impl Container {
         &self.cgroup_dir
     }
 
+    /// The program that sets the container up from within and then executes the workload, as a path to look it up
+    /// by: a copy in memory of the helper. Its doings in the cgroup are ours, not the workload's.
+    pub fn set_up_by(&self) -> PathBuf {
+        format!("/proc/{}/exe", self.supervision().helper_pid()).into()
+    }
+
     /// The merged overlay mount, reachable from the host through `/proc/PID/root` of the supervisor, which has a
     /// mount namespace of its own.
     pub fn rootfs(&self) -> &Path {

@@ -154,6 +154,19 @@ struct {
 	__type(value, u64);
 } counters SEC(".maps");
 
+/* The program that sets the container up from within: nothing that it does is a use of the image. Zero: none. */
+struct program_id {
+	u64 ino;
+	u32 dev, pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct program_id);
+} set_up_by SEC(".maps");
+
 /* What each system call does with which argument; filled in before loading, see src/syscalls.rs. */
 const volatile u64 native_calls[SYSCALLS] = {};
 const volatile u64 compat_calls[SYSCALLS] = {};
@@ -459,6 +472,14 @@ static __always_inline void describe_process(struct use *u, struct task_struct *
 		u->root.dentry = fs->root.dentry;
 		u->key.id.root_ino = fs->root.dentry->d_inode->i_ino;
 	}
+}
+
+/* Whether the program of a described process is the one that sets the container up. */
+static __always_inline bool is_set_up(struct use *u)
+{
+	u32 zero = 0;
+	struct program_id *id = bpf_map_lookup_elem(&set_up_by, &zero);
+	return id && id->ino && id->ino == u->key.id.exe_ino && id->dev == u->key.id.exe_dev;
 }
 
 static __always_inline void describe_place(struct use *u, struct place place)
@@ -768,6 +789,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	u.key.id.op = op;
 	u.key.id.result = result < 0 && result > -4096 ? result : 0;
 	describe_process(&u, task);
+	if (is_set_up(&u))
+		return 0;
 
 	if (op >= OP_CONNECT && op <= OP_SOCKETCALL) {
 		if (socket_text(&u, regs, compat))
@@ -862,6 +885,8 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 	struct task_struct *current = bpf_get_current_task_btf();
 	struct use u = {};
 	describe_process(&u, current);
+	if (is_set_up(&u))
+		return 0;
 	u.key.id.op = OP_EXEC;
 	describe_object(&u, binprm->file);
 	u.text = binprm->filename;

@@ -69,6 +69,14 @@ pub enum SensorError {
         /// Why.
         source: io::Error,
     },
+    /// The program that sets the container up cannot be told apart.
+    #[error("cannot leave out what {program} does")]
+    SetUpProgram {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The cgroup cannot be entered into the filter: not a cgroup2 directory.
     #[error("cannot watch cgroup {cgroup}")]
     WatchCgroup {

@@ -78,6 +78,6 @@ impl Rootfs {
 }
 
 /// A device number as the kernel has it inside (12 bits major, 20 bits minor), from the form that stat gives.
-fn kernel_device(stat_device: u64) -> u32 {
+pub(crate) fn kernel_device(stat_device: u64) -> u32 {
     rustix::fs::major(stat_device) << 20 | rustix::fs::minor(stat_device)
 }

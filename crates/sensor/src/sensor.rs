@@ -5,9 +5,9 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use aya::maps::{CgroupArray, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, CgroupArray, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{BtfTracePoint, Iter, ProgramError};
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
@@ -15,7 +15,7 @@ use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 use crate::canary::Canaries;
 use crate::consumer::{Consumer, Harvest};
 use crate::error::blockers;
-use crate::rootfs::Rootfs;
+use crate::rootfs::{Rootfs, kernel_device};
 use crate::{LoadError, Recording, SensorError, Target, snapshot, syscalls};
 
 /// The programs, compiled by this crate's build script.
@@ -119,6 +119,9 @@ impl Sensor {
     pub fn watch(mut self, target: &Target) -> Result<Recording, SensorError> {
         let cgroup = &target.cgroup_dir;
         let rootfs = Rootfs::new(&target.rootfs)?;
+        if let Some(program) = &target.set_up_by {
+            self.leave_out(program)?;
+        }
         let directory = File::open(cgroup)
             .map_err(|source| SensorError::OpenCgroup { cgroup: cgroup.clone(), source })?;
         self.targets
@@ -127,6 +130,20 @@ impl Sensor {
         let mut canaries = Canaries::new(self.helper.clone(), cgroup);
         canaries.run("start").map_err(|source| SensorError::Canary { cgroup: cgroup.clone(), source })?;
         Ok(Recording::new(self, target.clone(), rootfs, canaries))
+    }
+
+    /// Tells the kernel side which program's doings are no uses of the image.
+    fn leave_out(&mut self, program: &Path) -> Result<(), SensorError> {
+        let failed = |source| SensorError::SetUpProgram { program: program.to_owned(), source };
+        let stat = rustix::fs::stat(program).map_err(|errno| failed(errno.into()))?;
+        // `struct program_id`: the inode number, the device as the kernel has it, padding.
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&stat.st_ino.to_ne_bytes());
+        id[8..12].copy_from_slice(&kernel_device(stat.st_dev).to_ne_bytes());
+        let map = self.ebpf.map_mut("set_up_by").ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        Array::<_, [u8; 16]>::try_from(map)
+            .and_then(|mut array| array.set(0, id, 0))
+            .map_err(|error| failed(io::Error::other(error)))
     }
 
     pub(crate) fn ebpf(&mut self) -> &mut Ebpf {

@@ -15,4 +15,7 @@ pub struct Target {
     ///
     /// The base backend finds them itself, by the mount points that it passes on the way up to the image's root.
     pub mounts: Vec<(PathBuf, ImagePath)>,
+    /// The program that sets the container up from within, such as `/proc/PID/exe` of the engine's helper: what it
+    /// does in the cgroup before it executes the workload is no use of the image. None if there is no such program.
+    pub set_up_by: Option<PathBuf>,
 }
