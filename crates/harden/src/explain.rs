@@ -5,6 +5,7 @@ use std::fmt;
 
 use image::ImagePath;
 use profile::{AccessKind, Process};
+use serde::Serialize;
 
 use crate::{Decision, Evidence, Ledger, LedgerEntry, PathKind, Rule};
 
@@ -14,7 +15,8 @@ const MAX_CHAIN: usize = 64;
 const MAX_NEAREST: usize = 5;
 
 /// Why a path stays or goes. [`fmt::Display`] tells it in words, in one line for each path of a chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "explanation")]
 pub enum Explanation {
     /// It stays: the path itself, then the path that needs it, and so on to one that stays for its own sake.
     Kept {
@@ -36,7 +38,7 @@ pub enum Explanation {
 }
 
 /// One path and what the ledger says of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Link {
     /// The path.
     pub path: ImagePath,

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use image::ImagePath;
 use serde::{Deserialize, Serialize};
 
+use crate::PlanError;
+
 /// What to keep and what to remove whatever the profile says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -20,6 +22,23 @@ pub struct Policy {
     pub keep_licenses: bool,
     /// Whether a profile that may lack something is good enough.
     pub accept_incomplete: bool,
+}
+
+impl Policy {
+    /// Checks the globs, before anything is run for them.
+    ///
+    /// # Errors
+    /// `RelativeGlob` or `Glob` for the first that cannot be used.
+    pub fn check(&self) -> Result<(), PlanError> {
+        self.keep.iter().chain(&self.remove).try_for_each(|text| {
+            if !text.starts_with('/') {
+                return Err(PlanError::RelativeGlob { glob: text.clone() });
+            }
+            globset::Glob::new(text)
+                .map(drop)
+                .map_err(|source| PlanError::Glob { glob: text.clone(), source })
+        })
+    }
 }
 
 impl Default for Policy {

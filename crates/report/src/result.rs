@@ -31,6 +31,10 @@ pub struct Hardening {
     pub runs: Vec<Run>,
     /// What running the coverage on the result showed; absent where it was not run.
     pub verification: Option<Verification>,
+    /// Paths that were kept because a verification of an earlier round had found them missing.
+    pub healed: usize,
+    /// What the plan wants the user to know.
+    pub warnings: Vec<String>,
     /// Where the page lies.
     pub report: PathBuf,
     /// Where the ledger lies.

@@ -128,6 +128,8 @@ fn hardening() -> Hardening {
             }],
         }],
         verification: None,
+        healed: 0,
+        warnings: Vec::new(),
         report: "report.html".into(),
         ledger: "ledger.json.zst".into(),
         profile: "original.profile".into(),
