@@ -1,4 +1,83 @@
 //! The `careen` command.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod artifacts;
+mod cli;
+mod commands;
+mod container;
+mod context;
+mod exit;
+mod failure;
+mod hints;
+mod output;
+mod progress;
+mod staging;
+mod target;
+mod verdict;
+
+use std::ffi::OsString;
+use std::process;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use context::Context;
+use failure::Failure;
+
+fn main() -> process::ExitCode {
+    // The helpers must be recognised before anything starts a thread or parses a command line.
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = helper(&arguments) {
+        return process::ExitCode::from(u8::try_from(code).unwrap_or(1));
+    }
+    let cli = Cli::parse();
+    let code = match run(cli) {
+        Ok(()) => exit::ExitCode::Success,
+        Err(failure) => {
+            progress::eprint_line(failure.render().trim_end());
+            failure.code
+        }
+    };
+    process::ExitCode::from(code as u8)
+}
+
+fn helper(arguments: &[OsString]) -> Option<i32> {
+    let (name, rest) = arguments.get(1..)?.split_first()?;
+    match name.to_str()? {
+        context::ENGINE_HELPER => Some(engine::helper_main(rest)),
+        context::CANARY_HELPER => Some(sensor::canary_main(rest)),
+        _ => None,
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&cli.global.log).map_err(|source| {
+        Failure::caused_by(exit::ExitCode::Usage, format!("cannot use --log {}", cli.global.log), source)
+    })?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match cli.command {
+        Command::Completions { shell } => return commands::man::completions(shell),
+        Command::Man { dir } => return commands::man::pages(&dir),
+        command => {
+            let context = Context::new(&cli.global)?;
+            let result = dispatch(&context, command);
+            context.progress.abandon();
+            result.map_err(|failure| hints::unless_interrupted(&context, failure))
+        }
+    }
+}
+
+fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Harden(args) => commands::harden::run(context, &args),
+        Command::Record(args) => commands::record::run(context, &args),
+        Command::Verify(args) => commands::verify::run(context, &args),
+        Command::Profile(command) => commands::profile::run(context, &command),
+        Command::Explain(args) => commands::explain::run(context, &args),
+        Command::Coverage(command) => commands::coverage::run(context, &command),
+        Command::Run(args) => commands::run::run(context, &args),
+        Command::Validate(args) => commands::validate::run(context, &args),
+        Command::Inspect(args) => commands::inspect::run(context, &args),
+        Command::Completions { .. } | Command::Man { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,116 @@
+//! Where the documents of a hardening lie: beside the result, and by digest in the data directory.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use image::{Digest, ImageSource};
+
+use crate::exit::ExitCode;
+use crate::failure::Failure;
+
+/// The files that a hardening leaves beside its image.
+#[derive(Debug, Clone)]
+pub(crate) struct Artifacts {
+    dir: PathBuf,
+}
+
+impl Artifacts {
+    /// The directory beside an image: its path with `.careen` appended.
+    pub(crate) fn beside(image: &Path) -> Self {
+        let mut name = OsString::from(image.as_os_str());
+        name.push(".careen");
+        Self { dir: name.into() }
+    }
+
+    /// A directory that the user chose.
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    pub(crate) fn report(&self) -> PathBuf {
+        self.dir.join("report.html")
+    }
+
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.dir.join("ledger.json.zst")
+    }
+
+    pub(crate) fn profile(&self) -> PathBuf {
+        self.dir.join("original.profile")
+    }
+
+    pub(crate) fn verify_profile(&self) -> PathBuf {
+        self.dir.join("hardened.profile")
+    }
+
+    pub(crate) fn result(&self) -> PathBuf {
+        self.dir.join("result.json")
+    }
+
+    /// Writes files into the directory, each whole or not at all.
+    pub(crate) fn write(&self, files: &[(PathBuf, Vec<u8>)]) -> Result<(), Failure> {
+        let failed = |what: &Path, source: std::io::Error| {
+            Failure::caused_by(ExitCode::Output, format!("cannot write {}", what.display()), source)
+        };
+        std::fs::create_dir_all(&self.dir).map_err(|source| failed(&self.dir, source))?;
+        files
+            .iter()
+            .try_for_each(|(path, bytes)| write_whole(path, bytes).map_err(|source| failed(path, source)))
+    }
+}
+
+/// Writes a file by a temporary one beside it and a rename, so that no reader ever sees half of it.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let permissions = std::fs::Permissions::from_mode(0o644);
+    let mut file =
+        tempfile::Builder::new().prefix(".careen-").permissions(permissions).tempfile_in(parent)?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The path on disk that an image reference names.
+pub(crate) fn source_path(source: &ImageSource) -> &Path {
+    match source {
+        ImageSource::OciLayout { dir, .. } => dir,
+        ImageSource::OciArchive { file, .. } | ImageSource::DockerArchive { file, .. } => file,
+    }
+}
+
+/// Results by manifest digest, so that `explain` and `verify` find a ledger wherever the image went.
+pub(crate) struct ResultStore {
+    dir: PathBuf,
+}
+
+impl ResultStore {
+    pub(crate) fn new(data_dir: &Path) -> Self {
+        Self { dir: data_dir.join("results") }
+    }
+
+    fn entry(&self, manifest: Digest) -> Artifacts {
+        Artifacts::at(&self.dir.join(manifest.hex()))
+    }
+
+    /// Remembers ledger and profile of a hardening under the digests of both images.
+    pub(crate) fn remember(
+        &self,
+        manifests: &[Digest],
+        ledger: &[u8],
+        profile: &[u8],
+    ) -> Result<(), Failure> {
+        manifests.iter().try_for_each(|manifest| {
+            let entry = self.entry(*manifest);
+            entry.write(&[(entry.ledger(), ledger.to_vec()), (entry.profile(), profile.to_vec())])
+        })
+    }
+
+    /// The documents for an image: those remembered for its digest, else those beside it.
+    pub(crate) fn find(&self, source: &ImageSource, manifest: Digest) -> Option<Artifacts> {
+        [self.entry(manifest), Artifacts::beside(source_path(source))]
+            .into_iter()
+            .find(|artifacts| artifacts.ledger().is_file())
+    }
+}

@@ -1,0 +1,353 @@
+//! What can be typed. Each struct holds the words as typed; commands resolve them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Scrapes the barnacles off container images.
+///
+/// Careen runs an image under a sensor while a coverage script exercises it, records which files were really used,
+/// and writes a new image without the rest: same behaviour, a fraction of the size, packages and CVEs.
+#[derive(Debug, Parser)]
+#[command(name = "careen", version, max_term_width = 100, propagate_version = true, after_help = TOP_EXAMPLES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  careen harden oci:redis --coverage redis -o oci:redis-hardened
+  careen record oci:shop --coverage shop.yaml -o shop.profile
+  careen profile show shop.profile
+  careen harden oci:shop --profile shop.profile -o oci:shop-hardened
+  careen verify oci:shop-hardened --coverage shop.yaml
+  careen explain oci:shop-hardened /usr/bin/perl
+
+An IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF] (as `docker save` writes);
+a bare path to one of them is recognised.
+Exit codes: 0 success, 2 usage, 3 image, 4 host, 5 document, 6 coverage, 7 profile, 8 verification, 9 output,
+130 interrupted, 1 anything else.";
+
+/// Options that every command has.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// How to print results: for people, or as JSON for programs
+    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub(crate) output: OutputFormat,
+    /// Print no progress
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Where unpacked layers, state and results are kept [default: $XDG_DATA_HOME/careen]
+    #[arg(long, global = true, value_name = "DIR", env = "CAREEN_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// What to log on standard error, such as `debug` or `engine=trace`
+    #[arg(long, global = true, value_name = "FILTER", env = "CAREEN_LOG", default_value = "warn")]
+    pub(crate) log: String,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// Tables and sentences.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run an image under coverage, remove what was not used, verify the result
+    Harden(Box<HardenArgs>),
+    /// Run an image under coverage and write its workload profile
+    Record(RecordArgs),
+    /// Run a coverage on a hardened image and compare with the original's run
+    Verify(VerifyArgs),
+    /// Look at workload profiles, or join several
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// Tell why a path was kept or removed
+    Explain(ExplainArgs),
+    /// List, show and check coverages
+    #[command(subcommand)]
+    Coverage(CoverageCommand),
+    /// Run an image in the embedded engine
+    Run(RunArgs),
+    /// Recompute every digest, size and diff ID of an image
+    Validate(ValidateArgs),
+    /// Print what an image holds: size, files, executables, packages, …
+    Inspect(InspectArgs),
+    /// Print the completion script for a shell
+    #[command(after_help = "Example:\n  careen completions bash > /etc/bash_completion.d/careen")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    #[command(after_help = "Example:\n  careen man /usr/local/share/man/man1")]
+    Man {
+        /// Directory for the pages; it must exist
+        dir: PathBuf,
+    },
+}
+
+/// Which image, and which of its platforms.
+#[derive(Debug, Args)]
+pub(crate) struct ImageArgs {
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], or a path
+    pub(crate) image: String,
+    /// Platform to pick from a multi-platform image, such as linux/arm64 [default: this host's]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+}
+
+/// How the container is run.
+#[derive(Debug, Args, Default)]
+pub(crate) struct ContainerArgs {
+    /// Network of the container: its own with loopback only, or the host's
+    #[arg(long, value_enum, value_name = "NETWORK")]
+    pub(crate) network: Option<NetworkArg>,
+    /// Set an environment variable
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// Run as this user instead of the image's: name, uid, or either with :group
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Mount the root file system read-only; volumes stay writable
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Drop a capability, or ALL
+    #[arg(long, value_name = "CAP")]
+    pub(crate) cap_drop: Vec<String>,
+    /// Add a capability
+    #[arg(long, value_name = "CAP")]
+    pub(crate) cap_add: Vec<String>,
+    /// Mount an empty tmpfs at this path
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tmpfs: Vec<String>,
+}
+
+/// The network of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetworkArg {
+    /// Its own, with only a loopback device.
+    Private,
+    /// The host's.
+    Host,
+}
+
+/// `careen harden`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careen harden oci:redis --coverage redis -o oci:redis-hardened
+  careen harden docker-archive:shop.tar --coverage shop.yaml -o docker-archive:shop-hardened.tar
+  careen harden oci:shop --profile shop.profile --keep '/usr/share/zoneinfo/**' -o oci:shop-hardened
+
+Without --output-image the result stands beside the input, with `-hardened` in its name. The report, the ledger and
+the profile lie beside the result in a directory that ends in `.careen`.")]
+pub(crate) struct HardenArgs {
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
+    /// Coverage that exercises the image: a built-in name, a YAML file, or a script
+    #[arg(long, short, value_name = "COVERAGE", required_unless_present = "profile")]
+    pub(crate) coverage: Option<String>,
+    /// Use this workload profile instead of running the image (several are joined)
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) profile: Vec<PathBuf>,
+    /// Where the hardened image goes: takes the forms of IMAGE
+    #[arg(long, short = 'o', value_name = "IMAGE")]
+    pub(crate) output_image: Option<String>,
+    /// Replace the output if it exists
+    #[arg(long, short)]
+    pub(crate) force: bool,
+    /// Keep what matches this pattern, used or not
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) keep: Vec<String>,
+    /// Remove what matches this pattern, used or not
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) remove: Vec<String>,
+    /// Remove the licences of packages that stay, too
+    #[arg(long)]
+    pub(crate) no_licenses: bool,
+    /// Harden although the profile is incomplete
+    #[arg(long)]
+    pub(crate) accept_incomplete: bool,
+    /// Do not run the coverage again on the hardened image
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+    /// Compression of rewritten layers
+    #[arg(long, value_enum, default_value_t = CompressionArg::Gzip, value_name = "FORMAT")]
+    pub(crate) compression: CompressionArg,
+    /// Directory for report, ledger and profiles [default: the output's path with `.careen`]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) artifacts: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) container: ContainerArgs,
+}
+
+/// Compression of rewritten layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompressionArg {
+    /// Read everywhere.
+    Gzip,
+    /// Smaller and faster; needs a recent engine.
+    Zstd,
+    /// Plain tar.
+    None,
+}
+
+/// `careen record`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  careen record oci:shop --coverage shop.yaml -o shop.profile")]
+pub(crate) struct RecordArgs {
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
+    /// Coverage that exercises the image: a built-in name, a YAML file, or a script
+    #[arg(long, short, value_name = "COVERAGE")]
+    pub(crate) coverage: String,
+    /// Where the profile goes [default: NAME.profile in this directory]
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) output_profile: Option<PathBuf>,
+    /// Replace the profile if it exists
+    #[arg(long, short)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) container: ContainerArgs,
+}
+
+/// `careen verify`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  careen verify oci:shop-hardened --coverage shop.yaml
+
+Profile and ledger of the hardening are found beside the image, or by its digest in the data directory.")]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
+    /// The coverage to run; the one that the image was hardened with, or another
+    #[arg(long, short, value_name = "COVERAGE")]
+    pub(crate) coverage: String,
+    /// Profile of the original's run, to compare step results with
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) profile: Option<PathBuf>,
+    /// Ledger of the hardening
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) container: ContainerArgs,
+}
+
+/// `careen profile`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileCommand {
+    /// Print a profile: its runs, whether it is complete, and what was used
+    #[command(
+        after_help = "Examples:\n  careen profile show shop.profile\n  careen profile show shop.profile --paths --output json"
+    )]
+    Show {
+        /// The profile
+        file: PathBuf,
+        /// List every path with its kinds of use
+        #[arg(long)]
+        paths: bool,
+        /// List lookups of paths that were not there
+        #[arg(long)]
+        missing: bool,
+    },
+    /// Join profiles of one image into one
+    #[command(after_help = "Example:\n  careen profile merge day.profile night.profile -o all.profile")]
+    Merge {
+        /// The profiles
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Where the joined profile goes
+        #[arg(long, short = 'o', value_name = "FILE")]
+        output_profile: PathBuf,
+        /// Replace the output if it exists
+        #[arg(long, short)]
+        force: bool,
+    },
+}
+
+/// `careen explain`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careen explain oci:shop-hardened /usr/lib/x86_64-linux-gnu/libssl.so.3
+  careen explain oci:shop /usr/bin/perl --ledger shop-hardened.careen/ledger.json.zst")]
+pub(crate) struct ExplainArgs {
+    /// The original or the hardened image
+    pub(crate) image: String,
+    /// The path in the image
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The ledger, where it does not lie beside the image
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger: Option<PathBuf>,
+    /// Platform to pick from a multi-platform image
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+}
+
+/// `careen coverage`
+#[derive(Debug, Subcommand)]
+pub(crate) enum CoverageCommand {
+    /// List the built-in coverages
+    List,
+    /// Print a built-in coverage, as a start for your own
+    #[command(after_help = "Example:\n  careen coverage show redis > shop.yaml")]
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Check a coverage file without running it
+    #[command(after_help = "Example:\n  careen coverage check shop.yaml")]
+    Check {
+        /// The file
+        file: String,
+    },
+}
+
+/// `careen run`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careen run oci:shop-hardened
+  careen run --read-only --user 12345 --cap-drop ALL oci:shop-hardened
+  careen run oci:shop -- shop-server --version")]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
+    #[command(flatten)]
+    pub(crate) container: ContainerArgs,
+    /// Replace the image's entrypoint
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) entrypoint: Option<String>,
+    /// Replace the image's command
+    #[arg(last = true)]
+    pub(crate) cmd: Vec<String>,
+}
+
+/// `careen validate`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  careen validate oci:shop-hardened")]
+pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
+}
+
+/// `careen inspect`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  careen inspect oci:shop --output json")]
+pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
+}

@@ -1,0 +1,12 @@
+//! One module a command: resolves what was typed, calls the crates, prints the result.
+
+pub(crate) mod coverage;
+pub(crate) mod explain;
+pub(crate) mod harden;
+pub(crate) mod inspect;
+pub(crate) mod man;
+pub(crate) mod profile;
+pub(crate) mod record;
+pub(crate) mod run;
+pub(crate) mod validate;
+pub(crate) mod verify;

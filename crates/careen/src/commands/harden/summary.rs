@@ -1,0 +1,42 @@
+//! What `careen harden` ends with.
+
+use report::Hardening;
+
+use crate::{output, verdict};
+
+/// The table and where everything lies.
+pub(crate) fn text(result: &Hardening) -> String {
+    let mut out = String::new();
+    if result.unchanged {
+        out += "\nHardening would not shrink this image: the result is the original.\n";
+    }
+    out += "\n";
+    out += &output::table(&["", "before", "after", "change"], &rows(result));
+    out += "\n";
+    out += &match &result.verification {
+        Some(verification) => format!("  verified  {}\n", verdict::summary(verification)),
+        None => "  verified  no: run `careen verify` with a coverage\n".to_owned(),
+    };
+    if result.healed > 0 {
+        out += &format!("  healed    {} paths that the first verification missed\n", result.healed);
+    }
+    for warning in &result.warnings {
+        out += &format!("  warning   {warning}\n");
+    }
+    out += &format!("  image     {}\n", result.hardened.reference);
+    out += &format!("  digest    {}\n", result.hardened.manifest_digest);
+    out += &format!("  report    {}\n", result.report.display());
+    out
+}
+
+fn rows(result: &Hardening) -> Vec<Vec<String>> {
+    result
+        .changes()
+        .into_iter()
+        .map(|change| {
+            let show =
+                |value| if change.is_bytes { output::bytes_text(value) } else { output::count_text(value) };
+            vec![change.name.to_owned(), show(change.before), show(change.after), change.percent_text()]
+        })
+        .collect()
+}

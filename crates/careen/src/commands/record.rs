@@ -1,0 +1,201 @@
+//! `careen record`, and recording for the commands that need a run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use coverage::{Coverage, Observer, RecordError, RecordEvent, RecordOptions};
+use engine::Engine;
+use harden::{Ledger, Verification};
+use image::Image;
+use profile::{Profile, Verdict};
+
+use crate::artifacts::{source_path, write_whole};
+use crate::cli::{ContainerArgs, RecordArgs};
+use crate::container;
+use crate::context::{self, Context};
+use crate::exit::ExitCode;
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::{hints, output};
+
+/// Records a profile and writes it.
+pub(crate) fn run(context: &Context, args: &RecordArgs) -> Result<(), Failure> {
+    let coverage = load_coverage(&args.coverage)?;
+    let source = context::parse_source(&args.image.image)?;
+    let file = args.output_profile.clone().unwrap_or_else(|| {
+        let mut name = source_path(&source).file_stem().unwrap_or_default().to_owned();
+        name.push(".profile");
+        PathBuf::from(name)
+    });
+    context::refuse_existing(&file, args.force)?;
+    let image = context.open_image(&args.image)?;
+    let recorder = Recorder::new(context, coverage, &args.container)?;
+    let profile = recorder.record(&image)?;
+    context.progress.done("");
+    write_whole(&file, &encode(&profile)?).map_err(|source| {
+        hints::plain(ExitCode::Output, format!("cannot write {}", file.display()), source)
+    })?;
+    let result = serde_json::json!({ "profile": file, "verdict": profile.verdict(), "image": profile.image });
+    output::print(context.output, &result, |_| {
+        let verdict = match profile.verdict() {
+            Verdict::Complete => "complete".to_owned(),
+            Verdict::Incomplete { reasons } => {
+                format!(
+                    "INCOMPLETE: {}",
+                    reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+                )
+            }
+        };
+        format!("  profile  {}\n  verdict  {verdict}\n", file.display())
+    })
+}
+
+/// Reads a coverage by built-in name or path.
+pub(crate) fn load_coverage(reference: &str) -> Result<Coverage, Failure> {
+    coverage::load(reference).map_err(|error| {
+        let hint = error.hint();
+        hints::plain(ExitCode::Document, format!("cannot use the coverage {reference}"), error).hint(hint)
+    })
+}
+
+/// Reads profiles and joins them; `None` where there are none.
+pub(crate) fn load_profiles(files: &[PathBuf]) -> Result<Option<Profile>, Failure> {
+    let profiles = files.iter().map(|file| load_profile(file)).collect::<Result<Vec<_>, _>>()?;
+    if profiles.is_empty() {
+        return Ok(None);
+    }
+    profile::merge(&profiles).map(Some).map_err(|error| {
+        let hint = error.hint();
+        hints::plain(ExitCode::Profile, "cannot join the profiles", error).hint(hint)
+    })
+}
+
+/// Reads one profile.
+pub(crate) fn load_profile(file: &std::path::Path) -> Result<Profile, Failure> {
+    Profile::read(file).map_err(|error| {
+        let hint = error.hint();
+        hints::plain(ExitCode::Document, format!("cannot read the profile {}", file.display()), error)
+            .hint(hint)
+    })
+}
+
+/// A profile as it lies on disk.
+pub(crate) fn encode(profile: &Profile) -> Result<Vec<u8>, Failure> {
+    profile.to_bytes().map_err(|source| hints::plain(ExitCode::Output, "cannot write the profile", source))
+}
+
+/// Runs one coverage on images.
+pub(crate) struct Recorder<'a> {
+    context: &'a Context,
+    coverage: Coverage,
+    engine: Engine,
+}
+
+impl<'a> Recorder<'a> {
+    pub(crate) fn new(
+        context: &'a Context,
+        mut coverage: Coverage,
+        container: &ContainerArgs,
+    ) -> Result<Self, Failure> {
+        container::apply(container, &mut coverage.container)?;
+        Ok(Self { context, coverage, engine: context.engine()? })
+    }
+
+    /// Runs the coverage on an original image under the sensor; a step that fails ends it.
+    pub(crate) fn record(&self, image: &Image) -> Result<Profile, Failure> {
+        self.run(image, "run", None)?.map_err(|error| self.failed(image, error))
+    }
+
+    /// Runs the coverage on a hardened image to the end, whatever fails, and holds it against the original's run.
+    /// Where the workload broke down, what was recorded until then still tells which removed file it asked for.
+    pub(crate) fn verify(
+        &self,
+        image: &Image,
+        reference: &str,
+        ledger: &Ledger,
+        original: &Profile,
+    ) -> Result<(Verification, Profile), Failure> {
+        match self.run(image, "verify", Some(reference))? {
+            Ok(profile) => Ok((harden::verify(ledger, original, &profile), profile)),
+            Err(error) => match error.partial_profile() {
+                Some(partial) if is_about_the_workload(&error) => {
+                    let verification = harden::verify(ledger, original, partial);
+                    let profile = partial.clone();
+                    self.context.progress.abandon();
+                    crate::progress::eprint_line(&format!("the coverage broke down: {error}"));
+                    Ok((verification, profile))
+                }
+                _ => Err(self.failed(image, error)),
+            },
+        }
+    }
+
+    /// `verified` is what the user calls the image whose verification this is; then a failed step does not end it.
+    fn run(
+        &self,
+        image: &Image,
+        stage: &str,
+        verified: Option<&str>,
+    ) -> Result<Result<Profile, RecordError>, Failure> {
+        let progress = &self.context.progress;
+        progress.stage("unpack", None);
+        let layers = image.layers().len();
+        let unpacked = self
+            .engine
+            .unpack(image, &|layer| progress.detail(&format!("layer {} of {layers}", layer + 1)))
+            .map_err(|error| hints::engine(&format!("cannot unpack {}", image.source()), error))?;
+        progress.stage(format!("{stage} {}", self.coverage.name), None);
+        let options = RecordOptions {
+            sensor: self.context.sensor_options(),
+            reference: verified.map(str::to_owned),
+            started_at: SystemTime::now(),
+            interrupt: Arc::clone(&self.context.interrupt),
+            keep_going: verified.is_some(),
+        };
+        let recorded =
+            coverage::record(&self.engine, image, &unpacked, &self.coverage, &options, &Told(progress));
+        if let Ok(profile) = &recorded {
+            progress.done(&format!("{} paths used", output::count_text(profile.used().count() as u64)));
+        }
+        Ok(recorded)
+    }
+
+    fn failed(&self, image: &Image, error: RecordError) -> Failure {
+        let hint = error.hint();
+        let code = match &error {
+            RecordError::Interrupted => ExitCode::Interrupted,
+            RecordError::NotReady { .. } | RecordError::Ended { .. } | RecordError::StepFailed(_) => {
+                ExitCode::Coverage
+            }
+            RecordError::LoadSensor(_)
+            | RecordError::Create(_)
+            | RecordError::Sensor(_)
+            | RecordError::Start { .. }
+            | RecordError::Engine { .. } => ExitCode::Host,
+        };
+        hints::plain(
+            code,
+            format!("cannot run the coverage {} on {}", self.coverage.name, image.source()),
+            error,
+        )
+        .hint(hint)
+    }
+}
+
+/// Whether the workload failed, not the host beneath it.
+fn is_about_the_workload(error: &RecordError) -> bool {
+    matches!(error, RecordError::NotReady { .. } | RecordError::Ended { .. } | RecordError::StepFailed(_))
+}
+
+struct Told<'a>(&'a Progress);
+
+impl Observer for Told<'_> {
+    fn event(&self, event: &RecordEvent<'_>) {
+        match event {
+            RecordEvent::Waiting { condition } => self.0.detail(&format!("waiting for {condition}")),
+            RecordEvent::StepStarted { n, of, name } => self.0.detail(&format!("step {n} of {of}, {name}")),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What every command shares: where things are kept, how progress is told, whether the user pressed Ctrl-C.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use engine::{Engine, EngineOptions, Helper};
+use image::{Image, ImageSource, OpenOptions, Platform};
+use sensor::SensorOptions;
+
+use crate::cli::{Global, ImageArgs, OutputFormat};
+use crate::exit::ExitCode;
+use crate::failure::Failure;
+use crate::hints;
+use crate::progress::Progress;
+
+/// Resolved global settings.
+pub(crate) struct Context {
+    pub(crate) output: OutputFormat,
+    pub(crate) progress: Progress,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) interrupt: Arc<AtomicBool>,
+}
+
+impl Context {
+    /// Resolves the global options and takes over SIGINT, SIGTERM and SIGHUP: the first asks to end, a second ends at
+    /// once (the engine's helpers then clean up by themselves).
+    pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
+        let interrupt = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP]
+        {
+            signal_hook::flag::register_conditional_shutdown(
+                signal,
+                ExitCode::Interrupted as i32,
+                Arc::clone(&interrupt),
+            )
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&interrupt)))
+            .map_err(|source| Failure::caused_by(ExitCode::Host, "cannot take over signals", source))?;
+        }
+        let data_dir = match &global.data_dir {
+            Some(dir) => dir.clone(),
+            None => default_data_dir()?,
+        };
+        Ok(Self { output: global.output, progress: Progress::new(global.quiet), data_dir, interrupt })
+    }
+
+    /// Opens the embedded engine, which sweeps up what killed runs left behind.
+    pub(crate) fn engine(&self) -> Result<Engine, Failure> {
+        let helper = Helper { program: "/proc/self/exe".into(), leading_args: vec![ENGINE_HELPER.into()] };
+        let options =
+            EngineOptions { data_dir: self.data_dir.clone(), helper, interrupt: Arc::clone(&self.interrupt) };
+        Engine::open(options).map_err(|source| hints::engine("cannot open the embedded engine", source))
+    }
+
+    /// Settings of the sensor.
+    pub(crate) fn sensor_options(&self) -> SensorOptions {
+        SensorOptions::new(sensor::Helper {
+            program: "/proc/self/exe".into(),
+            args: vec![CANARY_HELPER.into()],
+        })
+    }
+
+    /// A directory for temporary files that need room, beneath the data directory.
+    pub(crate) fn scratch_dir(&self) -> Result<PathBuf, Failure> {
+        let dir = self.data_dir.join("scratch");
+        std::fs::create_dir_all(&dir).map_err(|source| {
+            Failure::caused_by(ExitCode::Host, format!("cannot make the directory {}", dir.display()), source)
+                .hint("choose another place with --data-dir".to_owned())
+        })?;
+        Ok(dir)
+    }
+
+    /// Opens the image that the user named.
+    pub(crate) fn open_image(&self, args: &ImageArgs) -> Result<Image, Failure> {
+        let source = parse_source(&args.image)?;
+        let platform = parse_platform(args.platform.as_deref())?;
+        self.progress.stage(format!("open {source}"), None);
+        self.open_source(&source, platform)
+    }
+
+    /// Opens an image without a progress stage of its own.
+    pub(crate) fn open_source(
+        &self,
+        source: &ImageSource,
+        platform: Option<Platform>,
+    ) -> Result<Image, Failure> {
+        let on_bytes = |bytes| self.progress.add_bytes(bytes);
+        let options = OpenOptions {
+            platform,
+            scratch_dir: self.scratch_dir()?,
+            on_bytes: Some(&on_bytes),
+            ..OpenOptions::default()
+        };
+        Image::open(source, &options)
+            .map_err(|error| hints::open_image(&format!("cannot open {source}"), error))
+    }
+}
+
+/// First argument of the re-executed engine helper; never typed by a person.
+pub(crate) const ENGINE_HELPER: &str = "__engine";
+
+/// First argument of the re-executed canary of the sensor.
+pub(crate) const CANARY_HELPER: &str = "__canary";
+
+/// Reads an image reference as typed.
+pub(crate) fn parse_source(text: &str) -> Result<ImageSource, Failure> {
+    text.parse().map_err(|error| hints::parse_source(&format!("cannot find an image at {text}"), error))
+}
+
+/// Reads a platform as typed.
+pub(crate) fn parse_platform(text: Option<&str>) -> Result<Option<Platform>, Failure> {
+    text.map(str::parse)
+        .transpose()
+        .map_err(|error| Failure::caused_by(ExitCode::Usage, "cannot use --platform", error))
+}
+
+fn default_data_dir() -> Result<PathBuf, Failure> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .map(|dir| dir.join("careen"))
+        .ok_or_else(|| {
+            Failure::new(
+                ExitCode::Host,
+                "cannot find a place for data: neither XDG_DATA_HOME nor HOME is set",
+            )
+            .hint("name one with --data-dir DIR".to_owned())
+        })
+}
+
+/// Refuses an existing path unless `force`.
+pub(crate) fn refuse_existing(path: &Path, force: bool) -> Result<(), Failure> {
+    if !force && std::fs::symlink_metadata(path).is_ok() {
+        return Err(Failure::new(ExitCode::Output, format!("{} exists already", path.display()))
+            .hint("choose another output, or replace it with --force".to_owned()));
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! What a person reads: help, completions, manual pages.
+
+use std::process::Command;
+
+use crate::support::{CAREEN, careen, workdir};
+
+#[test]
+fn help_of_each_command_has_not_changed_unseen() {
+    for command in
+        ["", "harden", "record", "verify", "profile", "profile show", "explain", "coverage", "run", "inspect"]
+    {
+        let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let output = Command::new(CAREEN)
+            .args(&args)
+            .env("COLUMNS", "100")
+            .env_remove("CAREEN_DATA_DIR")
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        let name =
+            format!("help-{}", if command.is_empty() { "careen".into() } else { command.replace(' ', "-") });
+        insta::assert_snapshot!(name, String::from_utf8(output.stdout).unwrap());
+    }
+}
+
+#[test]
+fn completions_are_accepted_by_the_shells_themselves() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = careen(&["completions", shell]).stdout;
+        assert!(String::from_utf8_lossy(&script).contains("harden"));
+        let dir = workdir();
+        let file = dir.path().join("script");
+        std::fs::write(&file, script).unwrap();
+        match Command::new(shell).arg("-n").arg(&file).output() {
+            Ok(output) => {
+                assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr))
+            }
+            Err(_) => println!("{shell} is not installed; its script was not parsed"),
+        }
+    }
+}
+
+#[test]
+fn there_is_a_manual_page_for_each_command() {
+    let dir = workdir();
+    assert!(careen(&["man", dir.path().to_str().unwrap()]).status.success());
+    for page in ["careen.1", "careen-harden.1", "careen-profile-merge.1"] {
+        let text = std::fs::read_to_string(dir.path().join(page)).unwrap();
+        assert!(text.contains(".SH NAME") && text.contains(".SH OPTIONS"), "{page}");
+    }
+}
