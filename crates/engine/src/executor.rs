@@ -31,9 +31,7 @@ impl Executor for DirectExecutor {
         let path = CString::new(program.as_os_str().as_bytes()).map_err(|_| ExecutorError::InvalidArg)?;
         let (argv, envp) = (strings(args), strings(env));
         let (Ok(argv), Ok(envp)) = (argv, envp) else { return Err(ExecutorError::InvalidArg) };
-        // Should the supervisor be killed, the kernel takes the container with it.
-        let _if_possible =
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+        die_with_supervisor();
         sys::restore_default_signals();
         let error = sys::execve(&path, &argv, &envp);
         // There is nobody left to tell but who reads the container's output and exit code.
@@ -45,6 +43,9 @@ impl Executor for DirectExecutor {
     /// Runs in the container, as its user, in its directory.
     fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
         let refused = |text: String| ExecutorValidationError::ArgValidationError(text);
+        // From here on the process waits to be started. It shares the supervisor's lock until then, so a later Careen
+        // would take it for supervised.
+        die_with_supervisor();
         let process = spec.process().as_ref().ok_or_else(|| refused("no process".into()))?;
         let found =
             find(process.args().as_deref().unwrap_or_default(), process.env().as_deref().unwrap_or_default());
@@ -55,6 +56,12 @@ impl Executor for DirectExecutor {
             }
         }
     }
+}
+
+/// Should the supervisor be killed, the kernel takes the container with it.
+fn die_with_supervisor() {
+    let kill = rustix::process::Signal::KILL;
+    let _if_possible = rustix::process::set_parent_process_death_signal(Some(kill));
 }
 
 /// The failure that our executor reported from within the container, if this chain of messages has one.

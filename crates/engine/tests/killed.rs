@@ -18,12 +18,13 @@ fn kill(pid: u32) {
     kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
 }
 
-/// A process that owns a running container: this test program again, at the test below. Gives the process, the
-/// helper and the container's processes.
-fn start_victim(bench: &Bench) -> (Child, u32, Vec<u32>) {
+/// A process that owns a container: this test program again, at the test below. Gives the process, the helper and the
+/// container's processes.
+fn start_victim(bench: &Bench, container: &str) -> (Child, u32, Vec<u32>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "victim", "--ignored", "--nocapture"])
         .env("VICTIM_DIR", bench.dir.path())
+        .env("VICTIM_CONTAINER", container)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -42,8 +43,10 @@ fn victim() {
     let layers = ["base", "users", "top"].map(|name| dir.join("layers").join(name)).to_vec();
     let unpacked = Unpacked::from_directories(layers, &shell("sleep 100 & sleep 101 & sleep 102"));
     let mut container = engine.create(&unpacked, &RunOptions::default()).unwrap();
-    container.start().unwrap();
-    container.exec(&exec(&["sh", "-c", "setsid sleep 103 &"])).unwrap();
+    if std::env::var_os("VICTIM_CONTAINER").unwrap() == "started" {
+        container.start().unwrap();
+        container.exec(&exec(&["sh", "-c", "setsid sleep 103 &"])).unwrap();
+    }
     let helper = container.rootfs().components().nth(2).unwrap().as_os_str().to_str().unwrap().to_owned();
     let pids: Vec<String> = container.pids().iter().map(u32::to_string).collect();
     println!("victim: {helper} {}", pids.join(" "));
@@ -75,7 +78,7 @@ fn the_helper_cleans_up_after_a_killed_parent() {
         return;
     }
     let bench = prepared();
-    let (mut child, helper, pids) = start_victim(&bench);
+    let (mut child, helper, pids) = start_victim(&bench, "started");
     assert!(pids.len() >= 3, "{pids:?}");
     child.kill().unwrap();
     child.wait().unwrap();
@@ -113,19 +116,22 @@ fn the_next_start_cleans_up_when_both_were_killed() {
     if skip() {
         return;
     }
-    let bench = prepared();
-    let (mut child, helper, pids) = start_victim(&bench);
-    // Stopped, neither can react to the other's death.
-    for pid in [child.id(), helper] {
-        kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::STOP).unwrap();
+    for container in ["created", "started"] {
+        let bench = prepared();
+        let (mut child, helper, pids) = start_victim(&bench, container);
+        assert!(!pids.is_empty());
+        // Stopped, neither can react to the other's death.
+        for pid in [child.id(), helper] {
+            kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::STOP).unwrap();
+        }
+        kill(helper);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let other = Engine::open(options(&bench.data_dir(), &bench.interrupt)).unwrap();
+        wait_gone(&pids);
+        bench.assert_nothing_remains();
+        drop(other);
     }
-    kill(helper);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let other = Engine::open(options(&bench.data_dir(), &bench.interrupt)).unwrap();
-    wait_gone(&pids);
-    bench.assert_nothing_remains();
-    drop(other);
 }
 
 #[test]
