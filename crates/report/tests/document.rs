@@ -1,0 +1,256 @@
+//! The result as a document: its form, and that it conforms to its schema.
+
+use careen_report::{Hardening, ImageSummary};
+use harden::verify::outputs::OutputDifference;
+use harden::{
+    Metrics, MissingLookup, StepVerification, Verification, VerificationFailure, VerificationVerdict,
+};
+use image::{Digest, ImagePath};
+use jsonschema::{Registry, Validator};
+use profile::{Compare, Counters, Incomplete, Process, Run, SensorReport, StepOutcome, StepResult};
+use serde_json::{Value, json};
+
+fn path(text: &str) -> ImagePath {
+    ImagePath::from_text(text).unwrap()
+}
+
+fn run(counters: Counters) -> Run {
+    let step = |name: &str, outcome| StepResult {
+        name: name.to_owned(),
+        outcome,
+        allow_failure: false,
+        compare: Compare::Outcome,
+        stdout: "PONG\n".to_owned(),
+        stderr: String::new(),
+        duration_ms: 12,
+    };
+    Run {
+        coverage: "shop".to_owned(),
+        started_at: "2026-01-02T03:04:05Z".to_owned(),
+        sensor: SensorReport {
+            backend: "ebpf-base".to_owned(),
+            kernel: "6.12".to_owned(),
+            counters,
+            verdict: counters.verdict(),
+        },
+        steps: vec![
+            step("ping", StepOutcome::Exited { code: 0 }),
+            step("slow", StepOutcome::TimedOut),
+            step("stop", StepOutcome::Signalled { signal: 15 }),
+        ],
+    }
+}
+
+fn counters() -> Counters {
+    Counters {
+        seen: 10,
+        duplicate: 4,
+        emitted: 6,
+        received: 6,
+        canaries_expected: 2,
+        canaries_seen: 2,
+        ..Counters::default()
+    }
+}
+
+fn summary(reference: &str, files: u64) -> ImageSummary {
+    ImageSummary {
+        reference: reference.to_owned(),
+        manifest_digest: Digest::of(reference.as_bytes()),
+        image_id: Digest::of(b"config"),
+        platform: "linux/arm64/v8".parse().unwrap(),
+        metrics: Metrics {
+            files,
+            uncompressed_bytes: files * 26_000,
+            shells: 1,
+            shell_paths: vec![path("/usr/bin/dash")],
+            privileged_paths: vec![path("/usr/bin/caf\\xe9")],
+            ..Metrics::default()
+        },
+    }
+}
+
+fn passed() -> Verification {
+    Verification {
+        verdict: VerificationVerdict::Passed,
+        failures: Vec::new(),
+        steps: vec![StepVerification {
+            coverage: "shop".to_owned(),
+            name: "ping".to_owned(),
+            passed: true,
+            original: Some(StepOutcome::Exited { code: 0 }),
+            hardened: StepOutcome::Exited { code: 0 },
+            differences: vec![OutputDifference {
+                stream: "stdout".to_owned(),
+                original: vec!["up for 1 day".to_owned()],
+                hardened: vec!["up for 2 days".to_owned()],
+                more: 0,
+            }],
+        }],
+        missing_lookups: Vec::new(),
+        notes: vec!["coverage night was not run on the hardened image".to_owned()],
+    }
+}
+
+/// One of everything that can go wrong.
+fn failed() -> Verification {
+    let coverage = || "shop".to_owned();
+    let reasons = [
+        Incomplete::Dropped { count: 1 },
+        Incomplete::Unbalanced { seen: 9, accounted: 8 },
+        Incomplete::Canary { expected: 2, seen: 1 },
+        Incomplete::CutOff,
+    ];
+    let mut failures = vec![
+        VerificationFailure::NoRun,
+        VerificationFailure::OtherImage,
+        VerificationFailure::NoOriginal { coverage: coverage() },
+        VerificationFailure::StepNotRun { coverage: coverage(), step: "ping".to_owned() },
+    ];
+    failures.extend(reasons.map(|reason| VerificationFailure::Incomplete { coverage: coverage(), reason }));
+    let mut step = passed().steps.remove(0);
+    step.passed = false;
+    step.original = None;
+    step.hardened = StepOutcome::Signalled { signal: 11 };
+    Verification {
+        verdict: VerificationVerdict::Failed,
+        failures,
+        steps: vec![step],
+        missing_lookups: vec![MissingLookup {
+            path: path("/usr/share/shop/page"),
+            removed: path("/usr/share/shop"),
+            errnos: vec![2],
+            processes: vec![Process { exe: "/usr/bin/shop".to_owned(), argv0: "shop".to_owned() }],
+            coverage: coverage(),
+            step: "start".to_owned(),
+        }],
+        notes: Vec::new(),
+    }
+}
+
+fn hardening(counters: Counters, verification: Option<Verification>) -> Hardening {
+    Hardening {
+        format_version: careen_report::FORMAT_VERSION,
+        careen_version: "0.0.0".to_owned(),
+        original: summary("oci:shop", 3490),
+        hardened: summary("oci:shop-hardened", 170),
+        unchanged: false,
+        layers: 2,
+        layers_reused: 1,
+        runs: vec![run(counters)],
+        verification,
+        healed: 3,
+        warnings: vec!["the profile is incomplete".to_owned()],
+        report: "shop-hardened.careen/report.html".into(),
+        ledger: "shop-hardened.careen/ledger.json.zst".into(),
+        profile: "shop-hardened.careen/original.profile".into(),
+    }
+}
+
+/// The schema of this name; the others are found beside it, as its references say.
+fn schema(name: &str) -> Validator {
+    let read = |name: &str| -> Value {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/formats/");
+        serde_json::from_slice(&std::fs::read(format!("{dir}{name}")).unwrap()).unwrap()
+    };
+    let mut registry = Registry::new();
+    for name in ["profile.schema.json", "verification.schema.json", "result.schema.json"] {
+        registry = registry.add(format!("https://formats.invalid/{name}"), read(name)).unwrap();
+    }
+    let registry = registry.prepare().unwrap();
+    jsonschema::options()
+        .with_registry(&registry)
+        .build(&json!({ "$ref": format!("https://formats.invalid/{name}") }))
+        .unwrap()
+}
+
+fn assert_conforms(schema: &Validator, document: &Value) {
+    let errors: Vec<_> =
+        schema.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+/// Every object in a document, as JSON pointers to its fields.
+fn fields(value: &Value, at: &str, out: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                out.push((at.to_owned(), name.clone()));
+                fields(value, &format!("{at}/{name}"), out);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                fields(item, &format!("{at}/{index}"), out);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Fields whose absence is no error.
+const OPTIONAL: [&str; 1] = ["variant"];
+
+/// Takes away one field after the other, wherever it stands, and expects the schema to miss it.
+fn assert_misses_each_field(schema: &Validator, document: &Value) {
+    let mut all = Vec::new();
+    fields(document, "", &mut all);
+    for (at, name) in all {
+        // The numbers of a reason are for people; the schema names the reasons only.
+        let of_a_reason = at.contains("/reason") && name != "reason";
+        if OPTIONAL.contains(&name.as_str()) || of_a_reason {
+            continue;
+        }
+        let mut lacking = document.clone();
+        lacking.pointer_mut(&at).unwrap().as_object_mut().unwrap().remove(&name);
+        assert!(!schema.is_valid(&lacking), "{at} without {name} is valid");
+    }
+}
+
+#[test]
+fn a_result_as_it_is_written() {
+    insta::assert_snapshot!(serde_json::to_string_pretty(&hardening(counters(), Some(passed()))).unwrap());
+}
+
+#[test]
+fn a_failed_verification_as_it_is_printed() {
+    insta::assert_snapshot!(serde_json::to_string_pretty(&failed()).unwrap());
+}
+
+#[test]
+fn results_conform_to_the_schema_which_misses_every_field_that_is_taken_away() {
+    let schema = schema("result.schema.json");
+    let lossy = Counters { dropped: 1, ..counters() };
+    for (counters, verification) in
+        [(counters(), None), (counters(), Some(passed())), (lossy, Some(passed())), (lossy, Some(failed()))]
+    {
+        let document = serde_json::to_value(hardening(counters, verification)).unwrap();
+        assert_conforms(&schema, &document);
+        assert_misses_each_field(&schema, &document);
+        let mut newer = document.clone();
+        newer["something_new"] = json!(1);
+        assert_conforms(&schema, &newer);
+        newer["format_version"] = json!(2);
+        assert!(!schema.is_valid(&newer));
+    }
+}
+
+#[test]
+fn verifications_conform_to_the_schema_which_misses_every_field_that_is_taken_away() {
+    let schema = schema("verification.schema.json");
+    for verification in [passed(), failed()] {
+        let document = serde_json::to_value(verification).unwrap();
+        assert_conforms(&schema, &document);
+        assert_misses_each_field(&schema, &document);
+    }
+    let mut contradicting = serde_json::to_value(failed()).unwrap();
+    contradicting["verdict"] = json!("passed");
+    assert!(!schema.is_valid(&contradicting), "failures in a passed verification");
+}
+
+#[test]
+fn a_result_reads_back_as_it_was_written() {
+    let written = serde_json::to_value(hardening(counters(), Some(failed()))).unwrap();
+    let read: Hardening = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(serde_json::to_value(read).unwrap(), written);
+}
