@@ -1,4 +1,5 @@
 //! The result as a document: its form, and that it conforms to its schema.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use careen_report::{Hardening, ImageSummary};
 use harden::verify::outputs::OutputDifference;

@@ -1,4 +1,5 @@
 //! The page in a real browser: it draws, it searches, and names from an image stay text.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
