@@ -195,6 +195,9 @@ impl EngineError {
             Self::DataDir { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space, or set XDG_DATA_HOME to a directory on a larger disk".to_owned()
             }
+            Self::StartHelper { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "it is executed from a copy in memory, which the kernel refuses where `sysctl vm.memfd_noexec` is 2".to_owned()
+            }
             Self::NoCommand => "give the container an entrypoint or a command in the coverage".to_owned(),
             Self::ProgramNotFound { program } if program.contains(' ') => {
                 "write program and arguments as separate items, or run it with a shell".to_owned()

@@ -82,9 +82,11 @@ impl HelperProgram {
 fn sealed_copy(program: &Path) -> io::Result<File> {
     let mut source = File::open(program)?;
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // Kernels before 6.3 do not know MFD_EXEC, and need none.
-    let memory =
-        memfd_create("careen", flags | MemfdFlags::EXEC).or_else(|_| memfd_create("careen", flags))?;
+    let memory = match memfd_create("careen", flags | MemfdFlags::EXEC) {
+        // Kernels before 6.3 do not know MFD_EXEC, and need none.
+        Err(rustix::io::Errno::INVAL) => memfd_create("careen", flags)?,
+        other => other?,
+    };
     let mut copy = File::from(memory);
     io::copy(&mut source, &mut copy)?;
     fcntl_add_seals(&copy, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;

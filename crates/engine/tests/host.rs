@@ -10,10 +10,18 @@ use std::process::Command;
 use careen_engine::*;
 use common::*;
 
-/// Runs an ignored test of this file in a mount namespace of its own, after a shell script has changed it.
+/// Runs an ignored test of this file in mount and PID namespaces of its own, after a shell script has changed it.
 fn in_changed_host(script: &str, test: &str) {
     let output = Command::new("unshare")
-        .args(["-m", "sh", "-ec", &format!("{script}\nexec \"$0\" \"$@\"")])
+        .args([
+            "--mount",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            "sh",
+            "-ec",
+            &format!("{script}\nexec \"$0\" \"$@\""),
+        ])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])
         .output()
@@ -99,6 +107,28 @@ fn on_overlay() {
         1,
         "only run is left"
     );
+}
+
+#[test]
+fn a_kernel_that_executes_nothing_in_memory_is_told_of() {
+    if skip() {
+        return;
+    }
+    if !std::path::Path::new("/proc/sys/vm/memfd_noexec").exists() {
+        eprintln!("SKIP: this kernel has no vm.memfd_noexec");
+        return;
+    }
+    // The setting is the PID namespace's own.
+    in_changed_host("echo 2 > /proc/sys/vm/memfd_noexec", "no_programs_in_memory");
+}
+
+#[test]
+#[ignore = "run by the test above in a changed host"]
+fn no_programs_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Engine::open(options(dir.path(), &std::sync::Arc::default())).unwrap_err();
+    assert!(matches!(error, EngineError::StartHelper { .. }), "{error:?}");
+    assert!(error.hint().unwrap().contains("vm.memfd_noexec"));
 }
 
 #[test]
