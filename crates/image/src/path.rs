@@ -139,6 +139,21 @@ impl ImagePath {
         Self::normalise(&bytes)
     }
 
+    /// This path with one more component, which has neither slash nor NUL and is not `.` or `..`; `None` if that is
+    /// longer than the kernel allows.
+    pub(crate) fn child(&self, name: &[u8]) -> Option<Self> {
+        let slash = usize::from(!self.is_root());
+        let length = self.0.len() + slash + name.len();
+        if name.len() > MAX_NAME_BYTES || length > MAX_PATH_BYTES {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(length);
+        bytes.extend_from_slice(&self.0);
+        bytes.extend_from_slice(&b"/"[..slash]);
+        bytes.extend_from_slice(name);
+        Some(Self(bytes.into()))
+    }
+
     /// Whether `self` is `directory` or lies beneath it.
     pub fn is_within(&self, directory: &Self) -> bool {
         directory.is_root()
@@ -220,8 +235,22 @@ impl fmt::Debug for ImagePath {
 
 impl Ord for ImagePath {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.components().cmp(other.components())
+        // Component by component is the same as byte by byte with the slash before all other bytes.
+        let rank = |byte: u8| (byte != b'/', byte);
+        match first_difference(&self.0, &other.0) {
+            Some(at) => rank(self.0[at]).cmp(&rank(other.0[at])),
+            None => self.0.len().cmp(&other.0.len()),
+        }
     }
+}
+
+/// Where two strings of bytes differ first, as far as the shorter one goes.
+fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
+    const WIDTH: usize = 32;
+    let chunks = one.as_chunks::<WIDTH>().0.iter().zip(other.as_chunks::<WIDTH>().0);
+    let equal = WIDTH * chunks.take_while(|(one, other)| one == other).count();
+    let rest = one[equal..].iter().zip(&other[equal..]);
+    rest.into_iter().position(|(one, other)| one != other).map(|at| equal + at)
 }
 
 impl PartialOrd for ImagePath {
@@ -289,7 +318,23 @@ mod tests {
         assert!(path("/usr").is_within(&ImagePath::root()));
     }
 
+    /// Paths that often share a beginning, and whose bytes lie on both sides of the slash.
+    fn related_paths() -> impl Strategy<Value = (ImagePath, ImagePath)> {
+        let bytes = || proptest::collection::vec(proptest::sample::select(&b"/a-\x01\xff"[..]), 0..40);
+        (bytes(), 0..3_usize, bytes(), bytes()).prop_map(|(start, times, one, other)| {
+            let path = |end: &[u8]| ImagePath::from_absolute(&[&start.repeat(times), end].concat()).unwrap();
+            (path(&one), path(&other))
+        })
+    }
+
     proptest! {
+        #[test]
+        fn order_is_that_of_the_components((one, other) in related_paths()) {
+            let expected = one.components().cmp(other.components());
+            prop_assert_eq!(one.cmp(&other), expected);
+            prop_assert_eq!(other.cmp(&one), expected.reverse());
+        }
+
         #[test]
         fn textual_form_round_trips(bytes in proptest::collection::vec(1u8.., 0..80)) {
             if let Ok(path) = ImagePath::from_absolute(&bytes) {

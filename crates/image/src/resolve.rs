@@ -1,6 +1,6 @@
 //! Looking a path up in the merged tree as the kernel does.
 
-use crate::path::{MAX_NAME_BYTES, MAX_PATH_BYTES};
+use crate::path::MAX_PATH_BYTES;
 use crate::{ImagePath, NodeKind, Resolution, ResolutionEnd, Tree};
 
 /// Symbolic links that one lookup may follow (Linux `MAXSYMLINKS`).
@@ -14,7 +14,9 @@ impl Tree {
     ///
     /// Source: path_resolution(7).
     pub fn resolve(&self, base: &ImagePath, path: &[u8], follow_last: bool) -> Resolution {
-        let mut walk = Walk { tree: self, todo: Vec::new(), symlinks: Vec::new(), at: base.clone() };
+        let mut walk =
+            Walk { tree: self, todo: Vec::new(), symlinks: Vec::new(), at: ImagePath::root(), kind: None };
+        walk.go(base.clone());
         let end = walk.run(path, follow_last);
         Resolution { symlinks: walk.symlinks, end }
     }
@@ -26,15 +28,22 @@ struct Walk<'t> {
     todo: Vec<Box<[u8]>>,
     symlinks: Vec<ImagePath>,
     at: ImagePath,
+    /// What is there.
+    kind: Option<&'t NodeKind>,
 }
 
 impl Walk<'_> {
+    fn go(&mut self, to: ImagePath) {
+        self.kind = self.tree.get(&to).map(|node| &node.kind);
+        self.at = to;
+    }
+
     fn run(&mut self, path: &[u8], follow_last: bool) -> ResolutionEnd {
         if !self.push(path) {
             return ResolutionEnd::Invalid;
         }
         while let Some(name) = self.todo.pop() {
-            match self.tree.get(&self.at).map(|node| &node.kind) {
+            match self.kind {
                 None => return self.missing(&name),
                 Some(NodeKind::Directory) => {}
                 Some(_) => return ResolutionEnd::NotADirectory(self.at.clone()),
@@ -42,18 +51,17 @@ impl Walk<'_> {
             match &*name {
                 b"" | b"." => continue,
                 b".." => {
-                    self.at = self.at.parent().unwrap_or_default();
+                    self.go(self.at.parent().unwrap_or_default());
                     continue;
                 }
-                name if name.len() > MAX_NAME_BYTES => return ResolutionEnd::Invalid,
                 _ => {}
             }
-            let Ok(next) = self.at.join(&name) else { return ResolutionEnd::Invalid };
+            let Some(next) = self.at.child(&name) else { return ResolutionEnd::Invalid };
             let target = match self.tree.get(&next).map(|node| &node.kind) {
                 None => return self.missing(&name),
                 Some(NodeKind::Symlink { target }) if follow_last || !self.todo.is_empty() => target,
-                Some(_) => {
-                    self.at = next;
+                kind => {
+                    (self.at, self.kind) = (next, kind);
                     continue;
                 }
             };
@@ -65,7 +73,7 @@ impl Walk<'_> {
                 return ResolutionEnd::Invalid;
             }
         }
-        if self.tree.get(&self.at).is_some() {
+        if self.kind.is_some() {
             ResolutionEnd::Found(self.at.clone())
         } else {
             ResolutionEnd::Missing(self.at.clone())
@@ -78,7 +86,7 @@ impl Walk<'_> {
             return false;
         }
         if path.first() == Some(&b'/') {
-            self.at = ImagePath::root();
+            self.go(ImagePath::root());
         }
         if path.last() == Some(&b'/') {
             self.todo.push(Box::default());
