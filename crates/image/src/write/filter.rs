@@ -6,6 +6,7 @@
 //! The one addition is the entries of directories in lower layers, which stay wherever the same layer keeps something
 //! beneath them: tools that extract layers one by one then never have to invent a directory.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Entry, EntryKind, ImagePath, Metadata, NodeKind, Tree};
@@ -88,6 +89,7 @@ pub(crate) fn plan(
         .map(|entries| LayerPlan { actions: vec![Action::Drop; entries.len()], directories: Vec::new() })
         .collect();
     let root = ImagePath::root();
+    let holders_of_links = OnceCell::new();
     let mut names: BTreeMap<Position, BTreeMap<Position, &ImagePath>> = BTreeMap::new();
     for path in keep.iter().chain((!keep.contains(&root)).then_some(&root)) {
         let Some(node) = tree.get(path) else { continue };
@@ -104,7 +106,11 @@ pub(crate) fn plan(
                 continue;
             }
             NodeKind::File { content, .. } => content,
-            _ => holder(layers, position),
+            _ if matches!(layers[node.layer][entry].kind, EntryKind::Hardlink { .. }) => {
+                let holders = holders_of_links.get_or_init(|| holders(layers));
+                holders.get(&position).copied().unwrap_or(position)
+            }
+            _ => position,
         };
         if replace.contains(path) {
             plans[node.layer].actions[entry] = Action::Replace { from: content };
@@ -146,19 +152,28 @@ fn holds_something(keep: &BTreeSet<ImagePath>, directory: &ImagePath) -> bool {
     next.is_some_and(|next| next.is_within(directory))
 }
 
-/// The entry that a hard link, through others, is another name of. The tree knows it only for regular files.
-fn holder(layers: &[&[Entry]], position: Position) -> Position {
-    let (layer, index) = position;
-    let EntryKind::Hardlink { target } = &layers[layer][index].kind else { return position };
-    let earlier = std::iter::once((layer, &layers[layer][..index]))
-        .chain(layers[..layer].iter().enumerate().rev().map(|(layer, entries)| (layer, *entries)));
-    let is_target = |entry: &Entry| {
-        entry.path == *target && !matches!(entry.kind, EntryKind::Whiteout | EntryKind::OpaqueWhiteout)
-    };
-    let found =
-        earlier.into_iter().find_map(|(layer, entries)| Some((layer, entries.iter().rposition(is_target)?)));
-    // Each step leads to an earlier entry, so this ends.
-    found.map_or(position, |found| holder(layers, found))
+/// The entry that each entry which is no regular file is in the end another name of, where that is not itself. The
+/// tree knows it only for regular files.
+fn holders(layers: &[&[Entry]]) -> BTreeMap<Position, Position> {
+    let mut holders = BTreeMap::new();
+    let mut latest: BTreeMap<&ImagePath, Position> = BTreeMap::new();
+    for (layer, entries) in layers.iter().enumerate() {
+        for (index, entry) in entries.iter().enumerate() {
+            let mut holder = (layer, index);
+            match &entry.kind {
+                EntryKind::Whiteout | EntryKind::OpaqueWhiteout => continue,
+                EntryKind::Hardlink { target } => {
+                    if let Some(&found) = latest.get(target) {
+                        holders.insert(holder, found);
+                        holder = found;
+                    }
+                }
+                _ => {}
+            }
+            latest.insert(&entry.path, holder);
+        }
+    }
+    holders
 }
 
 /// Decides for the kept names of one file. The first of them holds the content, the others link to an earlier one.
