@@ -21,6 +21,26 @@ pub struct Entry {
     pub content_bytes: Range<u64>,
 }
 
+impl Entry {
+    /// Bytes on the heap, for [`crate::Limits::listing_bytes`].
+    pub(crate) fn listing_bytes(&self) -> usize {
+        let kind = match &self.kind {
+            EntryKind::File { sparse: Some(segments), .. } => size_of_val(segments.as_slice()),
+            EntryKind::Symlink { target } => target.len(),
+            EntryKind::Hardlink { target } => target.as_bytes().len(),
+            _ => 0,
+        };
+        self.path.as_bytes().len() + kind + self.metadata.listing_bytes()
+    }
+}
+
+impl Metadata {
+    /// Bytes on the heap, for [`crate::Limits::listing_bytes`].
+    pub(crate) fn listing_bytes(&self) -> usize {
+        self.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+}
+
 /// The types that a layer's entry can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryKind {

@@ -4,12 +4,13 @@ use std::fmt;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::blob::Blob;
 use crate::file::{FileReader, ReadFileError};
 use crate::inflate::Inflater;
-use crate::limits::{Limit, Limits};
-use crate::merge::{MergeError, merge};
+use crate::limits::{Limit, Limits, Tally};
+use crate::merge::{MergeError, Stack, merge};
 use crate::pick::{PickError, pick};
 use crate::store::{OpenStoreError, Store};
 use crate::{
@@ -65,6 +66,8 @@ pub struct Image {
     index: Option<Index>,
     layers: Vec<Layer>,
     tree: Tree,
+    /// What unpacking the last layer left for the next one.
+    stack: Mutex<Option<Stack>>,
 }
 
 /// Why an image could not be opened.
@@ -142,11 +145,13 @@ impl Image {
             .map_err(|error| OpenImageError::Store { place: place(), source: Box::new(error) })?;
         let picked = pick(&store, source.name(), options)
             .map_err(|error| OpenImageError::Pick { place: place(), source: Box::new(error) })?;
-        let layers = open_layers(&store, &picked.manifest, &picked.config, options)?;
-        let tree =
-            merge(layers.iter().map(|layer| layer.entries.as_slice())).map_err(|(layer, source)| {
-                OpenImageError::Merge { digest: layers[layer].descriptor.digest, source }
-            })?;
+        let tally = Tally::new(&options.limits);
+        let layers = open_layers(&store, &picked.manifest, &picked.config, options, &tally)?;
+        let merged = merge(layers.iter().map(|layer| layer.entries.as_slice()), &tally);
+        let tree = merged.map_err(|(layer, source)| OpenImageError::Merge {
+            digest: layers[layer].descriptor.digest,
+            source,
+        })?;
         Ok(Self {
             source: source.clone(),
             store,
@@ -158,6 +163,7 @@ impl Image {
             index: picked.index,
             layers,
             tree,
+            stack: Mutex::default(),
         })
     }
 
@@ -216,6 +222,24 @@ impl Image {
         &self.tree
     }
 
+    /// The layers beneath this one, merged. Whoever gives the stack back, with more on it, spares the next call the
+    /// work for those.
+    pub(crate) fn take_stack(&self, layer: usize) -> Result<Stack, MergeError> {
+        let kept = self.stack.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut stack = kept.filter(|stack| stack.layers() <= layer).unwrap_or_default();
+        for layer in &self.layers[stack.layers()..layer] {
+            // What this image asks for was counted when it was opened.
+            stack.add(&layer.entries, &Tally::unbounded())?;
+        }
+        Ok(stack)
+    }
+
+    /// Keeps a stack for the next layer, if there is one.
+    pub(crate) fn give_back_stack(&self, stack: Stack) {
+        let useful = Some(stack).filter(|stack| stack.layers() < self.layers.len());
+        *self.stack.lock().unwrap_or_else(PoisonError::into_inner) = useful;
+    }
+
     /// Whether [`Image::index`] is the place's outermost one, which lists images under other names too.
     pub(crate) fn is_from_outermost_index(&self) -> bool {
         self.index.as_ref() == Some(self.store.index())
@@ -270,6 +294,7 @@ fn open_layers(
     manifest: &Manifest,
     config: &Config,
     options: &OpenOptions<'_>,
+    tally: &Tally,
 ) -> Result<Vec<Layer>, OpenImageError> {
     let diff_ids = &config.rootfs.diff_ids;
     if manifest.layers.len() > options.limits.layers as usize {
@@ -278,7 +303,7 @@ fn open_layers(
     if manifest.layers.len() != diff_ids.len() {
         return Err(OpenImageError::LayerCount { layers: manifest.layers.len(), diff_ids: diff_ids.len() });
     }
-    let (total, entries) = (AtomicU64::new(0), AtomicU64::new(0));
+    let total = AtomicU64::new(0);
     let inflater = Inflater {
         limits: &options.limits,
         total: &total,
@@ -292,7 +317,7 @@ fn open_layers(
             let nth = next.fetch_add(1, Ordering::Relaxed);
             let Some(descriptor) = manifest.layers.get(nth) else { break };
             let layer =
-                Layer::open(descriptor, diff_ids[nth], store.blob(&descriptor.digest), &inflater, &entries);
+                Layer::open(descriptor, diff_ids[nth], store.blob(&descriptor.digest), &inflater, tally);
             failed.fetch_or(layer.is_err(), Ordering::Relaxed);
             done.push((nth, layer));
         }

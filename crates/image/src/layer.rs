@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::sync::atomic::AtomicU64;
 
 use crate::blob::Blob;
 use crate::image::AGAIN;
 use crate::inflate::{InflateError, Inflater};
+use crate::limits::Tally;
 use crate::model::media_type;
 use crate::tar::{self, TarError, TarProblem};
 use crate::{Descriptor, Digest, Entry};
@@ -127,7 +127,7 @@ impl Layer {
         diff_id: Digest,
         blob: io::Result<Blob>,
         inflater: &Inflater<'_>,
-        entries: &AtomicU64,
+        tally: &Tally,
     ) -> Result<Self, OpenLayerError> {
         let media_type = &descriptor.media_type;
         if !media_type::is_layer(media_type) {
@@ -152,7 +152,7 @@ impl Layer {
         if actual != diff_id {
             return Err(OpenLayerError::DiffId { expected: diff_id, actual });
         }
-        let entries = tar::list(&tar, inflater.limits, entries)?;
+        let entries = tar::list(&tar, inflater.limits, tally)?;
         Ok(Self {
             descriptor: descriptor.clone(),
             diff_id,

@@ -10,7 +10,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::tree::implied_directory;
+use crate::limits::{Limit, Tally};
+use crate::tree::{self, implied_directory};
 use crate::{Entry, EntryKind, ImagePath, Node, NodeKind, Tree};
 
 /// Why layers cannot be merged.
@@ -68,20 +69,71 @@ pub enum MergeError {
         /// Its target.
         target: ImagePath,
     },
+    /// More than [`crate::Limits`] allow, with the directories that no entry describes.
+    #[error("it asks for {0}")]
+    Limit(Limit),
 }
 
 /// Merges the entries of layers, base first. On error says which layer it was.
-pub(crate) fn merge<'e>(layers: impl IntoIterator<Item = &'e [Entry]>) -> Result<Tree, (usize, MergeError)> {
-    let mut nodes = BTreeMap::from([(ImagePath::root(), implied_directory(0))]);
+///
+/// `tally` has counted the entries themselves.
+pub(crate) fn merge<'e>(
+    layers: impl IntoIterator<Item = &'e [Entry]>,
+    tally: &Tally,
+) -> Result<Tree, (usize, MergeError)> {
+    let mut stack = Stack::default();
     for (layer, entries) in layers.into_iter().enumerate() {
-        Overlay { nodes: &mut nodes, layer }.apply(entries).map_err(|error| (layer, error))?;
+        stack.add(entries, tally).map_err(|error| (layer, error))?;
     }
-    Ok(nodes.into_iter().collect())
+    Ok(Tree::merged(stack.nodes))
+}
+
+/// Layers merged so far, base first. Every path's directories are there too.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    nodes: BTreeMap<ImagePath, Node>,
+    layers: usize,
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self { nodes: BTreeMap::from([(ImagePath::root(), implied_directory(0))]), layers: 0 }
+    }
+}
+
+impl Stack {
+    /// Lays one more layer over the others. After an error it is of no use.
+    pub(crate) fn add(&mut self, entries: &[Entry], tally: &Tally) -> Result<(), MergeError> {
+        Overlay { nodes: &mut self.nodes, layer: self.layers, tally }.apply(entries)?;
+        self.layers += 1;
+        Ok(())
+    }
+
+    /// How many layers.
+    pub(crate) fn layers(&self) -> usize {
+        self.layers
+    }
+
+    /// The node at exactly this path.
+    pub(crate) fn get(&self, path: &ImagePath) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// Whether there is a directory at exactly this path.
+    pub(crate) fn is_directory(&self, path: &ImagePath) -> bool {
+        self.get(path).is_some_and(|node| node.kind == NodeKind::Directory)
+    }
+
+    /// What this directory holds.
+    pub(crate) fn children(&self, dir: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Node)> {
+        tree::children(&self.nodes, dir)
+    }
 }
 
 struct Overlay<'n> {
     nodes: &'n mut BTreeMap<ImagePath, Node>,
     layer: usize,
+    tally: &'n Tally,
 }
 
 impl Overlay<'_> {
@@ -142,7 +194,10 @@ impl Overlay<'_> {
                         _ => MergeError::NotADirectory { path: path.clone(), parent: dir },
                     });
                 }
-                Some(_) | None => missing.push(dir),
+                Some(_) | None => {
+                    self.tally.entry(dir.as_bytes().len()).map_err(MergeError::Limit)?;
+                    missing.push(dir);
+                }
             }
         }
         let layer = self.layer;
@@ -189,7 +244,10 @@ impl Overlay<'_> {
         match self.nodes.get(&target) {
             None => Err(MergeError::MissingTarget { path, target }),
             Some(Node { kind: NodeKind::Directory, .. }) => Err(MergeError::DirectoryTarget { path, target }),
-            Some(node) => Ok(Node { layer: self.layer, entry: Some(nth), ..node.clone() }),
+            Some(node) => {
+                self.tally.bytes(node.listing_bytes()).map_err(MergeError::Limit)?;
+                Ok(Node { layer: self.layer, entry: Some(nth), ..node.clone() })
+            }
         }
     }
 

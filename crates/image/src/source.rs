@@ -4,9 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::atomic::AtomicU64;
 
-use crate::Limits;
+use crate::limits::{Limits, Tally};
 use crate::store::open_file;
 
 /// A place that holds an image.
@@ -208,8 +207,8 @@ fn detect(path: &Path) -> Result<ImageSource, ImageSourceError> {
     }
     // Compressed archives are not looked into: the names that tell are often the last ones.
     let blob = open_file(path).map_err(read_error)?;
-    let entries =
-        crate::tar::list(&blob, &Limits::default(), &AtomicU64::new(0)).map_err(|_| not_an_image())?;
+    let limits = Limits::default();
+    let entries = crate::tar::list(&blob, &limits, &Tally::new(&limits)).map_err(|_| not_an_image())?;
     let has = |name: &[u8]| entries.iter().any(|entry| entry.path.as_bytes() == name);
     let file = path.to_owned();
     // New archives of `docker save` are OCI layouts too; only `manifest.json` has the full names of their images.

@@ -1,6 +1,6 @@
 //! The merged root file system of an image, as values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::{ImagePath, Metadata};
@@ -77,6 +77,25 @@ pub enum ResolutionEnd {
 }
 
 impl Tree {
+    /// A tree of these nodes, among them the directories above each.
+    pub(crate) fn merged(nodes: BTreeMap<ImagePath, Node>) -> Self {
+        let mut files: Vec<_> = nodes
+            .iter()
+            .filter_map(|(path, node)| match node.kind {
+                NodeKind::File { content, .. } => Some((content, path)),
+                _ => None,
+            })
+            .collect();
+        // A stable sort: names of one content keep their order.
+        files.sort_by_key(|(content, _)| *content);
+        let shared = files
+            .chunk_by(|(one, _), (other, _)| one == other)
+            .filter(|names| names.len() > 1)
+            .map(|names| (names[0].0, names.iter().map(|(_, path)| ImagePath::clone(path)).collect()))
+            .collect();
+        Self { nodes, shared }
+    }
+
     /// The node at exactly this path; links are not followed.
     pub fn get(&self, path: &ImagePath) -> Option<&Node> {
         self.nodes.get(path)
@@ -99,10 +118,7 @@ impl Tree {
 
     /// What this directory holds, ordered by name; nothing for another node.
     pub fn children(&self, dir: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Node)> {
-        let first = self.nodes.range((Bound::Excluded(dir), Bound::Unbounded)).next();
-        let dir = dir.clone();
-        std::iter::successors(first, |(path, _)| self.nodes.range(path.after_subtree()..).next())
-            .take_while(move |(path, _)| path.is_within(&dir))
+        children(&self.nodes, dir)
     }
 
     /// This node and everything beneath it, ordered by path.
@@ -121,6 +137,25 @@ impl Tree {
     }
 }
 
+impl Node {
+    /// Bytes on the heap, for [`crate::Limits::listing_bytes`].
+    pub(crate) fn listing_bytes(&self) -> usize {
+        let target = if let NodeKind::Symlink { target } = &self.kind { target.len() } else { 0 };
+        target + self.metadata.listing_bytes()
+    }
+}
+
+/// What this directory holds, ordered by name.
+pub(crate) fn children<'n>(
+    nodes: &'n BTreeMap<ImagePath, Node>,
+    dir: &ImagePath,
+) -> impl Iterator<Item = (&'n ImagePath, &'n Node)> + use<'n> {
+    let first = nodes.range((Bound::Excluded(dir), Bound::Unbounded)).next();
+    let dir = dir.clone();
+    std::iter::successors(first, |(path, _)| nodes.range(path.after_subtree()..).next())
+        .take_while(move |(path, _)| path.is_within(&dir))
+}
+
 /// A directory that no entry describes.
 pub(crate) fn implied_directory(layer: usize) -> Node {
     let metadata = Metadata { mode: 0o755, ..Metadata::default() };
@@ -131,19 +166,17 @@ impl FromIterator<(ImagePath, Node)> for Tree {
     /// A tree of these nodes; directories that are missing above them, and the root, are added.
     fn from_iter<I: IntoIterator<Item = (ImagePath, Node)>>(nodes: I) -> Self {
         let mut nodes: BTreeMap<_, _> = nodes.into_iter().collect();
-        let missing: Vec<_> =
-            nodes.keys().flat_map(ImagePath::ancestors).filter(|path| !nodes.contains_key(path)).collect();
-        for path in missing {
-            nodes.entry(path).or_insert_with(|| implied_directory(0));
-        }
-        nodes.entry(ImagePath::root()).or_insert_with(|| implied_directory(0));
-        let mut names: BTreeMap<_, Vec<ImagePath>> = BTreeMap::new();
-        for (path, node) in &nodes {
-            if let NodeKind::File { content, .. } = node.kind {
-                names.entry(content).or_default().push(path.clone());
+        let mut missing = BTreeSet::new();
+        for path in nodes.keys() {
+            for dir in path.ancestors() {
+                // What is above a known directory is seen to where that one is.
+                if nodes.contains_key(&dir) || !missing.insert(dir) {
+                    break;
+                }
             }
         }
-        names.retain(|_, names| names.len() > 1);
-        Self { nodes, shared: names }
+        nodes.extend(missing.into_iter().map(|path| (path, implied_directory(0))));
+        nodes.entry(ImagePath::root()).or_insert_with(|| implied_directory(0));
+        Self::merged(nodes)
     }
 }

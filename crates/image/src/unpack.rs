@@ -11,8 +11,9 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::merge::{MergeError, merge};
-use crate::{EntryKind, Image, ImagePath, Layer, Metadata, Node, NodeKind, Tree, file};
+use crate::limits::Tally;
+use crate::merge::{MergeError, Stack};
+use crate::{EntryKind, Image, ImagePath, Layer, Metadata, Node, NodeKind, file};
 
 /// Why a layer could not be unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -79,18 +80,32 @@ impl UnpackError {
 /// [`UnpackError`]; what was unpacked so far then stays in `into`.
 pub fn unpack_layer(image: &Image, layer: usize, into: &Path) -> Result<(), UnpackError> {
     let layers = image.layers().get(..=layer).ok_or(UnpackError::NoSuchLayer(layer))?;
-    let merge = |layers: &[Layer]| {
-        merge(layers.iter().map(|layer| layer.entries.as_slice()))
-            .map_err(|(_, error)| UnpackError::Merge(error))
-    };
-    let (lower, merged) = (merge(&layers[..layer])?, merge(layers)?);
+    let mut stack = image.take_stack(layer)?;
+    let hidden = hidden(&layers[layer], &stack);
+    stack.add(&layers[layer].entries, &Tally::unbounded())?;
+    let unpacked = unpack(layers, &stack, &hidden, into);
+    image.give_back_stack(stack);
+    unpacked
+}
+
+/// Unpacks the topmost of these layers. `merged` is all of them, `hidden` what the topmost one hides.
+fn unpack(
+    layers: &[Layer],
+    merged: &Stack,
+    hidden: &BTreeMap<ImagePath, bool>,
+    into: &Path,
+) -> Result<(), UnpackError> {
+    let layer = layers.len() - 1;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::openat(CWD, into, flags, Mode::empty())
         .map_err(|error| UnpackError::Open { dir: into.to_owned(), source: error.into() })?;
-    let marks = Marks::of(&layers[layer], &lower, &merged);
+    let marks = Marks::of(&layers[layer], hidden, merged);
     let mut unpacker = Unpacker { layers, root, parent: None, names: BTreeMap::new() };
     let mut directories = Vec::new();
-    for (path, node) in merged.iter() {
+    let own = layers[layer].entries.iter().map(|entry| &entry.path);
+    let paths: BTreeSet<_> = own.chain(&marks.needed).collect();
+    for path in paths {
+        let Some(node) = merged.get(path) else { continue };
         if node.kind == NodeKind::Directory {
             if node.layer != layer && !marks.needed.contains(path) {
                 continue;
@@ -113,6 +128,27 @@ pub fn unpack_layer(image: &Image, layer: usize, into: &Path) -> Result<(), Unpa
     Ok(())
 }
 
+/// What lower layers have where this layer has whiteouts, and whether it is a directory.
+fn hidden(layer: &Layer, lower: &Stack) -> BTreeMap<ImagePath, bool> {
+    let mut hidden = BTreeMap::new();
+    for entry in &layer.entries {
+        match entry.kind {
+            // overlayfs does not ask the root of a layer whether it is opaque.
+            EntryKind::OpaqueWhiteout if entry.path.is_root() => hidden.extend(
+                lower
+                    .children(&entry.path)
+                    .map(|(path, node)| (path.clone(), node.kind == NodeKind::Directory)),
+            ),
+            EntryKind::OpaqueWhiteout if !lower.is_directory(&entry.path) => {}
+            EntryKind::Whiteout | EntryKind::OpaqueWhiteout if lower.get(&entry.path).is_some() => {
+                hidden.insert(entry.path.clone(), lower.is_directory(&entry.path));
+            }
+            _ => {}
+        }
+    }
+    hidden
+}
+
 /// What a layer needs beside the nodes that it provides.
 struct Marks {
     /// Lower directories that must be there too, since something beneath them is.
@@ -124,36 +160,22 @@ struct Marks {
 }
 
 impl Marks {
-    fn of(layer: &Layer, lower: &Tree, merged: &Tree) -> Self {
-        let is_directory = |tree: &Tree, path: &ImagePath| {
-            tree.get(path).is_some_and(|node| node.kind == NodeKind::Directory)
-        };
+    fn of(layer: &Layer, hidden: &BTreeMap<ImagePath, bool>, merged: &Stack) -> Self {
         let (mut whiteouts, mut opaque) = (BTreeSet::new(), BTreeSet::new());
-        let mut hide = |path: &ImagePath| {
+        // In order, so the last outermost opaque directory is the one that this path may lie beneath.
+        let mut outermost: Option<&ImagePath> = None;
+        for (path, was_directory) in hidden {
+            let is_covered = outermost.is_some_and(|dir| path.is_within(dir));
             if merged.get(path).is_none() {
-                whiteouts.insert(path.clone());
-            } else if is_directory(lower, path) && is_directory(merged, path) {
-                opaque.insert(path.clone());
-            }
-        };
-        for entry in &layer.entries {
-            match entry.kind {
-                EntryKind::Whiteout => hide(&entry.path),
-                // overlayfs does not ask the root of a layer whether it is opaque.
-                EntryKind::OpaqueWhiteout if entry.path.is_root() => {
-                    lower.children(&entry.path).for_each(|(path, _)| hide(path));
+                // Whiteouts that hide nothing would show up in listings.
+                if !is_covered && path.parent().is_some_and(|parent| merged.is_directory(&parent)) {
+                    whiteouts.insert(path.clone());
                 }
-                EntryKind::OpaqueWhiteout if is_directory(lower, &entry.path) => hide(&entry.path),
-                _ => {}
+            } else if *was_directory && merged.is_directory(path) {
+                opaque.insert(path.clone());
+                outermost = if is_covered { outermost } else { Some(path) };
             }
         }
-        // Whiteouts that hide nothing would show up in listings.
-        whiteouts.retain(|path| {
-            let parent = path.parent().unwrap_or_default();
-            lower.get(path).is_some()
-                && is_directory(merged, &parent)
-                && path.ancestors().all(|dir| !opaque.contains(&dir))
-        });
         let mut needed = BTreeSet::from([ImagePath::root()]);
         let own = layer.entries.iter().map(|entry| &entry.path);
         for path in own.chain(&whiteouts) {

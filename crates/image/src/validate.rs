@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use crate::inflate::Inflater;
 use crate::layer::{Layer, OpenLayerError};
-use crate::limits::Limit;
+use crate::limits::{Limit, Tally};
 use crate::model::media_type as types;
 use crate::store::{DocumentError, OpenStoreError, Store};
 use crate::{Config, Descriptor, Digest, ImageSource, Index, Manifest, OpenOptions, Platform};
@@ -241,7 +241,7 @@ impl Run<'_> {
         if history > diff_ids {
             return Err(ValidateError::HistoryCount { config: manifest.config.digest, history, diff_ids });
         }
-        let (total, entries) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (total, tally) = (AtomicU64::new(0), Tally::new(&self.options.limits));
         let inflater = Inflater {
             limits: &self.options.limits,
             total: &total,
@@ -250,7 +250,7 @@ impl Run<'_> {
         };
         for (layer, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
             if self.done.insert((layer.digest, *diff_id)) {
-                Layer::open(layer, *diff_id, self.store.blob(&layer.digest), &inflater, &entries).map_err(
+                Layer::open(layer, *diff_id, self.store.blob(&layer.digest), &inflater, &tally).map_err(
                     |source| ValidateError::Layer { digest: layer.digest, source: Box::new(source) },
                 )?;
             }

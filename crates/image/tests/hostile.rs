@@ -304,7 +304,13 @@ fn limits_hold_at_the_bound_and_one_past_it() {
             Limits { total_bytes: both - 1, ..limits() },
             "uncompressed bytes in all layers",
         ),
-        (Limits { entries: 3, ..limits() }, Limits { entries: 2, ..limits() }, "entries in all layers"),
+        // `a` and `a/b` count, though no entry describes them.
+        (Limits { entries: 5, ..limits() }, Limits { entries: 4, ..limits() }, "entries in all layers"),
+        (
+            Limits { listing_bytes: 11, ..limits() },
+            Limits { listing_bytes: 10, ..limits() },
+            "bytes of paths, link targets and attributes in all layers",
+        ),
         (
             Limits { depth: 3, ..limits() },
             Limits { depth: 2, ..limits() },

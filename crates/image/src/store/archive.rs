@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use super::{Blobs, OpenStoreError, Store, archive_inflater, json_file, open_file};
 use crate::blob::Blob;
 use crate::inflate::detect;
+use crate::limits::Tally;
 use crate::merge::merge;
 use crate::tar;
 use crate::{
@@ -34,8 +35,9 @@ impl Archive {
                 archive_inflater(&options, &AtomicU64::new(0)).run(&stored)?.content?.0
             }
         };
-        let entries = tar::list(&tar, &options.limits, &AtomicU64::new(0))?;
-        let tree = merge([entries.as_slice()]).map_err(|(_, error)| error)?;
+        let tally = Tally::new(&options.limits);
+        let entries = tar::list(&tar, &options.limits, &tally)?;
+        let tree = merge([entries.as_slice()], &tally).map_err(|(_, error)| error)?;
         Ok(Self { tar, entries, tree })
     }
 

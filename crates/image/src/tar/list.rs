@@ -1,32 +1,26 @@
 //! Walking over the blocks of a tar.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::header::{BLOCK, Header, text};
 use super::pax::Pax;
 use super::sparse::{self, LineMap, Segments};
 use super::{TarError, TarProblem};
 use crate::blob::Blob;
-use crate::limits::{Limit, Limits};
+use crate::limits::{Limit, Limits, Tally};
 use crate::path::MAX_PATH_BYTES;
 use crate::{Entry, EntryKind, ImagePath, Metadata, Timestamp};
 
 /// Lists the entries of a tar, in order.
 ///
-/// `entries` counts the entries of all tars of the image, for [`Limits::entries`].
-pub(crate) fn list(tar: &Blob, limits: &Limits, entries: &AtomicU64) -> Result<Vec<Entry>, TarError> {
+/// `tally` counts the entries of all tars of the image.
+pub(crate) fn list(tar: &Blob, limits: &Limits, tally: &Tally) -> Result<Vec<Entry>, TarError> {
     let mut lister = Lister { tar, limits, at: 0, pending: Pending::default() };
     let mut out = Vec::new();
     loop {
         let start = lister.at;
         match lister.next() {
             Ok(Some(Some(entry))) => {
-                if entries.fetch_add(1, Ordering::Relaxed) >= limits.entries {
-                    return Err(TarError {
-                        at: start,
-                        problem: TarProblem::Limit(Limit::Entries(limits.entries)),
-                    });
-                }
+                let counted = tally.entry(entry.listing_bytes());
+                counted.map_err(|limit| TarError { at: start, problem: TarProblem::Limit(limit) })?;
                 out.push(entry);
             }
             Ok(Some(None)) => {}
