@@ -57,6 +57,7 @@ impl fmt::Debug for OpenOptions<'_> {
 #[derive(Debug)]
 pub struct Image {
     source: ImageSource,
+    name: Option<String>,
     store: Store,
     manifest_digest: Digest,
     manifest_bytes: Vec<u8>,
@@ -155,6 +156,7 @@ impl Image {
         Ok(Self {
             source: source.clone(),
             store,
+            name: picked.name,
             manifest_digest: picked.descriptor.digest,
             manifest_bytes: picked.manifest_bytes,
             manifest: picked.manifest,
@@ -165,6 +167,11 @@ impl Image {
             tree,
             stack: Mutex::default(),
         })
+    }
+
+    /// What it is called where it is stored: a layout's tag, or one of a Docker archive's `RepoTags`.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Where it was opened from.

@@ -14,6 +14,8 @@ const MAX_NESTING: usize = 8;
 
 /// The image that was picked.
 pub(crate) struct Picked {
+    /// What it is called where it is stored.
+    pub(crate) name: Option<String>,
     pub(crate) descriptor: Descriptor,
     pub(crate) manifest_bytes: Vec<u8>,
     pub(crate) manifest: Manifest,
@@ -106,7 +108,9 @@ pub(crate) fn pick(
     let picker = Picker { store, options };
     let top = store.index();
     let named = named(top, name)?;
-    picker.among(top, &named, MAX_NESTING)
+    let mut picked = picker.among(top, &named, MAX_NESTING)?;
+    picked.name = named.first().and_then(|descriptor| name_of(descriptor)).map(str::to_owned);
+    Ok(picked)
 }
 
 /// The descriptors of `index.json` that a name, or its absence, leaves to choose from.
@@ -267,6 +271,7 @@ impl Picker<'_> {
         let config = serde_json::from_slice(&config_bytes)
             .map_err(|error| broken("config", &manifest.config, DocumentError::Json(error)))?;
         Ok(Picked {
+            name: None,
             descriptor: descriptor.clone(),
             manifest_bytes,
             manifest,
