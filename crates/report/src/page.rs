@@ -142,11 +142,18 @@ fn steps(result: &Hardening) -> Vec<StepText> {
                 original: outcome_text(step.outcome),
                 hardened: verified.map_or_else(|| "–".to_owned(), |v| outcome_text(v.hardened)),
                 passed: verified.is_none_or(|v| v.passed),
-                duration: format!("{:.1} s", step.duration_ms as f64 / 1000.0),
+                duration: duration_text(step.duration_ms),
                 output: output_text(step),
             }
         })
         .collect()
+}
+
+fn duration_text(milliseconds: u64) -> String {
+    match milliseconds {
+        0..1000 => format!("{milliseconds} ms"),
+        _ => format!("{:.1} s", milliseconds as f64 / 1000.0),
+    }
 }
 
 /// The first lines of what a step printed.

@@ -42,6 +42,7 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
     let given_profile = record::load_profiles(&args.profile)?;
 
     let original = context.open_image(&args.image)?;
+    let target = target::named(target.clone(), original.name());
     context.progress.done(&output::bytes_text(original.compressed_bytes()));
     let packages = read_packages(&original)?;
 

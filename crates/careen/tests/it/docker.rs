@@ -105,7 +105,14 @@ impl Drop for Dockerd {
 fn redis_in_docker(dockerd: &Dockerd, image: &str, options: &[&str]) -> Vec<(Option<i32>, String)> {
     let id = dockerd.ok(&[&["run", "-d", "--network", "none"], options, &[image]].concat());
     let deadline = Instant::now() + Duration::from_secs(30);
-    while !dockerd.docker(&["exec", &id, "redis-cli", "PING"]).status.success() && Instant::now() < deadline {
+    while !dockerd.docker(&["exec", &id, "redis-cli", "PING"]).status.success() {
+        if dockerd.ok(&["inspect", "-f", "{{.State.Running}}", &id]) == "false" || Instant::now() > deadline {
+            // Some ways to run it are too narrow for the original: then what it says counts.
+            let code = dockerd.ok(&["inspect", "-f", "{{.State.ExitCode}}", &id]).parse().ok();
+            let log = dockerd.docker(&["logs", &id]);
+            dockerd.ok(&["rm", "-f", "-v", &id]);
+            return vec![(code, String::from_utf8_lossy(&log.stderr).into_owned())];
+        }
         sleep(Duration::from_millis(200));
     }
     let commands: [&[&str]; 7] = [
@@ -148,6 +155,6 @@ fn redis_in_docker_answers_as_the_original_does() {
     for way in ways {
         let original = redis_in_docker(&dockerd, "original", way);
         assert_eq!(redis_in_docker(&dockerd, "hardened", way), original, "docker run {way:?}");
-        assert_eq!(original[0].0, Some(0), "the original answers {way:?}");
+        assert_eq!(original[0].0 == Some(0), way != ["--cap-drop", "ALL"], "the original answers {way:?}");
     }
 }

@@ -79,7 +79,8 @@ fn what_the_engine_itself_does_is_not_in_the_profile() {
     }
     let Some(dir) = hardened("redis") else { return };
     let profile = document(&dir.join("redis.careen/original.profile"));
-    let processes: Vec<_> = profile["processes"].as_array().unwrap().iter().map(|p| p["exe"].as_str().unwrap()).collect();
+    let processes: Vec<_> =
+        profile["processes"].as_array().unwrap().iter().map(|p| p["exe"].as_str().unwrap()).collect();
     assert!(processes.iter().all(|exe| exe.starts_with("/usr/")), "{processes:?}");
     assert!(processes.contains(&"/usr/sbin/gosu"), "PID 1's first program but one: {processes:?}");
 }
@@ -151,7 +152,7 @@ fn hard_63_the_result_runs_read_only_as_another_user_and_without_capabilities() 
     let ways: [&[&str]; 4] = [
         &["--read-only"],
         &["--user", "12345"],
-        &["--cap-drop", "ALL"],
+        &["--user", "redis", "--cap-drop", "ALL"],
         &["--read-only", "--user", "redis", "--cap-drop", "ALL"],
     ];
     let work = workdir();
@@ -172,6 +173,26 @@ fn hard_63_the_result_runs_read_only_as_another_user_and_without_capabilities() 
         let steps = document(std::path::Path::new(&profile))["runs"][0]["steps"].clone();
         assert_eq!(steps[0]["code"], 0, "the original answers {way:?}: {steps}");
     }
+    // Without any capability root cannot become another user: both images say so, in the same words.
+    let says = |image: &str| {
+        let output = careen(&[
+            "record",
+            image,
+            "-c",
+            &coverage,
+            "-o",
+            &format!("{coverage}.profile"),
+            "-q",
+            "--cap-drop",
+            "ALL",
+        ]);
+        assert_eq!(output.status.code(), Some(6));
+        String::from_utf8_lossy(&output.stderr)
+            .contains("failed switching to \"redis\": operation not permitted")
+    };
+    assert!(
+        says(&format!("oci:{}", source.display())) && says(&format!("oci:{}", dir.join("redis").display()))
+    );
 }
 
 const SMALL: &str = "\
