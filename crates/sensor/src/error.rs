@@ -50,6 +50,9 @@ pub enum Blocker {
     /// A capability is missing.
     #[error("{0} is missing")]
     Capability(&'static str),
+    /// Capabilities of a user namespace do not reach BPF.
+    #[error("this process is in a user namespace, whose root has no say over BPF")]
+    UserNamespace,
     /// The kernel is locked down against reading its memory.
     #[error("the kernel is locked down (confidentiality)")]
     Lockdown,
@@ -151,12 +154,18 @@ impl LoadError {
                 let list: Vec<_> = blockers.iter().map(ToString::to_string).collect();
                 let advice = if blockers.contains(&Blocker::Lockdown) {
                     "boot without lockdown=confidentiality (integrity is fine)"
+                } else if blockers.contains(&Blocker::UserNamespace) {
+                    "run as root of the host, outside of any user namespace (also not in a rootless container)"
                 } else {
                     "run as root on the host, or with CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN"
                 };
                 Some(format!("{}: {advice}", list.join("; ")))
             }
-            Self::Object { .. } => None,
+            Self::Object { .. } => Some(
+                "the sensor needs Linux 5.17 or newer with BPF; a security module, a container's seccomp filter or the \
+                 kernel's vendor may forbid it"
+                    .to_owned(),
+            ),
             Self::Program { .. } => Some(
                 "the sensor needs Linux 5.17 or newer with BPF tracing (CONFIG_BPF_EVENTS); a security module or the \
                  kernel's vendor may forbid it"
@@ -188,12 +197,13 @@ pub(crate) fn blockers() -> Vec<Blocker> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     find_blockers(
         &read("/proc/self/status"),
+        &read("/proc/self/uid_map"),
         &read("/sys/kernel/security/lockdown"),
         &read("/proc/sys/kernel/unprivileged_bpf_disabled"),
     )
 }
 
-fn find_blockers(status: &str, lockdown: &str, unprivileged_disabled: &str) -> Vec<Blocker> {
+fn find_blockers(status: &str, uid_map: &str, lockdown: &str, unprivileged_disabled: &str) -> Vec<Blocker> {
     const CAPABILITIES: [(u32, &str); 3] = [(39, "CAP_BPF"), (38, "CAP_PERFMON"), (21, "CAP_SYS_ADMIN")];
     let effective = status
         .lines()
@@ -209,6 +219,11 @@ fn find_blockers(status: &str, lockdown: &str, unprivileged_disabled: &str) -> V
     if !found.is_empty() && !disabled.is_empty() && disabled != "0" {
         found.push(Blocker::UnprivilegedDisabled(disabled.to_owned()));
     }
+    // In the initial namespace every user is itself.
+    let map: Vec<_> = uid_map.split_whitespace().collect();
+    if !map.is_empty() && map != ["0", "0", "4294967295"] {
+        found.push(Blocker::UserNamespace);
+    }
     if lockdown.contains("[confidentiality]") {
         found.push(Blocker::Lockdown);
     }
@@ -221,10 +236,13 @@ mod tests {
 
     #[test]
     fn each_blocker_is_named() {
-        for (status, lockdown, unprivileged, expected) in [
-            ("CapEff:\t000001fffeffffff\n", "none [integrity] confidentiality", "2", vec![]),
+        const HOST: &str = "         0          0 4294967295\n";
+        for (status, map, lockdown, unprivileged, expected) in [
+            ("CapEff:\t000001fffeffffff\n", "0 0 1\n", "", "2", vec![Blocker::UserNamespace]),
+            ("CapEff:\t000001fffeffffff\n", HOST, "none [integrity] confidentiality", "2", vec![]),
             (
                 "CapEff:\t0000000000000000\n",
+                HOST,
                 "",
                 "2\n",
                 vec![
@@ -234,9 +252,9 @@ mod tests {
                     Blocker::UnprivilegedDisabled("2".to_owned()),
                 ],
             ),
-            ("", "none integrity [confidentiality]", "0", vec![Blocker::Lockdown]),
+            ("", "", "none integrity [confidentiality]", "0", vec![Blocker::Lockdown]),
         ] {
-            assert_eq!(find_blockers(status, lockdown, unprivileged), expected);
+            assert_eq!(find_blockers(status, map, lockdown, unprivileged), expected);
         }
     }
 }
