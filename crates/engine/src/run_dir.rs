@@ -94,14 +94,14 @@ fn random_id() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Undoes what is left of a container whose processes are ours alone to kill.
+/// Undoes what is left of a container whose processes are ours alone to kill. Files last: they tell the next start of
+/// cgroups that cannot be removed now.
 pub(crate) fn remove(run_dir: &Path, cgroup: &ContainerCgroup) -> io::Result<()> {
-    let cgroups = cgroup.remove();
-    let files = match fs::remove_dir_all(run_dir) {
+    cgroup.remove()?;
+    match fs::remove_dir_all(run_dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
-    };
-    cgroups.and(files)
+    }
 }
 
 /// Kills and removes the containers that killed Careens left behind.
