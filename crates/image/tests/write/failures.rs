@@ -140,6 +140,76 @@ fn a_blob_that_changed_meanwhile_is_noticed() {
     }
 }
 
+/// A run that is killed after so many bytes: this test started again, which finds these variables.
+const KILL_AT: &str = "CAREEN_TEST_KILL_AT";
+const KILL_TARGET: &str = "CAREEN_TEST_KILL_TARGET";
+const KILL_SOURCE: &str = "CAREEN_TEST_KILL_SOURCE";
+
+fn write_until_killed(at: &str) {
+    let variable = |name: &str| std::env::var(name).unwrap();
+    let (at, written): (u64, _) = (at.parse().unwrap(), AtomicU64::new(0));
+    let on_bytes = |bytes| {
+        if written.fetch_add(bytes, Ordering::Relaxed) + bytes >= at {
+            let own = rustix::process::getpid();
+            rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
+        }
+    };
+    let options = WriteOptions { overwrite: true, on_bytes: Some(&on_bytes), ..options(2) };
+    fails(&open(&variable(KILL_SOURCE)), &variable(KILL_TARGET).parse().unwrap(), &options);
+}
+
+#[test]
+fn a_killed_run_leaves_the_final_name_as_it_was() {
+    use std::os::unix::process::ExitStatusExt as _;
+    if let Ok(at) = std::env::var(KILL_AT) {
+        return write_until_killed(&at);
+    }
+    let layout = incompressible(1 << 20);
+    let image = open(&layout.source());
+    let dir = TempDir::new().unwrap();
+    for (nth, target) in targets(&dir.path().join("out")).iter().enumerate() {
+        let whole = AtomicU64::new(0);
+        let on_bytes = |bytes| drop(whole.fetch_add(bytes, Ordering::Relaxed));
+        let probe = &targets(&dir.path().join(format!("whole{nth}")))[nth];
+        let options = WriteOptions { on_bytes: Some(&on_bytes), ..options(2) };
+        image::write(&image, &keep(all_but(&image, &["gone"])), probe, &options).unwrap();
+        let whole = whole.into_inner();
+        let final_name = dir.path().join("out");
+        for exists in [false, true] {
+            if exists {
+                std::fs::rename(dir.path().join(format!("whole{nth}")), &final_name).unwrap();
+            }
+            // In the reused blob, in the layer, in the documents, with the very last byte.
+            for at in [1, whole / 2, whole - 500, whole] {
+                let before = exists.then(|| digest_of(&final_name));
+                let status = std::process::Command::new(std::env::current_exe().unwrap())
+                    .args(["--exact", "failures::a_killed_run_leaves_the_final_name_as_it_was"])
+                    .env(KILL_AT, at.to_string())
+                    .env(KILL_TARGET, target.to_string())
+                    .env(KILL_SOURCE, layout.source())
+                    .stdout(std::process::Stdio::null())
+                    .status()
+                    .unwrap();
+                assert_eq!(status.signal(), Some(9), "{target} {at}");
+                assert_eq!(final_name.exists().then(|| digest_of(&final_name)), before, "{target} {at}");
+            }
+        }
+        if final_name.is_dir() {
+            std::fs::remove_dir_all(final_name).unwrap();
+        } else {
+            std::fs::remove_file(final_name).unwrap();
+        }
+    }
+}
+
+/// Of a file, or of the names and contents of all files in a directory.
+fn digest_of(path: &Path) -> image::Digest {
+    if path.is_file() {
+        return image::Digest::of(&std::fs::read(path).unwrap());
+    }
+    image::Digest::of(format!("{:?}", files(path)).as_bytes())
+}
+
 /// A small file system in memory, gone when dropped.
 struct Tmpfs(TempDir);
 
