@@ -169,7 +169,9 @@ fn a_killed_run_leaves_the_final_name_as_it_was() {
     let dir = TempDir::new().unwrap();
     for (nth, target) in targets(&dir.path().join("out")).iter().enumerate() {
         let whole = AtomicU64::new(0);
-        let on_bytes = |bytes| drop(whole.fetch_add(bytes, Ordering::Relaxed));
+        let on_bytes = |bytes| {
+            whole.fetch_add(bytes, Ordering::Relaxed);
+        };
         let probe = &targets(&dir.path().join(format!("whole{nth}")))[nth];
         let options = WriteOptions { on_bytes: Some(&on_bytes), ..options(2) };
         image::write(&image, &keep(all_but(&image, &["gone"])), probe, &options).unwrap();
