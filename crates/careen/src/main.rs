@@ -56,8 +56,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
     })?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match cli.command {
-        Command::Completions { shell } => return commands::man::completions(shell),
-        Command::Man { dir } => return commands::man::pages(&dir),
+        Command::Completions { shell } => commands::man::completions(shell),
+        Command::Man { dir } => commands::man::pages(&dir),
         command => {
             let context = Context::new(&cli.global)?;
             let result = dispatch(&context, command);

@@ -2,7 +2,7 @@
 
 use harden::Ledger;
 
-use crate::artifacts::ResultStore;
+use crate::artifacts::{Artifacts, ResultStore};
 use crate::cli::VerifyArgs;
 use crate::commands::record::{self, Recorder};
 use crate::context::{self, Context};
@@ -26,12 +26,12 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
     let ledger_file = args
         .ledger
         .clone()
-        .or_else(|| found.as_ref().map(|f| f.ledger()))
+        .or_else(|| found.as_ref().map(Artifacts::ledger))
         .ok_or_else(|| missing("ledger"))?;
     let profile_file = args
         .profile
         .clone()
-        .or_else(|| found.as_ref().map(|f| f.profile()))
+        .or_else(|| found.as_ref().map(Artifacts::profile))
         .ok_or_else(|| missing("profile"))?;
     let ledger = load_ledger(&ledger_file)?;
     let original = record::load_profile(&profile_file)?;

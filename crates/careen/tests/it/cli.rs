@@ -33,7 +33,7 @@ fn completions_are_accepted_by_the_shells_themselves() {
         std::fs::write(&file, script).unwrap();
         match Command::new(shell).arg("-n").arg(&file).output() {
             Ok(output) => {
-                assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr))
+                assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
             }
             Err(_) => println!("{shell} is not installed; its script was not parsed"),
         }
