@@ -1,6 +1,7 @@
 //! Recordings of a busybox image with the real engine and the real sensor.
-#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+#![expect(clippy::print_stderr, clippy::unwrap_used, reason = "a test that cannot go on says so and fails")]
 
+#[expect(unreachable_pub, reason = "a module of a test program")]
 mod common;
 
 use std::sync::atomic::Ordering;

@@ -1,4 +1,5 @@
 //! The profile as a document: its form, its schema, its round trip, its merging, and bytes that are no profile.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;
 use std::error::Error;
