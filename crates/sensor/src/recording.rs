@@ -162,7 +162,8 @@ fn compare_held(
     let recorded = uses.paths();
     let mut files = BTreeSet::new();
     let mut unrecorded = BTreeSet::new();
-    for (held, time) in held {
+    // What lies in a mount over a path of the image, such as the engine's /dev/null, is no file of the image.
+    for (held, time) in held.iter().filter(|(held, _)| !held.file.mounted) {
         let Some(path) = observer.image_path(&held.file).filter(|path| observer.tree.get(path).is_some())
         else {
             continue;

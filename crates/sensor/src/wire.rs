@@ -124,6 +124,8 @@ pub struct Chain {
     pub dev: u32,
     /// Whether the chain ends at no root: a pipe, a memfd.
     pub detached: bool,
+    /// Whether the place lies in another file system, mounted somewhere beneath the one where the chain ends.
+    pub mounted: bool,
 }
 
 /// A program.
@@ -203,7 +205,7 @@ fn parse(bytes: &[u8]) -> Option<(Event, u64, usize)> {
         let at = 40 + index * 8;
         let payload = bytes.get(offset..offset + usize::from(u16_at(at)))?;
         offset += payload.len();
-        *slot = Some(Part { payload, status: head[at + 2], dev: u32_at(at + 4) });
+        *slot = Some(Part { payload, status: head[at + 2], crossed: head[at + 3] != 0, dev: u32_at(at + 4) });
     }
     let [text, object, base, root, exe, argv0] = parts;
     let comm = &head[88..104];
@@ -229,6 +231,7 @@ fn parse(bytes: &[u8]) -> Option<(Event, u64, usize)> {
 struct Part<'a> {
     payload: &'a [u8],
     status: u8,
+    crossed: bool,
     dev: u32,
 }
 
@@ -251,7 +254,8 @@ impl Part<'_> {
             }
             path.extend_from_slice(name);
         }
-        Some(Chain { path: path.into(), dev: self.dev, detached: self.status == Self::DETACHED })
+        let detached = self.status == Self::DETACHED;
+        Some(Chain { path: path.into(), dev: self.dev, detached, mounted: self.crossed })
     }
 }
 

@@ -165,6 +165,26 @@ fn held_files_are_compared_with_the_record_and_added() {
 }
 
 #[test]
+fn a_file_held_in_a_mount_over_the_image_is_not_missed() {
+    let Some(container) = container(10) else { return };
+    let mounted = container.merged().join("t/many");
+    let flags = rustix::mount::MountFlags::empty();
+    rustix::mount::mount("none", &mounted, "tmpfs", flags, None).unwrap();
+    fs::write(mounted.join("f1"), "").unwrap();
+    let mut early = container.spawn(&["/t/storm", "wait", "0", "60", "/t/many/f1"]);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let mut recording = container.record();
+    container.run(&["/t/storm", "unique", "0", "0"]);
+    recording.snapshot();
+    early.kill().unwrap();
+    early.wait().unwrap();
+    rustix::mount::unmount(&mounted, rustix::mount::UnmountFlags::empty()).unwrap();
+    let record = container.finish(recording);
+    assert_complete(&record);
+    assert_eq!(record.counters.snapshot_files, 1);
+}
+
+#[test]
 fn canaries_that_are_not_seen_make_the_record_incomplete() {
     let Some(container) = container(0) else { return };
     let record = container.finish(container.record());
