@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use image::ImagePath;
+use image::{ImagePath, NodeKind};
 
 use crate::Rule;
 use crate::draft::Draft;
@@ -13,7 +13,13 @@ use crate::scene::Scene;
 /// Not those of programs: there each name is a command of its own (the applets of a BusyBox made of hard links), and
 /// one that nobody used is what hardening is to remove.
 pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>, fresh: &BTreeSet<ImagePath>) {
+    // Each file once, however many of its names are fresh: a hostile one may have a million.
+    let mut seen = BTreeSet::new();
     for path in fresh.iter().filter(|path| !scene.is_executable(path)) {
+        match scene.tree().get(path).map(|node| &node.kind) {
+            Some(NodeKind::File { content, .. }) if seen.insert(*content) => {}
+            _ => continue,
+        }
         for sibling in scene.tree().hardlinks(path) {
             draft.keep(&sibling, Rule::Hardlink, Some(path));
         }
