@@ -17,7 +17,7 @@ pub use tar::{TarBuilder, TarEntry};
 /// An OCI layout of one image, tagged `latest`, with one gzip layer for each text; see [`words`].
 ///
 /// ```
-//! # use careen_testkit as testkit;
+/// # use careen_testkit as testkit;
 /// let image = testkit::image(&["a/old", "a/.wh..wh..opq a/new bin->usr/bin motd:hello"]);
 /// assert!(image.dir().join("oci-layout").exists());
 /// ```
