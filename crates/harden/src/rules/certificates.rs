@@ -7,9 +7,11 @@ use crate::draft::Draft;
 use crate::rules::elf::Programs;
 use crate::scene::Scene;
 
-/// Bundles of all certificates in one file.
-const BUNDLES: [&str; 6] = [
+/// Bundles of all certificates in one file; the second and third are where OpenSSL looks unless told otherwise.
+const BUNDLES: [&str; 8] = [
     "/etc/ssl/certs/ca-certificates.crt",
+    "/usr/lib/ssl/cert.pem",
+    "/usr/local/ssl/cert.pem",
     "/etc/ssl/cert.pem",
     "/etc/ssl/ca-bundle.pem",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -95,6 +97,17 @@ mod tests {
         assert_eq!(with(&["libssl.so.3"]).uses("exec:/app").by(Rule::Certificates), bundle);
         assert_eq!(with(&["libssl.so.3"]).uses("stat:/app").by(Rule::Certificates), [""; 0]);
         assert_eq!(with(&["libz.so.1"]).uses("exec:/app").by(Rule::Certificates), [""; 0]);
+    }
+
+    #[test]
+    fn hard_40_the_file_that_openssl_looks_for_unasked_is_kept() {
+        let words =
+            "etc/ssl/certs/ca-certificates.crt:all usr/lib/ssl/cert.pem->/etc/ssl/certs/ca-certificates.crt";
+        let image = image(layer(words, &[("app", Elf { needed: &["libssl.so.3"], ..Elf::default() })]));
+        let kept = image.uses("exec:/app").plan().edits.keep;
+        for path in ["/usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt"] {
+            assert!(kept.contains(&crate::fixture::path(path)), "{path}");
+        }
     }
 
     #[test]
