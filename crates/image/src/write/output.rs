@@ -216,7 +216,7 @@ fn append(file: &mut File, header: &[u8], content: &[u8]) -> io::Result<()> {
 }
 
 /// Refuses targets that cannot be written, or that hold something else than what we would replace.
-fn check_target(
+pub(super) fn check_target(
     path: &Path,
     is_directory: bool,
     source: &ImageSource,

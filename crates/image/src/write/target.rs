@@ -4,6 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::WriteError;
+use super::output::check_target;
+use crate::ImageSource;
+
 /// A place to write an image to. The textual forms are those of [`ImageSource`](crate::ImageSource).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageTarget {
@@ -63,6 +67,16 @@ impl ImageTargetError {
 }
 
 impl ImageTarget {
+    /// Checks that an image read from `source` may be written here, before anything is done for it: there is a
+    /// directory to make it in, it is not the source itself, and what is there already may and can be replaced.
+    ///
+    /// # Errors
+    /// `Exists` unless `overwrite`, `NotReplaceable` for what is neither an image nor empty, `IsSource`,
+    /// `ParentMissing`, `NoName`.
+    pub fn check(&self, source: &ImageSource, overwrite: bool) -> Result<(), WriteError> {
+        check_target(self.path(), matches!(self, Self::OciLayout { .. }), source, overwrite)
+    }
+
     /// The file or directory that is made.
     pub fn path(&self) -> &Path {
         match self {
