@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
@@ -89,6 +90,23 @@ fn sealed_copy(program: &Path) -> io::Result<File> {
     };
     let mut copy = File::from(memory);
     io::copy(&mut source, &mut copy)?;
-    fcntl_add_seals(&copy, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    seal(&copy)?;
     Ok(copy)
+}
+
+/// Seals against every change. The kernel says EBUSY while a page that was just written is still referenced elsewhere
+/// (memfd_wait_for_pins), which passes.
+fn seal(copy: &File) -> io::Result<()> {
+    const TRIES: u32 = 100;
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    let mut tries = 0;
+    loop {
+        match fcntl_add_seals(copy, seals) {
+            Err(rustix::io::Errno::BUSY) if tries < TRIES => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            result => return Ok(result?),
+        }
+    }
 }
