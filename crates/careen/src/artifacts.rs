@@ -17,6 +17,8 @@ pub(crate) struct Artifacts {
 impl Artifacts {
     /// The directory beside an image: its path with `.careen` appended.
     pub(crate) fn beside(image: &Path) -> Self {
+        // Without a trailing slash, or the directory would lie inside the image.
+        let image: PathBuf = image.components().collect();
         let mut name = OsString::from(image.as_os_str());
         name.push(".careen");
         Self { dir: name.into() }

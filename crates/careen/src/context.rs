@@ -12,8 +12,8 @@ use sensor::SensorOptions;
 use crate::cli::{Global, ImageArgs, OutputFormat};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::hints;
 use crate::progress::Progress;
+use crate::{hints, staging};
 
 /// Resolved global settings.
 pub(crate) struct Context {
@@ -47,6 +47,7 @@ impl Context {
 
     /// Opens the embedded engine, which sweeps up what killed runs left behind.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
+        staging::sweep(&self.data_dir);
         let helper = Helper { program: "/proc/self/exe".into(), leading_args: vec![ENGINE_HELPER.into()] };
         let options =
             EngineOptions { data_dir: self.data_dir.clone(), helper, interrupt: Arc::clone(&self.interrupt) };

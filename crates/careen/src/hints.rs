@@ -7,7 +7,19 @@ use crate::failure::Failure;
 
 pub(crate) fn open_image(tried: &str, error: image::OpenImageError) -> Failure {
     let hint = error.hint();
+    if is_disk_full(&error) {
+        return Failure::caused_by(ExitCode::Host, tried, error).hint(
+            "the data directory is on a full disk: free some space, or name another with --data-dir"
+                .to_owned(),
+        );
+    }
     Failure::caused_by(ExitCode::Image, tried, error).hint(hint)
+}
+
+fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::StorageFull)
+        || error.source().is_some_and(is_disk_full)
 }
 
 pub(crate) fn parse_source(tried: &str, error: image::ImageSourceError) -> Failure {

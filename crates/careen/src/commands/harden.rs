@@ -2,22 +2,20 @@
 
 mod summary;
 
-use std::path::Path;
-
-use harden::{Plan, Policy, Verification};
+use harden::{Decision, Plan, Policy, Rule, Verification};
 use image::{Edits, Image, ImageSource, ImageTarget, OutputCompression, WriteOptions, Written};
 use packages::PackageDatabase;
 use profile::{Profile, Verdict};
 use report::{Hardening, ImageSummary};
 
-use crate::artifacts::{Artifacts, ResultStore, source_path};
+use crate::artifacts::{Artifacts, ResultStore};
 use crate::cli::{CompressionArg, HardenArgs};
 use crate::commands::record::{self, Recorder};
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::staging::Staging;
-use crate::{hints, output, target, verdict};
+use crate::{hints, output, staging, target, verdict};
 
 /// How often a verification may find something missing that is then kept.
 const HEALING_ROUNDS: u32 = 3;
@@ -27,8 +25,7 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
     let source = context::parse_source(&args.image.image)?;
     let target = target::resolve(&source, args.output_image.as_deref())?;
     let target_path = target.path();
-    refuse_overlap(&source, target_path)?;
-    context::refuse_existing(target_path, args.force)?;
+    staging::check(&target, &source, args.force)?;
     let artifacts = match &args.artifacts {
         Some(dir) => Artifacts::at(dir),
         None => Artifacts::beside(target_path),
@@ -40,6 +37,8 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
         .check()
         .map_err(|source| hints::plain(ExitCode::Usage, "cannot use --keep and --remove", source))?;
     let given_profile = record::load_profiles(&args.profile)?;
+    // Built and verified beside its final place, so that nothing unverified ever bears the final name.
+    let staging = Staging::beside(target_path, &context.data_dir)?;
 
     let original = context.open_image(&args.image)?;
     let target = target::named(target.clone(), original.name());
@@ -56,8 +55,6 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
     };
     refuse_incomplete(&profile, args.accept_incomplete)?;
 
-    // Built and verified beside its final place, so that nothing unverified ever bears the final name.
-    let staging = Staging::beside(target_path)?;
     let job = Job {
         context,
         args,
@@ -109,8 +106,8 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
     if let Some((_, hardened_profile)) = &verified {
         files.push((artifacts.verify_profile(), record::encode(hardened_profile)?));
     }
+    staging.publish(&target, &source, args.force)?;
     artifacts.write(&files)?;
-    staging.publish(target_path, args.force)?;
     output::print(context.output, &result, summary::text)
 }
 
@@ -142,16 +139,6 @@ fn figures(
         metrics: harden::metrics(image, packages)
             .map_err(|source| hints::plain(ExitCode::Image, format!("cannot measure {reference}"), source))?,
     })
-}
-
-fn refuse_overlap(source: &ImageSource, target: &Path) -> Result<(), Failure> {
-    let same = std::fs::canonicalize(source_path(source)).ok() == std::fs::canonicalize(target).ok()
-        && std::fs::symlink_metadata(target).is_ok();
-    if same {
-        return Err(Failure::new(ExitCode::Output, "the output is the input")
-            .hint("no command changes its input: choose another output with -o".to_owned()));
-    }
-    Ok(())
 }
 
 fn refuse_incomplete(profile: &Profile, accept: bool) -> Result<(), Failure> {
@@ -212,7 +199,11 @@ impl Job<'_> {
                 .missing_lookups
                 .iter()
                 .flat_map(|lookup| [lookup.removed.clone(), lookup.path.clone()])
-                .filter(|path| attempt.plan.ledger.removes(path))
+                .filter(|path| {
+                    // What the user wants removed is not for us to keep.
+                    let entry = attempt.plan.ledger.entries.get(path);
+                    entry.is_some_and(|e| e.decision == Decision::Remove && e.rule != Rule::PolicyRemove)
+                })
                 .collect();
             if missing.is_empty() || round == HEALING_ROUNDS {
                 return Err(failed_verification(verification));

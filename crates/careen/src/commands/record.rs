@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use coverage::{Coverage, Observer, RecordError, RecordEvent, RecordOptions};
 use engine::Engine;
 use harden::{Ledger, Verification};
-use image::Image;
+use image::{Image, Platform};
 use profile::{Profile, Verdict};
 
 use crate::artifacts::{source_path, write_whole};
@@ -123,7 +123,7 @@ impl<'a> Recorder<'a> {
                     let verification = harden::verify(ledger, original, partial);
                     let profile = partial.clone();
                     self.context.progress.abandon();
-                    crate::progress::eprint_line(&format!("the coverage broke down: {error}"));
+                    tracing::warn!("the coverage broke down: {error}");
                     Ok((verification, profile))
                 }
                 _ => Err(self.failed(image, error)),
@@ -139,6 +139,13 @@ impl<'a> Recorder<'a> {
         verified: Option<&str>,
     ) -> Result<Result<Profile, RecordError>, Failure> {
         let progress = &self.context.progress;
+        let host = Platform::host();
+        if !image.platform().serves(&host) {
+            let tried =
+                format!("cannot run {}: it is for {}, this host is {host}", image.source(), image.platform());
+            return Err(Failure::new(ExitCode::Host, tried)
+                .hint("record its profile on such a host, and harden with --profile here".to_owned()));
+        }
         progress.stage("unpack", None);
         let layers = image.layers().len();
         let unpacked = self
