@@ -47,10 +47,14 @@ impl Context {
 
     /// Opens the embedded engine, which sweeps up what killed runs left behind.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
+        self.engine_with(Arc::clone(&self.interrupt))
+    }
+
+    /// The same, with waits that end on another flag: for who stops its container in peace when interrupted.
+    pub(crate) fn engine_with(&self, interrupt: Arc<AtomicBool>) -> Result<Engine, Failure> {
         staging::sweep(&self.data_dir);
         let helper = Helper { program: "/proc/self/exe".into(), leading_args: vec![ENGINE_HELPER.into()] };
-        let options =
-            EngineOptions { data_dir: self.data_dir.clone(), helper, interrupt: Arc::clone(&self.interrupt) };
+        let options = EngineOptions { data_dir: self.data_dir.clone(), helper, interrupt };
         Engine::open(options).map_err(|source| hints::engine("cannot open the embedded engine", source))
     }
 

@@ -1,5 +1,6 @@
 //! `careen run`: an image in the embedded engine, in the foreground.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
         ..container::run_options(&args.container)?
     };
     let image = context.open_image(&args.image)?;
-    let engine = context.engine()?;
+    // Ctrl-C stops the container with its own signal, so it must not end the wait for that.
+    let engine = context.engine_with(Arc::default())?;
     let tried = format!("cannot run {}", image.source());
     let failed = |error| hints::engine(&tried, error);
     let unpacked = engine.unpack(&image, &|_| {}).map_err(failed)?;
@@ -38,9 +40,7 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
             break exit;
         }
         if context.interrupt.load(Ordering::SeqCst) {
-            let exit = container.stop(STOP_GRACE).map_err(failed)?;
-            print_new(&container.logs(), printed)?;
-            break exit;
+            break container.stop(STOP_GRACE).map_err(failed)?;
         }
         std::thread::sleep(Duration::from_millis(20));
     };
