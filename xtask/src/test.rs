@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::{apt, command, images, workspace};
 
 /// Packages that tests call, beside those that build images.
-const TO_TEST: [&str; 10] = [
+const TO_TEST: [&str; 12] = [
     "git",
     "curl",
     "busybox-static",
@@ -20,6 +20,8 @@ const TO_TEST: [&str; 10] = [
     "chromium-driver",
     "skopeo",
     "zstd",
+    "zsh",
+    "fish",
 ];
 /// Images that tests run.
 const IMAGES: [&str; 2] = ["redis", "nginx"];
