@@ -5,7 +5,7 @@ mod summary;
 use harden::{Decision, Plan, Policy, Rule, Verification};
 use image::{Edits, Image, ImageSource, ImageTarget, OutputCompression, WriteOptions, Written};
 use packages::PackageDatabase;
-use profile::{Profile, Verdict};
+use profile::Profile;
 use report::{Hardening, ImageSummary};
 
 use crate::artifacts::{Artifacts, ResultStore};
@@ -53,7 +53,6 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
             return Err(Failure::new(ExitCode::Usage, "neither a coverage nor a profile was given"));
         }
     };
-    refuse_incomplete(&profile, args.accept_incomplete)?;
 
     let job = Job {
         context,
@@ -139,26 +138,6 @@ fn figures(
         metrics: harden::metrics(image, packages)
             .map_err(|source| hints::plain(ExitCode::Image, format!("cannot measure {reference}"), source))?,
     })
-}
-
-fn refuse_incomplete(profile: &Profile, accept: bool) -> Result<(), Failure> {
-    match profile.verdict() {
-        Verdict::Incomplete { reasons } if !accept => {
-            let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
-            Err(Failure::new(
-                ExitCode::Profile,
-                format!(
-                    "the profile is incomplete, so unused files cannot be told from unseen ones: {}",
-                    reasons.join("; ")
-                ),
-            )
-            .hint(
-                "record it again on a quieter host, or harden all the same with --accept-incomplete"
-                    .to_owned(),
-            ))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// One hardening: plan, write, verify, and once more with what the verification found missing.
