@@ -165,18 +165,8 @@ pub(crate) struct HardenArgs {
     /// Replace the output if it exists
     #[arg(long, short)]
     pub(crate) force: bool,
-    /// Keep what matches this pattern, used or not
-    #[arg(long, value_name = "GLOB")]
-    pub(crate) keep: Vec<String>,
-    /// Remove what matches this pattern, used or not
-    #[arg(long, value_name = "GLOB")]
-    pub(crate) remove: Vec<String>,
-    /// Remove the licences of packages that stay, too
-    #[arg(long)]
-    pub(crate) no_licenses: bool,
-    /// Harden although the profile is incomplete
-    #[arg(long)]
-    pub(crate) accept_incomplete: bool,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
     /// Do not run the coverage again on the hardened image
     #[arg(long)]
     pub(crate) no_verify: bool,
@@ -188,6 +178,71 @@ pub(crate) struct HardenArgs {
     pub(crate) artifacts: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) container: ContainerArgs,
+}
+
+/// What to keep and to remove beside what was used.
+#[derive(Debug, Args, Default)]
+pub(crate) struct PolicyArgs {
+    /// Keep what matches this pattern, used or not
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) keep: Vec<String>,
+    /// Remove what matches this pattern, used or not
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) remove: Vec<String>,
+    /// Remove the licences of packages that stay, too
+    #[arg(long)]
+    pub(crate) no_licenses: bool,
+    /// How far beyond what was seen to go
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) generalize: Option<GeneralizeArg>,
+    /// Keep packages whole once an executable of theirs was used
+    #[arg(long)]
+    pub(crate) keep_packages_coherent: bool,
+    /// Keep files that are neither programs, libraries nor scripts
+    #[arg(long)]
+    pub(crate) keep_data_files: bool,
+    /// Keep a set of commands
+    #[arg(long, value_enum, value_name = "KIT")]
+    pub(crate) kit: Vec<KitArg>,
+    /// What becomes of the package databases [default: filter]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) package_db: Option<PackageDbArg>,
+    /// Harden although the profile is incomplete
+    #[arg(long)]
+    pub(crate) accept_incomplete: bool,
+}
+
+/// How far beyond what was seen a plan goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GeneralizeArg {
+    /// What was used, and what that needs.
+    None,
+    /// Also what code that was used names literally.
+    References,
+    /// Also the rest of each imported package or library of a language.
+    Package,
+}
+
+/// A set of commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KitArg {
+    /// cp, mkdir, ls, grep, sed and their kin.
+    CommonCommands,
+    /// A shell.
+    Shell,
+    /// What one looks into a running container with.
+    Debug,
+}
+
+/// What becomes of the package databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PackageDbArg {
+    /// They stay as they are.
+    Keep,
+    /// They list what is still there.
+    Filter,
+    /// They go.
+    Drop,
 }
 
 /// Compression of rewritten layers.

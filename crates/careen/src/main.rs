@@ -10,6 +10,7 @@ mod exit;
 mod failure;
 mod hints;
 mod output;
+mod policy;
 mod progress;
 mod staging;
 mod target;

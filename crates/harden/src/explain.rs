@@ -162,8 +162,12 @@ fn reason(entry: &LedgerEntry, next: Option<&ImagePath>) -> String {
             Some(evidence) => return used(evidence),
             None => "used by the workload".to_owned(),
         },
+        Rule::Carried => {
+            by("used in another version of the image as", "used in another version of the image")
+        }
         Rule::ImageConfig => "named by the image's settings".to_owned(),
         Rule::PolicyKeep => by("the policy says so, by way of", "the policy says so"),
+        Rule::Kit => "in a set of commands that the policy asks for".to_owned(),
         Rule::Healed => "looked for in vain by the workload when the hardened image was verified".to_owned(),
         Rule::Distribution => "names the distribution".to_owned(),
         Rule::Ancestor => by("directory above", "directory above something kept"),
@@ -182,6 +186,21 @@ fn reason(entry: &LedgerEntry, next: Option<&ImagePath>) -> String {
         Rule::Openssl => by("OpenSSL's settings for", "OpenSSL's settings"),
         Rule::Pam => by("authentication (PAM) for", "authentication (PAM)"),
         Rule::Terminfo => "description of a common terminal".to_owned(),
+        Rule::Sasl => by("authentication (SASL) for", "authentication (SASL)"),
+        Rule::UnicodeData => by("Unicode data (ICU) for", "Unicode data (ICU)"),
+        Rule::ServerModule => by("named by the configuration", "named by a server's configuration"),
+        Rule::ScriptCommand => by("run by the script", "run by a kept script"),
+        Rule::Python => by("needed by Python beside", "needed by Python"),
+        Rule::Perl => by("needed by Perl beside", "needed by Perl"),
+        Rule::Ruby => by("needed by Ruby beside", "needed by Ruby"),
+        Rule::Php => by("needed by PHP beside", "needed by PHP"),
+        Rule::Node => by("needed by Node.js beside", "needed by Node.js"),
+        Rule::Java => by("needed by Java beside", "needed by Java"),
+        Rule::Erlang => by("needed by Erlang beside", "needed by Erlang"),
+        Rule::Reference => by("named by code that was used:", "named by code that was used"),
+        Rule::Unit => by("of the same unit as", "of a unit that is kept whole"),
+        Rule::CoherentPackage => by("of the same package as", "of a package that is kept whole"),
+        Rule::DataFile => "data, which the policy keeps".to_owned(),
         Rule::RuntimeDirectory => {
             "directory that services write to or that something is mounted on".to_owned()
         }

@@ -25,7 +25,7 @@ pub use explain::{Explanation, Link, explain};
 pub use ledger::{Decision, Evidence, Ledger, LedgerEntry, PathKind, Total};
 pub use metrics::{Metrics, MetricsError, metrics};
 pub use plan::{Plan, PlanError, plan};
-pub use policy::Policy;
+pub use policy::{Generalize, Kit, PackageDb, Policy};
 pub use rule::Rule;
 pub use verify::outputs::OutputDifference;
 pub use verify::{

@@ -119,7 +119,13 @@ pub fn plan(
     rules::observed::apply(&scene, &mut draft);
     rules::image_config::apply(&scene, &mut draft);
     rules::policy::apply(&scene, &mut draft)?;
+    rules::kit::apply(&scene, &mut draft)?;
     rules::distribution::apply(&mut draft);
+    close(&scene, &mut draft, &links, &mut programs)?;
+    rules::reference::apply(&scene, &mut draft, &mut programs)?;
+    rules::unit::apply(&scene, &mut draft)?;
+    rules::coherent_package::apply(&scene, &mut draft)?;
+    rules::data_file::apply(&scene, &mut draft)?;
     close(&scene, &mut draft, &links, &mut programs)?;
     rules::package_database::licences(&scene, &mut draft)?;
     let replace = rules::package_database::apply(&scene, &mut draft)?;
@@ -189,6 +195,17 @@ fn close(
         rules::openssl::apply(scene, draft, programs)?;
         rules::pam::apply(scene, draft, programs)?;
         rules::terminfo::apply(scene, draft);
+        rules::sasl::apply(scene, draft, programs)?;
+        rules::unicode_data::apply(scene, draft, programs)?;
+        rules::server_module::apply(scene, draft, &fresh)?;
+        rules::script::apply(scene, draft, &fresh)?;
+        rules::python::apply(scene, draft, &fresh)?;
+        rules::perl::apply(scene, draft, &fresh)?;
+        rules::ruby::apply(scene, draft, &fresh)?;
+        rules::php::apply(scene, draft, &fresh)?;
+        rules::node::apply(scene, draft, &fresh)?;
+        rules::java::apply(scene, draft, &fresh)?;
+        rules::erlang::apply(scene, draft, &fresh)?;
         rules::runtime_directory::apply(scene, draft)?;
     }
 }

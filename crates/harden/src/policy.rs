@@ -18,10 +18,58 @@ pub struct Policy {
     pub remove: Vec<String>,
     /// Exact paths to keep, without what is beneath them: what a verification of an earlier plan found missing.
     pub heal: BTreeSet<ImagePath>,
+    /// How far beyond what was seen the plan goes.
+    pub generalize: Generalize,
+    /// Whether a package stays whole once an executable of it was used.
+    pub keep_packages_coherent: bool,
+    /// Whether files that are neither programs, libraries nor scripts stay.
+    pub keep_data_files: bool,
+    /// Sets of commands to keep.
+    pub kits: BTreeSet<Kit>,
+    /// What becomes of the package databases.
+    pub package_db: PackageDb,
     /// Whether the licences of packages that are still there stay.
     pub keep_licenses: bool,
     /// Whether a profile that may lack something is good enough.
     pub accept_incomplete: bool,
+}
+
+/// How far beyond what was seen a plan goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Generalize {
+    /// What was used, and what that needs.
+    None,
+    /// Also what code that was used names literally: modules, libraries, commands, absolute paths.
+    #[default]
+    References,
+    /// Also the rest of each unit of a language of which a part was used, such as an imported Python package.
+    Package,
+}
+
+/// A set of commands that nothing asked for but people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kit {
+    /// `cp`, `mkdir`, `ls`, `grep`, `sed` and their kin.
+    CommonCommands,
+    /// A shell.
+    Shell,
+    /// What one looks into a running container with: `ps`, `ss`, `curl`, `strace`, … as far as the image has them.
+    Debug,
+}
+
+/// What becomes of the package databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PackageDb {
+    /// They stay as they are.
+    Keep,
+    /// They list the packages that are still there, with the files that are.
+    #[default]
+    Filter,
+    /// They go, unless the workload used them.
+    Drop,
 }
 
 impl Policy {
@@ -47,6 +95,11 @@ impl Default for Policy {
             keep: Vec::new(),
             remove: Vec::new(),
             heal: BTreeSet::new(),
+            generalize: Generalize::default(),
+            keep_packages_coherent: false,
+            keep_data_files: false,
+            kits: BTreeSet::new(),
+            package_db: PackageDb::default(),
             keep_licenses: true,
             accept_incomplete: false,
         }

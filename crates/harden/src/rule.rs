@@ -12,10 +12,14 @@ use serde::{Deserialize, Serialize};
 pub enum Rule {
     /// The profile shows a use of it.
     Observed,
+    /// Another version of the image used it, as its profile shows.
+    Carried,
     /// The image's settings name it.
     ImageConfig,
     /// A `keep` glob of the policy matches it.
     PolicyKeep,
+    /// It belongs to a set of commands that the policy asks for.
+    Kit,
     /// A verification of an earlier plan found that it is needed.
     Healed,
     /// It says which distribution this is.
@@ -52,8 +56,38 @@ pub enum Rule {
     Pam,
     /// Descriptions of terminals.
     Terminfo,
+    /// The modules of a kept program that authenticates through SASL.
+    Sasl,
+    /// The data of the ICU library.
+    UnicodeData,
+    /// A module or a setting that the configuration of a web server names.
+    ServerModule,
+    /// A command that a kept shell script runs.
+    ScriptCommand,
+    /// What a used part of Python needs beside it.
+    Python,
+    /// What a used part of Perl needs beside it.
+    Perl,
+    /// What a used part of Ruby needs beside it.
+    Ruby,
+    /// What a used part of PHP needs beside it.
+    Php,
+    /// What a used part of Node.js needs beside it.
+    Node,
+    /// What a used Java run time needs beside it.
+    Java,
+    /// What a used part of Erlang needs beside it.
+    Erlang,
     /// A directory that services write to or that something is mounted on.
     RuntimeDirectory,
+    /// Code that was used names it literally.
+    Reference,
+    /// It belongs to a unit of a language of which a part was used, and the policy keeps such units whole.
+    Unit,
+    /// It belongs to a package of which an executable was used, and the policy keeps such packages whole.
+    CoherentPackage,
+    /// It is data, and the policy keeps data.
+    DataFile,
     /// The licence of a package that is still there.
     Licence,
     /// The package database, cut down to the packages that are still there.
@@ -66,10 +100,12 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they run.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 43] = [
         Self::Observed,
+        Self::Carried,
         Self::ImageConfig,
         Self::PolicyKeep,
+        Self::Kit,
         Self::Healed,
         Self::Distribution,
         Self::Ancestor,
@@ -88,7 +124,22 @@ impl Rule {
         Self::Openssl,
         Self::Pam,
         Self::Terminfo,
+        Self::Sasl,
+        Self::UnicodeData,
+        Self::ServerModule,
+        Self::ScriptCommand,
+        Self::Python,
+        Self::Perl,
+        Self::Ruby,
+        Self::Php,
+        Self::Node,
+        Self::Java,
+        Self::Erlang,
         Self::RuntimeDirectory,
+        Self::Reference,
+        Self::Unit,
+        Self::CoherentPackage,
+        Self::DataFile,
         Self::Licence,
         Self::PackageDatabase,
         Self::PolicyRemove,
@@ -99,8 +150,10 @@ impl Rule {
     pub fn name(self) -> &'static str {
         match self {
             Self::Observed => "observed",
+            Self::Carried => "carried",
             Self::ImageConfig => "image-config",
             Self::PolicyKeep => "policy-keep",
+            Self::Kit => "kit",
             Self::Healed => "healed",
             Self::Distribution => "distribution",
             Self::Ancestor => "ancestor",
@@ -119,7 +172,22 @@ impl Rule {
             Self::Openssl => "openssl",
             Self::Pam => "pam",
             Self::Terminfo => "terminfo",
+            Self::Sasl => "sasl",
+            Self::UnicodeData => "unicode-data",
+            Self::ServerModule => "server-module",
+            Self::ScriptCommand => "script-command",
+            Self::Python => "python",
+            Self::Perl => "perl",
+            Self::Ruby => "ruby",
+            Self::Php => "php",
+            Self::Node => "node",
+            Self::Java => "java",
+            Self::Erlang => "erlang",
             Self::RuntimeDirectory => "runtime-directory",
+            Self::Reference => "reference",
+            Self::Unit => "unit",
+            Self::CoherentPackage => "coherent-package",
+            Self::DataFile => "data-file",
             Self::Licence => "licence",
             Self::PackageDatabase => "package-database",
             Self::PolicyRemove => "policy-remove",
@@ -131,10 +199,14 @@ impl Rule {
     pub fn describe(self) -> &'static str {
         match self {
             Self::Observed => "The workload used this path while it was recorded.",
+            Self::Carried => {
+                "The workload used what this path stands for in the version of the image that was recorded."
+            }
             Self::ImageConfig => {
                 "The image's settings need it: entry point, command, health check, user, working directory or volume."
             }
             Self::PolicyKeep => "The policy says to keep it.",
+            Self::Kit => "The policy asks for a set of commands that this belongs to.",
             Self::Healed => "The workload looked for it in vain when the hardened image was verified.",
             Self::Distribution => {
                 "It names the distribution and its release, without which no scanner can judge the packages."
@@ -165,9 +237,28 @@ impl Rule {
             Self::Terminfo => {
                 "The workload looked up a terminal's description, and the next terminal may be another."
             }
+            Self::Sasl => "A kept program authenticates through SASL, which loads it by name.",
+            Self::UnicodeData => "The Unicode library ICU reads it when it starts.",
+            Self::ServerModule => "The configuration of a kept server names it.",
+            Self::ScriptCommand => "A shell script that is kept runs it.",
+            Self::Python => "Python needs it beside a module that was used.",
+            Self::Perl => "Perl needs it beside a module that was used.",
+            Self::Ruby => "Ruby needs it beside a file that was used.",
+            Self::Php => "PHP needs it beside a file that was used.",
+            Self::Node => "Node.js needs it beside a module that was used.",
+            Self::Java => "The Java run time needs it beside a part that was used.",
+            Self::Erlang => "Erlang needs it beside a module that was used.",
             Self::RuntimeDirectory => {
                 "It is a directory that services write to or that something is mounted on."
             }
+            Self::Reference => "Code that was used names it, although no recorded run reached that place.",
+            Self::Unit => {
+                "A part of the same module or library of its language was used, and the policy keeps such units whole."
+            }
+            Self::CoherentPackage => {
+                "An executable of its package was used, and the policy keeps such packages whole."
+            }
+            Self::DataFile => "It is no code, and the policy keeps data files.",
             Self::Licence => "It is the licence of a package that is still there.",
             Self::PackageDatabase => {
                 "It belongs to the package database, cut down to the packages that are still there."

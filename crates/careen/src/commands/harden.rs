@@ -15,7 +15,7 @@ use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::staging::Staging;
-use crate::{hints, output, staging, target, verdict};
+use crate::{hints, output, policy, staging, target, verdict};
 
 /// How often a verification may find something missing that is then kept.
 const HEALING_ROUNDS: u32 = 3;
@@ -32,7 +32,7 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
     };
     // Whatever can be wrong with the input is found before a container runs for minutes.
     let coverage = args.coverage.as_deref().map(record::load_coverage).transpose()?;
-    let policy = policy(args);
+    let policy = policy::of(&args.policy);
     policy
         .check()
         .map_err(|source| hints::plain(ExitCode::Usage, "cannot use --keep and --remove", source))?;
@@ -108,16 +108,6 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
     staging.publish(&target, &source, args.force)?;
     artifacts.write(&files)?;
     output::print(context.output, &result, summary::text)
-}
-
-fn policy(args: &HardenArgs) -> Policy {
-    Policy {
-        keep: args.keep.clone(),
-        remove: args.remove.clone(),
-        keep_licenses: !args.no_licenses,
-        accept_incomplete: args.accept_incomplete,
-        ..Policy::default()
-    }
 }
 
 fn read_packages(image: &Image) -> Result<PackageDatabase, Failure> {

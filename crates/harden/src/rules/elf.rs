@@ -91,15 +91,16 @@ impl<'a> Programs<'a> {
         draft: &mut Draft<'_>,
         name: &[u8],
         rule: Rule,
+        because: Option<&ImagePath>,
     ) -> Result<(), PlanError> {
         if name.contains(&b'/') {
-            draft.keep_way(&ImagePath::root(), name, rule, None);
+            draft.keep_way(&ImagePath::root(), name, rule, because);
             return Ok(());
         }
         let targets: BTreeSet<_> = self.files.iter().map(|(_, file)| file.target).collect();
         for target in targets {
             for library in self.searcher.find_by_default(name, target)? {
-                draft.keep_way(&ImagePath::root(), &library, rule, None);
+                draft.keep_way(&ImagePath::root(), &library, rule, because);
             }
         }
         Ok(())

@@ -34,7 +34,7 @@ pub(crate) fn apply(
         preloaded = lines.fold(preloaded, |all, line| all + " " + line);
     }
     for name in preloaded.split([' ', '\t', ':']).filter(|name| !name.is_empty()) {
-        programs.keep_library(draft, name.as_bytes(), Rule::Loader)?;
+        programs.keep_library(draft, name.as_bytes(), Rule::Loader, None)?;
     }
     Ok(())
 }

@@ -1,0 +1,106 @@
+//! Static references: what code that was used names literally, although no recorded run reached that place.
+
+use std::collections::BTreeSet;
+
+use image::{ImagePath, NodeKind};
+use profile::AccessKind;
+
+use super::{erlang, java, native, node, perl, php, python, ruby, script};
+use crate::draft::Draft;
+use crate::rules::elf::Programs;
+use crate::scene::Scene;
+use crate::{Generalize, PlanError, Rule};
+
+/// Longest file that is searched for references.
+const MAX_CODE_BYTES: u64 = 64 << 20;
+
+/// What a piece of code names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reference {
+    /// A file of the image, already found: an import that the language's own rules resolved.
+    File(ImagePath),
+    /// An absolute path as written. A directory is kept alone, without what is in it.
+    Path(Vec<u8>),
+    /// A program, looked up along `PATH` or, with a slash, from the working directory.
+    Command(Vec<u8>),
+    /// A shared library by name, looked up as the dynamic loader does it for the file that names it.
+    Library(Vec<u8>),
+}
+
+/// Keeps what code that the workload used names, one level deep: what is kept here is closed over as everything else,
+/// but not searched in turn.
+pub(crate) fn apply(
+    scene: &Scene<'_>,
+    draft: &mut Draft<'_>,
+    programs: &mut Programs<'_>,
+) -> Result<(), PlanError> {
+    if scene.policy.generalize < Generalize::References {
+        return Ok(());
+    }
+    for path in used_code(scene, draft) {
+        if scene.file_size(&path).is_none_or(|size| size > MAX_CODE_BYTES) {
+            continue;
+        }
+        let content = scene.image.read_file(&path, MAX_CODE_BYTES)?;
+        for reference in references_of(scene, &path, &content) {
+            keep(scene, draft, programs, &path, &reference)?;
+        }
+    }
+    Ok(())
+}
+
+/// The regular files that the workload read, ran or mapped executable, as far as they are kept.
+pub(crate) fn used_code(scene: &Scene<'_>, draft: &Draft<'_>) -> BTreeSet<ImagePath> {
+    let is_code = |path: &ImagePath| {
+        let is_file = scene.tree().get(path).is_some_and(|node| matches!(node.kind, NodeKind::File { .. }));
+        is_file
+            && scene.profile.usage(path).is_some_and(|usage| {
+                usage
+                    .kinds()
+                    .any(|kind| matches!(kind, AccessKind::Exec | AccessKind::MapExec | AccessKind::OpenRead))
+            })
+    };
+    draft.kept().keys().filter(|path| is_code(path)).cloned().collect()
+}
+
+fn references_of(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) -> BTreeSet<Reference> {
+    [
+        native::references,
+        python::references,
+        node::references,
+        java::references,
+        php::references,
+        perl::references,
+        ruby::references,
+        erlang::references,
+        script::references,
+    ]
+    .iter()
+    .find_map(|references| references(scene, path, content))
+    .unwrap_or_default()
+}
+
+fn keep(
+    scene: &Scene<'_>,
+    draft: &mut Draft<'_>,
+    programs: &mut Programs<'_>,
+    from: &ImagePath,
+    reference: &Reference,
+) -> Result<(), PlanError> {
+    let root = ImagePath::root();
+    match reference {
+        Reference::File(path) => {
+            draft.keep_way(&root, &path.to_absolute(), Rule::Reference, Some(from));
+        }
+        Reference::Path(path) => {
+            draft.keep_way(&root, path, Rule::Reference, Some(from));
+        }
+        Reference::Command(name) => {
+            if let Some(path) = scene.program(name) {
+                draft.keep_way(&root, &path, Rule::Reference, Some(from));
+            }
+        }
+        Reference::Library(name) => programs.keep_library(draft, name, Rule::Reference, Some(from))?,
+    }
+    Ok(())
+}
