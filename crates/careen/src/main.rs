@@ -8,6 +8,7 @@ mod container;
 mod context;
 mod exit;
 mod failure;
+mod hardening;
 mod hints;
 mod output;
 mod policy;
