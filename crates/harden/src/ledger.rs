@@ -1,6 +1,7 @@
 //! The ledger: for each path of the image, what was decided, by which rule, and on which evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use image::{ImagePath, NodeKind};
 use profile::{AccessKind, ImageIdentity, Process};
@@ -107,6 +108,19 @@ impl From<&NodeKind> for PathKind {
     }
 }
 
+impl fmt::Display for PathKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Symlink => "symlink",
+            Self::Fifo => "fifo",
+            Self::CharDevice => "char-device",
+            Self::BlockDevice => "block-device",
+        })
+    }
+}
+
 /// How much something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Total {
@@ -119,7 +133,7 @@ pub struct Total {
 }
 
 impl Total {
-    fn add(&mut self, entry: &LedgerEntry) {
+    pub(crate) fn add(&mut self, entry: &LedgerEntry) {
         match entry.kind {
             PathKind::Directory => self.directories += 1,
             _ => self.files += 1,

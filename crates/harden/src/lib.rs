@@ -4,6 +4,8 @@
 //! policy into a [`Plan`], and judges with [`verify()`] whether the hardened image still does what it did.
 #![forbid(unsafe_code)]
 
+pub mod breakdown;
+pub mod diff;
 pub mod document;
 mod draft;
 mod elf;
@@ -20,6 +22,8 @@ mod scene;
 mod shell;
 pub mod verify;
 
+pub use breakdown::{Breakdown, DirectoryShare, PackageShare, RuleShare};
+pub use diff::{FieldChange, ImageDiff, LayerDiff, PackageDiff, PathDiff, SettingChange, Side, diff};
 pub use document::ReadLedgerError;
 pub use explain::{Explanation, Link, explain};
 pub use ledger::{Decision, Evidence, Ledger, LedgerEntry, PathKind, Total};
