@@ -70,8 +70,12 @@ pub(crate) enum Command {
     /// Look at workload profiles, or join several
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// Tell what a hardening would remove, without writing an image
+    Plan(Box<PlanArgs>),
     /// Tell why a path was kept or removed
     Explain(ExplainArgs),
+    /// Compare two images: layers, files, packages, settings
+    Diff(DiffArgs),
     /// List, show and check coverages
     #[command(subcommand)]
     Coverage(CoverageCommand),
@@ -330,6 +334,60 @@ pub(crate) enum ProfileCommand {
         #[arg(long, short)]
         force: bool,
     },
+}
+
+/// `careen plan`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careen plan oci:shop --coverage shop.yaml
+  careen plan oci:shop --profile shop.profile --generalize package --top 30
+  careen plan oci:shop --profile shop.profile --output json | jq '.packages[] | select(.kept.files == 0)'")]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
+    /// Coverage that exercises the image: a built-in name, a YAML file, or a script
+    #[arg(long, short, value_name = "COVERAGE", required_unless_present = "profile")]
+    pub(crate) coverage: Option<String>,
+    /// Use this workload profile instead of running the image (several are joined)
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) profile: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// How many packages and directories to list; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    pub(crate) top: usize,
+    /// Write the whole ledger, for `careen explain --ledger`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger: Option<PathBuf>,
+    /// Replace the ledger if it exists
+    #[arg(long, short)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) container: ContainerArgs,
+}
+
+/// `careen diff`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careen diff oci:shop oci:shop-hardened
+  careen diff docker-archive:shop-1.4.tar docker-archive:shop-1.5.tar --top 0
+  careen diff oci:a oci:b --exit-code > /dev/null")]
+pub(crate) struct DiffArgs {
+    /// The first image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], or a path
+    pub(crate) a: String,
+    /// The second image
+    pub(crate) b: String,
+    /// Platform to pick from multi-platform images, such as linux/arm64 [default: this host's]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+    /// How many paths and packages of each sort to list; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) top: usize,
+    /// End with exit code 1 if the images differ
+    #[arg(long)]
+    pub(crate) exit_code: bool,
 }
 
 /// `careen explain`

@@ -1,10 +1,12 @@
 //! One module a command: resolves what was typed, calls the crates, prints the result.
 
 pub(crate) mod coverage;
+pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod harden;
 pub(crate) mod inspect;
 pub(crate) mod man;
+pub(crate) mod plan;
 pub(crate) mod profile;
 pub(crate) mod record;
 pub(crate) mod run;

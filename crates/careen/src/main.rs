@@ -75,6 +75,8 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Record(args) => commands::record::run(context, &args),
         Command::Verify(args) => commands::verify::run(context, &args),
         Command::Profile(command) => commands::profile::run(context, &command),
+        Command::Plan(args) => commands::plan::run(context, &args),
+        Command::Diff(args) => commands::diff::run(context, &args),
         Command::Explain(args) => commands::explain::run(context, &args),
         Command::Coverage(command) => commands::coverage::run(context, &command),
         Command::Run(args) => commands::run::run(context, &args),

@@ -6,9 +6,20 @@ use crate::support::{CAREEN, careen, skip, workdir};
 
 #[test]
 fn help_of_each_command_has_not_changed_unseen() {
-    for command in
-        ["", "harden", "record", "verify", "profile", "profile show", "explain", "coverage", "run", "inspect"]
-    {
+    for command in [
+        "",
+        "harden",
+        "record",
+        "verify",
+        "profile",
+        "profile show",
+        "explain",
+        "plan",
+        "diff",
+        "coverage",
+        "run",
+        "inspect",
+    ] {
         let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let output = Command::new(CAREEN)
             .args(&args)

@@ -4,6 +4,7 @@
 mod cli;
 mod docker;
 mod errors;
+mod look;
 mod nginx;
 mod redis;
 mod support;
