@@ -1,5 +1,6 @@
 //! One run of a workload: the container, its recording, and the order of what happens to them.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use engine::{Container, EngineError, Exit};
@@ -219,6 +220,8 @@ impl Run<'_> {
                 verdict: Verdict::from_reasons(reasons),
             },
             steps: self.results,
+            tags: BTreeSet::new(),
+            carried_from: None,
         };
         let identity = ImageIdentity {
             reference: self.options.reference.clone().unwrap_or_else(|| image.source().to_string()),

@@ -129,6 +129,8 @@ pub(crate) fn run() -> Run {
             stderr: String::new(),
             duration_ms: 1,
         }],
+        tags: BTreeSet::new(),
+        carried_from: None,
     }
 }
 

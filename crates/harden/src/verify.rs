@@ -318,6 +318,8 @@ mod tests {
                 verdict: Verdict::Complete,
             },
             steps,
+            tags: BTreeSet::new(),
+            carried_from: None,
         }
     }
 

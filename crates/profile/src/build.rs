@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::FORMAT_VERSION;
-use crate::{AccessKind, ImageIdentity, Observation, PathUsage, Process, Profile, Run, Usage};
+use crate::{AccessKind, ImageIdentity, Observation, PathUsage, Process, Profile, Run, Surroundings, Usage};
 
 impl Profile {
     /// The profile of one run. The order of the observations does not matter: the result is canonical, that is, its
@@ -20,6 +20,7 @@ impl Profile {
                 first_step: observation.step,
                 processes: BTreeSet::new(),
                 errnos: BTreeSet::new(),
+                also_in: BTreeMap::new(),
             });
             usage.first_step = usage.first_step.min(observation.step);
             usage.processes.extend(index.get(&observation.process));
@@ -28,6 +29,14 @@ impl Profile {
             }
         }
         let processes = processes.into_iter().cloned().collect();
-        Self { format_version: FORMAT_VERSION, image, runs: vec![run], processes, paths }
+        Self {
+            format_version: FORMAT_VERSION,
+            image,
+            runs: vec![run],
+            processes,
+            paths,
+            surroundings: Surroundings::default(),
+            carried: BTreeMap::new(),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use image::{Digest, ImagePath, Platform};
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessKind, Counters, Process, Step, Verdict, bounded};
+use crate::{AccessKind, Counters, Process, Step, Surroundings, Verdict, bounded};
 
 /// The format version that this build writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -18,6 +18,10 @@ pub const MAX_STEPS: usize = 10_000;
 pub const MAX_PROCESSES: usize = 1_000_000;
 /// Most paths that a document may hold.
 pub const MAX_PATHS: usize = 5_000_000;
+/// Most packages that a document may describe.
+pub const MAX_PACKAGES: usize = 1_000_000;
+/// Most tags of one run.
+pub const MAX_TAGS: usize = 256;
 /// Most errnos of one path (Linux has 133).
 pub const MAX_ERRNOS: usize = 256;
 
@@ -39,6 +43,17 @@ pub struct Profile {
     /// Every path of the image that was used, and every path that was looked up and not there.
     #[serde(deserialize_with = "bounded::map::<_, _, _, MAX_PATHS>")]
     pub paths: BTreeMap<ImagePath, PathUsage>,
+    /// What the image held where something of it was used, so that another version of it can be recognised; empty in
+    /// documents that were written without.
+    #[serde(default, skip_serializing_if = "Surroundings::is_empty")]
+    pub surroundings: Surroundings,
+    /// For paths that a carried run used under another name in the other version of the image: that name.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "bounded::map::<_, _, _, MAX_PATHS>"
+    )]
+    pub carried: BTreeMap<ImagePath, ImagePath>,
 }
 
 /// Which image a document speaks of.
@@ -76,6 +91,13 @@ pub struct Usage {
         deserialize_with = "bounded::set::<_, _, MAX_ERRNOS>"
     )]
     pub errnos: BTreeSet<i32>,
+    /// The later runs in which it was seen too, each with the first step of it in which it was.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "bounded::map::<_, _, _, MAX_RUNS>"
+    )]
+    pub also_in: BTreeMap<u32, Step>,
 }
 
 /// One run of the workload.
@@ -90,6 +112,16 @@ pub struct Run {
     /// What the coverage did, in order; [`Step`] `n` is element `n - 1`.
     #[serde(deserialize_with = "bounded::list::<_, _, MAX_STEPS>")]
     pub steps: Vec<StepResult>,
+    /// What the user calls runs of this sort, such as `ci` or `load-test`.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeSet::is_empty",
+        deserialize_with = "bounded::set::<_, _, MAX_TAGS>"
+    )]
+    pub tags: BTreeSet<String>,
+    /// The image that ran, where that was another version of [`Profile::image`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_from: Option<ImageIdentity>,
 }
 
 /// The sensor of one run and its account.

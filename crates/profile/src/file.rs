@@ -261,6 +261,14 @@ impl Profile {
                 if run.step_name(usage.first_step).is_none() {
                     return dangling("first_step", "step", usage.first_step.0, run.steps.len());
                 }
+                for (&run, &step) in &usage.also_in {
+                    let Some(later) = self.run(run).filter(|_| run > usage.first_run) else {
+                        return dangling("also_in", "run", run, self.runs.len());
+                    };
+                    if later.step_name(step).is_none() {
+                        return dangling("also_in", "step", step.0, later.steps.len());
+                    }
+                }
                 if let Some(&index) = usage.processes.last().filter(|&&index| self.process(index).is_none()) {
                     return dangling("processes", "process", index, self.processes.len());
                 }

@@ -13,6 +13,8 @@ pub mod document;
 pub mod file;
 pub mod lookup;
 pub mod merge;
+pub mod select;
+pub mod surroundings;
 
 pub use access::{AccessKind, Observation, Process, Step};
 pub use counters::{Counters, Incomplete, Verdict};
@@ -22,3 +24,4 @@ pub use document::{
 pub use file::{ReadLimits, ReadProfileError, WriteProfileError};
 pub use lookup::START;
 pub use merge::{MergeError, merge};
+pub use surroundings::{FileFacts, PackageFiles, Surroundings};

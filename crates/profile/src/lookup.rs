@@ -102,6 +102,22 @@ impl PathUsage {
     }
 }
 
+impl Usage {
+    /// The runs in which it was seen, each with the first step of it in which it was.
+    pub fn runs(&self) -> BTreeMap<u32, Step> {
+        let mut runs = self.also_in.clone();
+        runs.insert(self.first_run, self.first_step);
+        runs
+    }
+
+    /// Sets the runs in which it was seen; without any, nothing changes.
+    pub(crate) fn set_runs(&mut self, mut runs: BTreeMap<u32, Step>) {
+        if let Some((run, step)) = runs.pop_first() {
+            (self.first_run, self.first_step, self.also_in) = (run, step, runs);
+        }
+    }
+}
+
 impl Run {
     /// The name of one of its steps; [`START`] for step 0, `None` past the last one.
     pub fn step_name(&self, step: Step) -> Option<&str> {

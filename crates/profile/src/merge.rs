@@ -1,11 +1,12 @@
 //! The union of profiles of one image.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use image::Digest;
 
 use crate::document::FORMAT_VERSION;
-use crate::{PathUsage, Process, Profile};
+use crate::{PathUsage, Process, Profile, Step, Surroundings, Usage};
 
 /// Why profiles cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +64,8 @@ pub fn merge(profiles: &[Profile]) -> Result<Profile, MergeError> {
         runs: Vec::new(),
         processes: processes.iter().map(|&process| process.clone()).collect(),
         paths: BTreeMap::new(),
+        surroundings: Surroundings::union(profiles.iter().map(|profile| &profile.surroundings)),
+        carried: BTreeMap::new(),
     };
     for profile in profiles {
         let offset = u32::try_from(merged.runs.len()).map_err(|_| MergeError::TooManyRuns)?;
@@ -72,6 +75,11 @@ pub fn merge(profiles: &[Profile]) -> Result<Profile, MergeError> {
             add(into, usages, offset, |old| {
                 profile.process(old).and_then(|process| index.get(process).copied())
             })?;
+        }
+        // Of several old names the first in path order, so that the order of merging does not matter.
+        for (path, old) in &profile.carried {
+            let known = merged.carried.entry(path.clone()).or_insert_with(|| old.clone());
+            *known = old.min(known).clone();
         }
     }
     Ok(merged)
@@ -93,18 +101,33 @@ fn add(
     renumber: impl Fn(u32) -> Option<u32>,
 ) -> Result<(), MergeError> {
     for (&kind, usage) in &from.0 {
-        let first_run = usage.first_run.checked_add(offset).ok_or(MergeError::TooManyRuns)?;
+        let runs = moved(usage, offset)?;
         let processes = usage.processes.iter().filter_map(|&old| renumber(old));
-        let known = into.0.entry(kind).or_insert_with(|| crate::Usage {
-            first_run,
-            first_step: usage.first_step,
-            processes: BTreeSet::new(),
-            errnos: BTreeSet::new(),
-        });
-        (known.first_run, known.first_step) =
-            (known.first_run, known.first_step).min((first_run, usage.first_step));
-        known.processes.extend(processes);
-        known.errnos.extend(&usage.errnos);
+        match into.0.entry(kind) {
+            Entry::Vacant(vacant) => {
+                let errnos = usage.errnos.clone();
+                let mut known = Usage { processes: processes.collect(), errnos, ..usage.clone() };
+                known.set_runs(runs);
+                vacant.insert(known);
+            }
+            Entry::Occupied(mut occupied) => {
+                let known = occupied.get_mut();
+                let mut all = known.runs();
+                for (run, step) in runs {
+                    let first = all.entry(run).or_insert(step);
+                    *first = step.min(*first);
+                }
+                known.set_runs(all);
+                known.processes.extend(processes);
+                known.errnos.extend(&usage.errnos);
+            }
+        }
     }
     Ok(())
+}
+
+/// The runs of a use, moved behind those that are there already.
+fn moved(usage: &Usage, offset: u32) -> Result<BTreeMap<u32, Step>, MergeError> {
+    let run = |run: u32| run.checked_add(offset).ok_or(MergeError::TooManyRuns);
+    usage.runs().into_iter().map(|(old, step)| Ok((run(old)?, step))).collect()
 }

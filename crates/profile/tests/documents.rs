@@ -8,8 +8,9 @@ use careen_profile as profile;
 use image::{Digest, ImagePath, Platform};
 use profile::file::ParseProfileError;
 use profile::{
-    AccessKind, Compare, Counters, ImageIdentity, Incomplete, MergeError, Observation, Process, Profile,
-    ReadLimits, Run, SensorReport, Step, StepOutcome, StepResult, Verdict, merge,
+    AccessKind, Compare, Counters, FileFacts, ImageIdentity, Incomplete, MergeError, Observation,
+    PackageFiles, Process, Profile, ReadLimits, Run, SensorReport, Step, StepOutcome, StepResult, Verdict,
+    merge,
 };
 use proptest::prelude::*;
 
@@ -66,6 +67,8 @@ fn run(coverage: &str, counters: Counters) -> Run {
             step("slow", StepOutcome::TimedOut),
             step("stop", StepOutcome::Signalled { signal: 15 }),
         ],
+        tags: BTreeSet::new(),
+        carried_from: None,
     }
 }
 
@@ -85,6 +88,25 @@ fn shop() -> Profile {
         observation("/srv/caf\\xe9", AccessKind::Stat, 0, "/usr/bin/get", 2),
     ];
     Profile::from_run(identity(), run("shop", counters()), &BTreeSet::from(observations))
+}
+
+/// A profile with all that is optional: a package, tags, a run of another version, uses in two runs.
+fn annotated() -> Profile {
+    let mut first = shop();
+    first.runs[0].tags = BTreeSet::from(["ci".to_owned(), "load-test".to_owned()]);
+    first.surroundings.packages.insert(PackageFiles {
+        name: "libc6".to_owned(),
+        version: "2.36-9".to_owned(),
+        architecture: "amd64".to_owned(),
+        files: BTreeSet::from([path("/usr/lib/libc.so.6"), path("/usr/lib/libm.so.6")]),
+    });
+    let facts = FileFacts { size_bytes: 7, digest: Some(Digest::of(b"libc")) };
+    first.surroundings.files.insert(path("/usr/lib/libc.so.6"), facts);
+    first.surroundings.unowned.insert(path("/usr/bin/shop"));
+    let mut second = shop();
+    second.runs[0].carried_from = Some(identity());
+    second.carried.insert(path("/usr/lib/libc.so.6"), path("/lib/libc.so.5"));
+    merge(&[first, second]).unwrap()
 }
 
 fn json(profile: &Profile) -> serde_json::Value {
@@ -117,12 +139,15 @@ fn what_is_written_conforms_to_the_schema_and_what_is_wrong_does_not() {
     let schema = schema();
     let lossy =
         Profile::from_run(identity(), run("lossy", Counters { dropped: 1, ..counters() }), &BTreeSet::new());
-    for profile in [shop(), lossy] {
+    for profile in [shop(), annotated(), lossy] {
         let document = json(&profile);
         let errors: Vec<_> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}");
     }
-    let edits: [(&str, serde_json::Value); 6] = [
+    let edits: [(&str, serde_json::Value); 9] = [
+        ("/surroundings/packages/0/files", serde_json::json!(["usr/lib/libc.so.6"])),
+        ("/runs/0/tags", serde_json::json!(["ci", "ci"])),
+        ("/carried/~1usr~1lib~1libc.so.6", "libc.so.5".into()),
         ("/format_version", 2.into()),
         ("/image/image_id", "sha256:00".into()),
         ("/paths/~1usr~1bin~1shop/exec/errnos", serde_json::json!([2])),
@@ -131,7 +156,7 @@ fn what_is_written_conforms_to_the_schema_and_what_is_wrong_does_not() {
         ("/runs/0/steps/0/outcome", "gone".into()),
     ];
     for (pointer, value) in edits {
-        let mut document = json(&shop());
+        let mut document = json(&annotated());
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         document.pointer_mut(parent).unwrap()[key] = value;
         assert!(!schema.is_valid(&document), "{pointer}");
@@ -194,6 +219,27 @@ fn only_profiles_of_one_image_are_merged() {
 }
 
 #[test]
+fn tags_select_runs_and_what_they_used() {
+    let tagged = |tag: &str, uses: &[Observation]| {
+        let mut run = run(tag, counters());
+        run.tags = BTreeSet::from([tag.to_owned()]);
+        Profile::from_run(identity(), run, &uses.iter().cloned().collect())
+    };
+    let shared = observation("/both", AccessKind::OpenRead, 0, "/bin/a", 1);
+    let night = [observation("/night", AccessKind::Stat, 0, "/bin/b", 2), shared.clone()];
+    let (ci, night) = (tagged("ci", std::slice::from_ref(&shared)), tagged("night", &night));
+    let all = merge(&[ci.clone(), night.clone(), shop()]).unwrap();
+    assert_eq!(all.tags(), BTreeSet::from(["ci", "night"]));
+    let select = |tags: &[&str]| all.tagged(&tags.iter().map(|tag| (*tag).to_owned()).collect());
+    assert_eq!(select(&[]).unwrap(), all);
+    assert_eq!(select(&["ci"]).unwrap(), ci);
+    // What an earlier run saw first is not lost for a later one.
+    assert_eq!(select(&["night"]).unwrap(), night);
+    assert_eq!(select(&["ci", "night", "other"]).unwrap(), merge(&[ci, night]).unwrap());
+    assert_eq!(select(&["other"]), None);
+}
+
+#[test]
 fn bytes_that_are_no_profile_are_refused_with_the_field_at_fault() {
     let good = String::from_utf8(shop().to_json().unwrap()).unwrap();
     let edited = |from: &str, to: &str| {
@@ -217,6 +263,10 @@ fn bytes_that_are_no_profile_are_refused_with_the_field_at_fault() {
         ),
         ("no such run", edited("\"first_run\": 0", "\"first_run\": 1")),
         ("no such step", edited("\"first_step\": 2", "\"first_step\": 4")),
+        (
+            "a later run that is none",
+            edited("\"first_step\": 2,", "\"first_step\": 2, \"also_in\": {\"0\": 0},"),
+        ),
         ("errnos of a use", edited("\"stat\"", "\"missing\"")),
     ];
     let report: Vec<_> = cases
@@ -307,6 +357,7 @@ fn unordered(profile: &Profile) -> Profile {
     for usage in profile.paths.values_mut().flat_map(|usages| usages.0.values_mut()) {
         usage.first_run = 0;
         usage.first_step = Step(0);
+        usage.also_in.clear();
     }
     profile
 }

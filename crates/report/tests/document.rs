@@ -39,6 +39,8 @@ fn run(counters: Counters) -> Run {
             step("slow", StepOutcome::TimedOut),
             step("stop", StepOutcome::Signalled { signal: 15 }),
         ],
+        tags: Default::default(),
+        carried_from: None,
     }
 }
 

@@ -127,6 +127,8 @@ fn hardening() -> Hardening {
                 stderr: String::new(),
                 duration_ms: 12,
             }],
+            tags: Default::default(),
+            carried_from: None,
         }],
         verification: None,
         healed: 0,
