@@ -1,6 +1,6 @@
 //! Builds one image, unless the cache holds the very same already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -171,17 +171,14 @@ impl Store {
 fn key(image: &Image, versions: &BTreeMap<String, String>) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(format!("{RECIPE}\n{}\n{versions:?}\n", image.text));
-    if image.files_dir.is_dir() {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&image.files_dir).context("cannot list the files of the image")? {
-            files.push(entry?.path());
-        }
-        files.sort();
-        for file in files {
-            let content = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            hash.update(format!("{:?} {}\n", file.file_name(), content.len()));
-            hash.update(&content);
-        }
+    // What lies beside them, coverages and their files, is not in the image.
+    let sources: BTreeSet<&str> =
+        image.declaration.files.iter().filter_map(|file| file.content.source()).collect();
+    for source in sources {
+        let file = image.files_dir.join(source);
+        let content = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        hash.update(format!("{source:?} {}\n", content.len()));
+        hash.update(&content);
     }
     Ok(hex(&hash.finalize()))
 }

@@ -74,6 +74,16 @@ pub(crate) enum Content {
     },
 }
 
+impl Content {
+    /// The file in the image's folder that goes into the image.
+    pub(crate) fn source(&self) -> Option<&str> {
+        match self {
+            Self::Copy { source, .. } => Some(source),
+            Self::Directory { .. } | Self::Symlink { .. } => None,
+        }
+    }
+}
+
 /// What the image's config says, in its own words.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

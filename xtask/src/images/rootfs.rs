@@ -39,11 +39,13 @@ APT::AutoRemove::SuggestsImportant \"false\";
 ";
 
 /// What an installation leaves behind and nothing needs. A final `/*` means the content only.
-const LEFTOVERS: [&str; 19] = [
+///
+/// The content of `/run` is not among them: commands see an empty one of their own, so that after the base system only
+/// a declared file gets there.
+const LEFTOVERS: [&str; 18] = [
     "dev/*",
     "proc/*",
     "sys/*",
-    "run/*",
     "tmp/*",
     "var/tmp/*",
     "var/lib/apt/lists/*",
@@ -83,6 +85,7 @@ pub(crate) fn bootstrap(rootfs: &Path, codename: &str, sources: &str, log: &Path
     }
     mmdebstrap.arg(codename).arg(rootfs).arg(&list);
     command::run_logged(&mut mmdebstrap, log)?;
+    remove_content(&rootfs.join("run")).context("cannot empty /run")?;
 
     fs::set_permissions(rootfs, fs::Permissions::from_mode(0o755))
         .context("cannot open the root folder to all")?;

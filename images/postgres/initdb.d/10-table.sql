@@ -1,0 +1,1 @@
+CREATE TABLE started (origin text); INSERT INTO started VALUES ('plain');
