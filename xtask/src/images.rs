@@ -49,6 +49,11 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     build(&names, force).map(drop)
 }
 
+/// The names of all declared images, sorted.
+pub(crate) fn declared() -> Result<Vec<String>> {
+    declaration::names(&workspace::root().join("images"))
+}
+
 /// Builds those of the images that the cache lacks. Returns where they lie, in order.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ mod bench;
 mod command;
 mod demo;
 mod images;
+mod results;
 mod test;
 mod workspace;
 
@@ -27,6 +28,7 @@ Usage: cargo xtask COMMAND
 Commands:
   demo             Harden a Redis image and show that the new one works
   test [FILTER]    Run what CI runs; with a filter only the tests that match it
+                   --all-images [NAME...]: harden and check every declared image, write docs/results.md
   bench harden     Time and memory of hardening, beside what the codecs alone cost
   bench sensor     What watching costs the watched service
   images NAME...   Build look-alikes of official images out of Debian packages

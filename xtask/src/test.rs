@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{apt, command, images, workspace};
+use crate::{apt, command, images, results, workspace};
 
 /// Packages that tests call, beside those that build images.
 const TO_TEST: [&str; 12] = [
@@ -26,11 +26,16 @@ const TO_TEST: [&str; 12] = [
 /// Images that tests run.
 const IMAGES: [&str; 2] = ["redis", "nginx"];
 
+/// With `--all-images`: every declared image, or those named, hardened and checked.
 /// Without a filter: formatting, lints, dependencies, documentation, all tests. With one: the tests that match it.
 pub(crate) fn main(arguments: &[String]) -> Result<()> {
     let in_ci = std::env::var_os("CI").is_some();
     apt::ensure(&workspace::TO_BUILD)?;
     apt::ensure(&TO_TEST)?;
+    if let Some((_, names)) = arguments.split_first().filter(|(first, _)| *first == "--all-images") {
+        ensure_nextest()?;
+        return results::main(names);
+    }
     images::build(&IMAGES.map(str::to_owned), false)?;
     ensure_nextest()?;
     if arguments.is_empty() {
@@ -51,8 +56,8 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
             cargo(&["test", "--release", "--locked", "--workspace", "--doc", "--quiet"]),
         )?;
     }
-    let mut nextest = cargo(&["nextest", "run", "--release", "--locked", "--workspace"]);
-    nextest.args(arguments);
+    let mut nextest = nextest();
+    nextest.arg("--workspace").args(arguments);
     if in_ci {
         nextest.env("CAREEN_NO_SKIP", "1");
     }
@@ -70,7 +75,12 @@ fn ensure_nextest() -> Result<()> {
     Ok(())
 }
 
-fn step(name: &str, mut cargo: Command) -> Result<()> {
+/// The test runner, for tests as they are built for CI.
+pub(crate) fn nextest() -> Command {
+    cargo(&["nextest", "run", "--release", "--locked"])
+}
+
+pub(crate) fn step(name: &str, mut cargo: Command) -> Result<()> {
     eprintln!("--- {name}");
     command::run(&mut cargo).with_context(|| format!("{name}: not in order"))
 }

@@ -5,6 +5,7 @@ mod cli;
 mod docker;
 mod errors;
 mod look;
+mod images;
 mod nginx;
 mod redis;
 mod support;
