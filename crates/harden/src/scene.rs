@@ -7,6 +7,7 @@ use packages::PackageDatabase;
 use profile::{AccessKind, Profile};
 
 use crate::draft::Draft;
+use crate::rules::node::Manifests;
 use crate::{PlanError, Policy, Rule};
 
 /// What a container gets as `PATH` where the image sets none.
@@ -22,6 +23,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) policy: &'a Policy,
     /// The image's environment; of a name that occurs twice the last value, as in runc.
     pub(crate) environment: BTreeMap<&'a str, &'a str>,
+    /// Manifests of Node.js packages, each read once.
+    pub(crate) manifests: Manifests,
 }
 
 impl<'a> Scene<'a> {
@@ -32,7 +35,7 @@ impl<'a> Scene<'a> {
         policy: &'a Policy,
     ) -> Self {
         let environment = image.config().config.env.iter().filter_map(|line| line.split_once('=')).collect();
-        Self { image, packages, profile, policy, environment }
+        Self { image, packages, profile, policy, environment, manifests: Manifests::default() }
     }
 
     pub(crate) fn tree(&self) -> &'a Tree {
