@@ -85,6 +85,9 @@ pub(crate) enum Command {
     Validate(ValidateArgs),
     /// Print what an image holds: size, files, executables, packages, …
     Inspect(InspectArgs),
+    /// Tell what this host can do, what it cannot, why, and what to change
+    #[command(after_help = "Example:\n  careen doctor --output json")]
+    Doctor,
     /// Print the completion script for a shell
     #[command(after_help = "Example:\n  careen completions bash > /etc/bash_completion.d/careen")]
     Completions {

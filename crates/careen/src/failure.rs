@@ -35,6 +35,22 @@ impl Failure {
         self
     }
 
+    /// The chain in one line, without the hint.
+    pub(crate) fn summary(&self) -> String {
+        let mut text = self.tried.clone();
+        let mut cause = self.source.as_deref().map(|source| source as &dyn Error);
+        while let Some(error) = cause {
+            text += &format!(": {}", error.to_string().replace('\n', " "));
+            cause = error.source();
+        }
+        text
+    }
+
+    /// What the user may try next.
+    pub(crate) fn into_hint(self) -> Option<String> {
+        self.hint
+    }
+
     /// The chain as a user reads it, one line a step, ending in a newline.
     pub(crate) fn render(&self) -> String {
         let mut text = format!("error: {}\n", self.tried);

@@ -82,6 +82,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Run(args) => commands::run::run(context, &args),
         Command::Validate(args) => commands::validate::run(context, &args),
         Command::Inspect(args) => commands::inspect::run(context, &args),
+        Command::Doctor => commands::doctor::run(context),
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }

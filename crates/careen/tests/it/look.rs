@@ -1,6 +1,7 @@
-//! Looking at images and plans without changing anything: `plan` and `diff`.
+//! Looking at images, plans and the host without changing anything: `plan`, `diff` and `doctor`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::{can_run, careen, careen_json, hardened, image, workdir};
 
@@ -85,4 +86,39 @@ fn original_and_hardened_differ_by_removals_alone() {
     let same = careen(&["diff", &a, &a, "--exit-code"]);
     assert_eq!(same.status.code(), Some(0));
     assert!(String::from_utf8(same.stdout).unwrap().contains("hold the same"));
+}
+
+#[test]
+fn doctor_agrees_with_what_a_recording_does_and_says_what_is_missing() {
+    if !can_run() {
+        return;
+    }
+    let examined = careen_json(&["doctor"]);
+    assert_eq!(examined["can_record"], true, "{examined}");
+    for check in examined["checks"].as_array().unwrap() {
+        assert_ne!(check["state"], "bad", "{check}");
+        assert!(!check["finding"].as_str().unwrap().is_empty());
+    }
+    // Without rights the same host cannot, and each thing that is missing has a hint.
+    let place = tempfile::Builder::new()
+        .prefix("careen-doctor-")
+        .permissions(fs::Permissions::from_mode(0o777))
+        .tempdir()
+        .unwrap();
+    let program = place.path().join("careen");
+    fs::copy(crate::support::CAREEN, &program).unwrap();
+    let output = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(&program)
+        .args(["doctor", "--output", "json", "--data-dir"])
+        .arg(place.path().join("data"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+    let examined: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(examined["can_record"], false);
+    let bad = examined["checks"].as_array().unwrap().iter().filter(|check| check["state"] == "bad");
+    let bad: Vec<_> = bad.map(|check| check["name"].as_str().unwrap()).collect();
+    assert!(bad.contains(&"user") && bad.contains(&"sensor") && bad.contains(&"engine"), "{bad:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("hint: record the profile on another host"));
 }

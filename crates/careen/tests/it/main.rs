@@ -4,8 +4,8 @@
 mod cli;
 mod docker;
 mod errors;
-mod look;
 mod images;
+mod look;
 mod nginx;
 mod redis;
 mod support;

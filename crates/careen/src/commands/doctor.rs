@@ -1,0 +1,221 @@
+//! `careen doctor`: what this host can do, what it cannot, why, and what to change.
+
+use std::fs;
+
+use image::Platform;
+use sensor::Sensor;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::exit::ExitCode;
+use crate::failure::Failure;
+use crate::output;
+
+/// Free space below which a run is likely to end in a full disk.
+const LITTLE_SPACE_BYTES: u64 = 2 << 30;
+
+#[derive(Serialize)]
+struct Examination {
+    /// Whether images can be run and recorded here.
+    can_record: bool,
+    checks: Vec<Check>,
+}
+
+#[derive(Serialize)]
+struct Check {
+    name: &'static str,
+    state: State,
+    /// What was found.
+    finding: String,
+    /// What can be done about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    /// As it should be.
+    Good,
+    /// Works, with something to know.
+    Note,
+    /// Runs and recordings are impossible.
+    Bad,
+}
+
+/// Examines the host by trying, and prints what was found.
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    context.progress.stage("examine", None);
+    let checks =
+        vec![host(), user(), cgroups(), engine(context), sensor(context), space(context), rootless()];
+    context.progress.abandon();
+    let can_record = checks.iter().all(|check| check.state != State::Bad);
+    let examination = Examination { can_record, checks };
+    output::print(context.output, &examination, text)?;
+    if can_record {
+        return Ok(());
+    }
+    Err(Failure::new(ExitCode::Host, "this host can plan and write images, but not run and record them")
+        .hint("record the profile on another host, and harden with --profile here".to_owned()))
+}
+
+fn host() -> Check {
+    let release = read("/proc/sys/kernel/osrelease");
+    Check {
+        name: "host",
+        state: State::Good,
+        finding: format!("{}, kernel {release}", Platform::host()),
+        hint: None,
+    }
+}
+
+fn user() -> Check {
+    let status = read("/proc/self/status");
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.map(str::trim).unwrap_or_default().to_owned()
+    };
+    let is_root = field("Uid:").split_whitespace().nth(1) == Some("0");
+    let effective = u64::from_str_radix(&field("CapEff:"), 16).unwrap_or_default();
+    // Numbers of <linux/capability.h>.
+    let wanted = [
+        ("CAP_SYS_ADMIN", 21),
+        ("CAP_SYS_CHROOT", 18),
+        ("CAP_NET_ADMIN", 12),
+        ("CAP_SETUID", 7),
+        ("CAP_SETGID", 6),
+        ("CAP_DAC_OVERRIDE", 1),
+        ("CAP_MKNOD", 27),
+        ("CAP_BPF", 39),
+        ("CAP_PERFMON", 38),
+    ];
+    let missing: Vec<_> =
+        wanted.iter().filter(|(_, bit)| effective & (1 << bit) == 0).map(|(name, _)| *name).collect();
+    // CAP_SYS_ADMIN includes what was split off it later.
+    let has_admin = !missing.contains(&"CAP_SYS_ADMIN");
+    let missing: Vec<_> = missing
+        .into_iter()
+        .filter(|name| !(has_admin && matches!(*name, "CAP_BPF" | "CAP_PERFMON")))
+        .collect();
+    let (state, finding, hint) = match (is_root, missing.is_empty()) {
+        (true, true) => (State::Good, "root with all capabilities that are needed".to_owned(), None),
+        (true, false) => (
+            State::Bad,
+            format!("root without {}", missing.join(", ")),
+            Some("give the container or service that runs careen these capabilities".to_owned()),
+        ),
+        (false, _) => (State::Bad, "not root".to_owned(), Some("run it with sudo".to_owned())),
+    };
+    Check { name: "user", state, finding, hint }
+}
+
+fn cgroups() -> Check {
+    let mounts = read("/proc/self/mountinfo");
+    let of_type = |kind: &str| {
+        mounts.lines().find_map(|line| {
+            let (left, right) = line.split_once(" - ")?;
+            let is_it = right.split(' ').next() == Some(kind);
+            is_it.then(|| left.split(' ').nth(4).unwrap_or_default().to_owned())
+        })
+    };
+    let (state, finding, hint) = match (of_type("cgroup2"), of_type("cgroup")) {
+        (Some(at), None) => (State::Good, format!("cgroup2 at {at}"), None),
+        (Some(at), Some(_)) => (
+            State::Note,
+            format!(
+                "hybrid: controllers in version 1, cgroup2 at {at}, which serves to tell containers apart"
+            ),
+            None,
+        ),
+        (None, _) => (
+            State::Bad,
+            "no cgroup2 hierarchy".to_owned(),
+            Some("mount one, such as with: mount -t cgroup2 none /sys/fs/cgroup/unified".to_owned()),
+        ),
+    };
+    Check { name: "cgroups", state, finding, hint }
+}
+
+fn engine(context: &Context) -> Check {
+    match context.engine() {
+        Ok(_) => Check {
+            name: "engine",
+            state: State::Good,
+            finding: "the embedded engine runs containers here".to_owned(),
+            hint: None,
+        },
+        Err(failure) => failed("engine", failure),
+    }
+}
+
+fn sensor(context: &Context) -> Check {
+    match Sensor::load(&context.sensor_options()) {
+        Ok(_) => Check {
+            name: "sensor",
+            state: State::Good,
+            finding: format!("the eBPF backend `{}` loads", sensor::BACKEND),
+            hint: None,
+        },
+        Err(error) => {
+            let hint = error.hint();
+            failed("sensor", Failure::caused_by(ExitCode::Host, "cannot load it", error).hint(hint))
+        }
+    }
+}
+
+fn space(context: &Context) -> Check {
+    let name = "data directory";
+    let dir = match context.scratch_dir() {
+        Ok(_) => &context.data_dir,
+        Err(failure) => return failed(name, failure),
+    };
+    match rustix::fs::statvfs(dir).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)) {
+        Some(free) if free < LITTLE_SPACE_BYTES => Check {
+            name,
+            state: State::Note,
+            finding: format!("{} with only {} free", dir.display(), output::bytes_text(free)),
+            hint: Some("unpacked layers lie there: choose a larger disk with --data-dir".to_owned()),
+        },
+        Some(free) => Check {
+            name,
+            state: State::Good,
+            finding: format!("{} with {} free", dir.display(), output::bytes_text(free)),
+            hint: None,
+        },
+        None => Check { name, state: State::Good, finding: dir.display().to_string(), hint: None },
+    }
+}
+
+fn rootless() -> Check {
+    Check {
+        name: "rootless",
+        state: State::Note,
+        finding: "runs without root are not supported by this version".to_owned(),
+        hint: None,
+    }
+}
+
+fn failed(name: &'static str, failure: Failure) -> Check {
+    Check { name, state: State::Bad, finding: failure.summary(), hint: failure.into_hint() }
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).map(|text| text.trim_end().to_owned()).unwrap_or_default()
+}
+
+fn text(examination: &Examination) -> String {
+    let width = examination.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    let mut out = String::new();
+    for check in &examination.checks {
+        let sign = match check.state {
+            State::Good => "ok  ",
+            State::Note => "note",
+            State::Bad => "NO  ",
+        };
+        out += &format!("  {sign}  {:width$}  {}\n", check.name, check.finding);
+        if let Some(hint) = &check.hint {
+            out += &format!("  {:4}  {:width$}  hint: {hint}\n", "", "");
+        }
+    }
+    out
+}
