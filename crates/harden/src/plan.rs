@@ -122,7 +122,10 @@ pub fn plan(
     rules::kit::apply(&scene, &mut draft)?;
     rules::distribution::apply(&mut draft);
     close(&scene, &mut draft, &links, &mut programs)?;
-    rules::reference::apply(&scene, &mut draft, &mut programs)?;
+    let mut references = rules::reference::References::default();
+    while references.apply(&scene, &mut draft, &mut programs)? {
+        close(&scene, &mut draft, &links, &mut programs)?;
+    }
     rules::unit::apply(&scene, &mut draft)?;
     rules::coherent_package::apply(&scene, &mut draft)?;
     rules::data_file::apply(&scene, &mut draft)?;

@@ -1,5 +1,6 @@
 //! What the rules look at: the image, its packages, the profile, the policy, and the settings that they share.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use image::{ContainerConfig, Image, ImagePath, Node, NodeKind, ResolutionEnd, Tree};
@@ -8,6 +9,7 @@ use profile::{AccessKind, Profile};
 
 use crate::draft::Draft;
 use crate::rules::node::Manifests;
+use crate::rules::python;
 use crate::{PlanError, Policy, Rule};
 
 /// What a container gets as `PATH` where the image sets none.
@@ -25,6 +27,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) environment: BTreeMap<&'a str, &'a str>,
     /// Manifests of Node.js packages, each read once.
     pub(crate) manifests: Manifests,
+    python: OnceCell<python::Environment>,
 }
 
 impl<'a> Scene<'a> {
@@ -35,7 +38,20 @@ impl<'a> Scene<'a> {
         policy: &'a Policy,
     ) -> Self {
         let environment = image.config().config.env.iter().filter_map(|line| line.split_once('=')).collect();
-        Self { image, packages, profile, policy, environment, manifests: Manifests::default() }
+        Self {
+            image,
+            packages,
+            profile,
+            policy,
+            environment,
+            manifests: Manifests::default(),
+            python: OnceCell::new(),
+        }
+    }
+
+    /// Where the Pythons of the image look for modules.
+    pub(crate) fn python(&self) -> &python::Environment {
+        self.python.get_or_init(|| python::Environment::new(self))
     }
 
     pub(crate) fn tree(&self) -> &'a Tree {

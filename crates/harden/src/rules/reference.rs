@@ -27,26 +27,82 @@ pub(crate) enum Reference {
     Library(Vec<u8>),
 }
 
-/// Keeps what code that the workload used names, one level deep: what is kept here is closed over as everything else,
-/// but not searched in turn.
-pub(crate) fn apply(
-    scene: &Scene<'_>,
-    draft: &mut Draft<'_>,
-    programs: &mut Programs<'_>,
-) -> Result<(), PlanError> {
-    if scene.policy.generalize < Generalize::References {
-        return Ok(());
-    }
-    for path in used_code(scene, draft) {
-        if scene.file_size(&path).is_none_or(|size| size > MAX_CODE_BYTES) {
-            continue;
+/// The code that was searched already.
+#[derive(Debug, Default)]
+pub(crate) struct References {
+    searched: BTreeSet<ImagePath>,
+}
+
+impl References {
+    /// Keeps what code that the workload used names, one level deep: what is kept here is closed over as everything
+    /// else, but not searched in turn. The image's [own code](is_own_code) counts as one whole: whatever part of it is
+    /// kept is searched.
+    ///
+    /// Says whether anything was searched; then the draft is to be closed, and this called again.
+    pub(crate) fn apply(
+        &mut self,
+        scene: &Scene<'_>,
+        draft: &mut Draft<'_>,
+        programs: &mut Programs<'_>,
+    ) -> Result<bool, PlanError> {
+        if scene.policy.generalize < Generalize::References {
+            return Ok(false);
         }
-        let content = scene.image.read_file(&path, MAX_CODE_BYTES)?;
-        for reference in references_of(scene, &path, &content) {
-            keep(scene, draft, programs, &path, &reference)?;
+        let own = draft.kept().iter().filter(|(path, reason)| {
+            matches!(
+                reason.rule,
+                Rule::Reference
+                    | Rule::ScriptCommand
+                    | Rule::Python
+                    | Rule::Perl
+                    | Rule::Ruby
+                    | Rule::Php
+                    | Rule::Node
+            ) && is_own_code(scene, path)
+        });
+        let own: Vec<ImagePath> = own.map(|(path, _)| path.clone()).collect();
+        // Source says more than its bytecode, and is read once whichever of the two was used.
+        let code: BTreeSet<ImagePath> = used_code(scene, draft)
+            .into_iter()
+            .chain(own)
+            .map(|path| python::source_of(scene, &path).unwrap_or(path))
+            .filter(|path| !self.searched.contains(path))
+            .collect();
+        for path in &code {
+            if scene.file_size(path).is_none_or(|size| size > MAX_CODE_BYTES) {
+                continue;
+            }
+            let content = scene.image.read_file(path, MAX_CODE_BYTES)?;
+            for reference in references_of(scene, path, &content) {
+                keep(scene, draft, programs, path, &reference)?;
+            }
         }
+        let is_done = code.is_empty();
+        self.searched.extend(code);
+        Ok(!is_done)
     }
-    Ok(())
+}
+
+/// Directories of what was installed and not written for this image.
+const INSTALLED: [&str; 9] =
+    ["bin", "lib", "lib64", "sbin", "usr/bin", "usr/lib", "usr/local/lib", "usr/sbin", "usr/share"];
+
+/// Names of directories that hold what others wrote.
+const VENDORED: [&str; 7] =
+    ["dist-packages", "gems", "local-lib", "node_modules", "site-packages", "site_perl", "vendor"];
+
+/// Whether a file was written for this image, as far as one can tell: no package owns it, and it lies neither where
+/// distributions and run times are installed nor in a directory of third-party packages.
+pub(crate) fn is_own_code(scene: &Scene<'_>, path: &ImagePath) -> bool {
+    let is_regular = scene.file_size(path).is_some();
+    let absolute = path.to_absolute();
+    let is_beneath = |directory: &str| {
+        absolute[1..].strip_prefix(directory.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"))
+    };
+    is_regular
+        && scene.packages.owners(path).is_empty()
+        && !INSTALLED.iter().any(|directory| is_beneath(directory))
+        && !path.components().any(|part| VENDORED.iter().any(|name| part == name.as_bytes()))
 }
 
 /// The regular files that the workload read, ran or mapped executable, as far as they are kept.
