@@ -5,8 +5,12 @@
 
 mod archive;
 mod build;
+mod compile;
 mod declaration;
+mod layers;
 mod layout;
+mod npm;
+mod pip;
 mod rootfs;
 mod versions;
 

@@ -1,6 +1,6 @@
 //! Builds one image, unless the cache holds the very same already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::declaration::{Config, Image};
+use super::declaration::{Config, Declaration, Image, SCRATCH};
 use super::layout::{self, Layout};
 use super::versions::Release;
-use super::{archive, rootfs};
+use super::{archive, compile, layers, rootfs};
 use crate::command;
 
 /// Part of every key: raise it when the same declaration and packages make another image.
@@ -62,10 +62,11 @@ impl Store {
 
     /// Makes sure that the store holds this image as it would be built today.
     pub(crate) fn build(&self, image: &Image, force: bool) -> Result<Receipt> {
-        let codename = &image.declaration.base;
-        let sources = archive::source_lines(&archive::of_this_machine()?, codename);
-        let release = Release::open(&self.dir.join(".apt").join(codename), &sources)?;
-        let versions = release.resolve(&image.declaration.packages)?;
+        let Declaration { base, packages, build, .. } = &image.declaration;
+        let mut versions = self.resolve(base, packages)?;
+        if let Some(build) = build {
+            versions.extend(self.resolve(&build.base, &build.packages)?);
+        }
         let key = key(image, &versions)?;
         let name = &image.name;
         if !force
@@ -78,17 +79,27 @@ impl Store {
             bail!("files in an image belong to many users: run this as root");
         }
 
-        let base = self.base(codename, &sources, &release.resolve(&[])?)?;
+        let built_from = match build {
+            Some(build) => Some(self.base(&build.base)?),
+            None => None,
+        };
+        let base = if base == SCRATCH { None } else { Some(self.base(base)?) };
         eprintln!("building {name}");
         let log = self.log(name)?;
         let scratch = self.scratch()?;
         let started = now();
-        let layout = Layout::on_top_of(&base, scratch.path(), &log)?;
-        rootfs::install(&layout.rootfs(), &image.declaration, &image.files_dir, &log)?;
-        let created = timestamp(rootfs::settle(&layout.rootfs(), started)?)?;
+        let outputs = match (build, built_from) {
+            (Some(build), Some(base)) => {
+                Some(compile::outputs(build, &base, scratch.path(), &image.files_dir, started, &log)?)
+            }
+            _ => None,
+        };
+        let layout = match base {
+            Some(base) => Layout::on_top_of(&base, scratch.path(), &log)?,
+            None => Layout::new(scratch.path(), &log)?,
+        };
+        let created = layers::add(&layout, image, outputs.as_ref(), started, &log)?;
         let content = rootfs::measure(&layout.rootfs())?;
-        let created_by = format!("apt-get install {}", image.declaration.packages.join(" "));
-        layout.pack(&created_by, &created)?;
         layout.configure(&image.declaration.config, &content.packages, "config", &created)?;
         let built = layout.finish()?;
 
@@ -98,8 +109,25 @@ impl Store {
         Ok(receipt)
     }
 
+    /// The packages, with versions, that an installation of these on a base would have today.
+    fn resolve(&self, base: &str, packages: &[String]) -> Result<BTreeMap<String, String>> {
+        if base == SCRATCH {
+            return Ok(BTreeMap::new());
+        }
+        self.release(base)?.1.resolve(packages)
+    }
+
+    /// What apt knows about a release, and from which sources.
+    fn release(&self, codename: &str) -> Result<(String, Release)> {
+        let sources = archive::source_lines(&archive::of_this_machine()?, codename);
+        let release = Release::open(&self.dir.join(".apt").join(codename), &sources)?;
+        Ok((sources, release))
+    }
+
     /// The layout of a release's base image, built at most once for the same packages.
-    fn base(&self, codename: &str, sources: &str, versions: &BTreeMap<String, String>) -> Result<PathBuf> {
+    fn base(&self, codename: &str) -> Result<PathBuf> {
+        let (sources, release) = self.release(codename)?;
+        let versions = release.resolve(&[])?;
         let name = format!(".base/{codename}");
         let mut hash = Sha256::new();
         hash.update(format!("{RECIPE}\n{codename}\n{versions:?}"));
@@ -113,8 +141,8 @@ impl Store {
         let scratch = self.scratch()?;
         let started = now();
         let layout = Layout::new(scratch.path(), &log)?;
-        rootfs::bootstrap(&layout.rootfs(), codename, sources, &log)?;
-        let created = timestamp(rootfs::settle(&layout.rootfs(), started)?)?;
+        rootfs::bootstrap(&layout.rootfs(), codename, &sources, &log)?;
+        let created = timestamp(rootfs::settle(&layout.rootfs(), started, 0)?)?;
         let rootfs::Content { files, bytes, packages } = rootfs::measure(&layout.rootfs())?;
         layout.pack(&format!("mmdebstrap --variant=minbase {codename}"), &created)?;
         let shell = Config { cmd: vec!["bash".to_owned()], ..Config::default() };
@@ -172,11 +200,19 @@ fn key(image: &Image, versions: &BTreeMap<String, String>) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(format!("{RECIPE}\n{}\n{versions:?}\n", image.text));
     // What lies beside them, coverages and their files, is not in the image.
-    let sources: BTreeSet<&str> =
-        image.declaration.files.iter().filter_map(|file| file.content.source()).collect();
-    for source in sources {
-        let file = image.files_dir.join(source);
-        let content = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut pending: Vec<String> = image.sources().into_iter().rev().map(str::to_owned).collect();
+    while let Some(source) = pending.pop() {
+        let path = image.files_dir.join(&source);
+        if path.is_dir() {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(&path).with_context(|| format!("cannot list {}", path.display()))? {
+                names.push(format!("{source}/{}", entry?.file_name().to_string_lossy()));
+            }
+            names.sort();
+            pending.extend(names.into_iter().rev());
+            continue;
+        }
+        let content = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         hash.update(format!("{source:?} {}\n", content.len()));
         hash.update(&content);
     }
@@ -194,7 +230,7 @@ fn now() -> i64 {
 }
 
 /// Seconds since 1970 as a config states times.
-fn timestamp(seconds: i64) -> Result<String> {
+pub(crate) fn timestamp(seconds: i64) -> Result<String> {
     let text = command::output(Command::new("date").args([
         "-u",
         "-d",

@@ -22,11 +22,19 @@ pub(crate) struct Image {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Declaration {
     pub(crate) description: String,
-    /// Debian suite of the base layer, by code name.
+    /// Debian suite of the base layer, by code name; `scratch` for none.
     pub(crate) base: String,
     /// Debian packages of the application layer.
     #[serde(default)]
     pub(crate) packages: Vec<String>,
+    /// Packages from PyPI, all of them and with their versions, in a layer of their own.
+    #[serde(default)]
+    pub(crate) python: Vec<String>,
+    /// Folder that gets the packages from npm, in a layer of their own: those of `package-lock.json` in the image's
+    /// folder.
+    pub(crate) npm: Option<String>,
+    /// What is compiled for this image, apart from it.
+    pub(crate) build: Option<Build>,
     /// Made before the packages are installed, so that their scripts find them.
     #[serde(default, rename = "user")]
     pub(crate) users: Vec<User>,
@@ -38,6 +46,22 @@ pub(crate) struct Declaration {
     pub(crate) run: Vec<String>,
     #[serde(default)]
     pub(crate) config: Config,
+}
+
+/// A system of its own, of which only the outputs get into the image.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Build {
+    /// Debian suite, by code name.
+    pub(crate) base: String,
+    #[serde(default)]
+    pub(crate) packages: Vec<String>,
+    #[serde(default, rename = "file")]
+    pub(crate) files: Vec<File>,
+    /// Shell commands, run inside as root.
+    pub(crate) run: Vec<String>,
+    /// From where to where: a file, or a folder whose content is added to another.
+    pub(crate) outputs: BTreeMap<String, String>,
 }
 
 /// A system user with a group of the same name and number.
@@ -66,6 +90,10 @@ pub(crate) enum Content {
         source: String,
         mode: String,
     },
+    /// A folder out of the image's folder, readable by all; what can be executed stays so.
+    Tree {
+        source: String,
+    },
     Directory {
         mode: String,
     },
@@ -75,10 +103,10 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// The file in the image's folder that goes into the image.
+    /// The file or folder in the image's folder that goes into the image.
     pub(crate) fn source(&self) -> Option<&str> {
         match self {
-            Self::Copy { source, .. } => Some(source),
+            Self::Copy { source, .. } | Self::Tree { source } => Some(source),
             Self::Directory { .. } | Self::Symlink { .. } => None,
         }
     }
@@ -97,6 +125,25 @@ pub(crate) struct Config {
     pub(crate) working_dir: Option<String>,
     pub(crate) stop_signal: Option<String>,
     pub(crate) user: Option<String>,
+}
+
+/// The base of an image that has nothing beneath.
+pub(crate) const SCRATCH: &str = "scratch";
+/// What `npm` needs to know which packages in which versions.
+pub(crate) const NPM_FILES: [&str; 2] = ["package.json", "package-lock.json"];
+
+impl Image {
+    /// Everything in the image's folder that gets into it, or into what is compiled for it.
+    pub(crate) fn sources(&self) -> BTreeSet<&str> {
+        let Declaration { files, build, npm, .. } = &self.declaration;
+        let built = build.iter().flat_map(|build| &build.files);
+        let mut sources: BTreeSet<&str> =
+            files.iter().chain(built).filter_map(|file| file.content.source()).collect();
+        if npm.is_some() {
+            sources.extend(NPM_FILES);
+        }
+        sources
+    }
 }
 
 /// The names of all images declared in this folder, sorted.
@@ -166,12 +213,19 @@ mod tests {
         assert!(names.contains(&"redis".to_owned()), "{names:?}");
         for name in names {
             let image = read(&declarations, &name).unwrap();
-            for file in &image.declaration.files {
+            for source in image.sources() {
+                assert!(image.files_dir.join(source).exists(), "{name}: {source}");
+            }
+            let built = image.declaration.build.iter().flat_map(|build| &build.files);
+            for file in image.declaration.files.iter().chain(built) {
                 assert!(file.path.starts_with('/'), "{name}: {}", file.path);
                 match &file.content {
                     Content::Copy { source, mode: text } => {
                         assert!(image.files_dir.join(source).is_file(), "{name}: {source}");
                         mode(text).unwrap();
+                    }
+                    Content::Tree { source } => {
+                        assert!(image.files_dir.join(source).is_dir(), "{name}: {source}");
                     }
                     Content::Directory { mode: text } => assert!(mode(text).is_ok(), "{name}: {text}"),
                     Content::Symlink { .. } => {}

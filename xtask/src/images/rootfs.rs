@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 
-use super::declaration::{self, Declaration, File, mode};
+use super::declaration::{self, File, User, mode};
 use crate::command;
 
 /// Keeps the package that converts old installations, and perl with it, out of new ones.
@@ -131,39 +131,57 @@ fn configure(rootfs: &Path, sources: &str, codename: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Adds users, packages, files and commands of a declaration to a base system.
-pub(crate) fn install(rootfs: &Path, declaration: &Declaration, files_dir: &Path, log: &Path) -> Result<()> {
+/// Adds the users and the Debian packages of a declaration to a base system.
+pub(crate) fn install(rootfs: &Path, users: &[User], packages: &[String], log: &Path) -> Result<()> {
     let mut script = String::new();
-    for user in &declaration.users {
+    for user in users {
         let (name, uid, home) = (&user.name, user.uid, &user.home);
         script += &format!("groupadd --system --gid {uid} {name}\n");
         script += &format!(
             "useradd --system --uid {uid} --gid {name} --no-create-home --home-dir {home} --shell /usr/sbin/nologin {name}\n"
         );
     }
-    if !declaration.packages.is_empty() {
+    if !packages.is_empty() {
         script += "apt-get -q update\n";
-        script +=
-            &format!("apt-get -q install -y --no-install-recommends {}\n", declaration.packages.join(" "));
+        script += &format!("apt-get -q install -y --no-install-recommends {}\n", packages.join(" "));
     }
-    run_inside(rootfs, &script, log).context("cannot install the packages")?;
-    for file in &declaration.files {
+    if script.is_empty() {
+        return Ok(());
+    }
+    run_inside(rootfs, None, &script, log).context("cannot install the packages")
+}
+
+/// Adds files and runs commands.
+pub(crate) fn finish(
+    rootfs: &Path,
+    files: &[File],
+    commands: &[String],
+    files_dir: &Path,
+    log: &Path,
+) -> Result<()> {
+    for file in files {
         place(rootfs, file, files_dir).with_context(|| format!("cannot make {}", file.path))?;
     }
-    if !declaration.run.is_empty() {
-        run_inside(rootfs, &declaration.run.join("\n"), log).context("cannot run the commands at the end")?;
+    if !commands.is_empty() {
+        run_inside(rootfs, None, &commands.join("\n"), log).context("cannot run the commands at the end")?;
     }
     Ok(())
 }
 
 /// Runs a script as root inside; what is mounted for it goes with its mount namespace.
-fn run_inside(rootfs: &Path, script: &str, log: &Path) -> Result<()> {
+///
+/// The script sees the folder `input` as `/run/input`.
+pub(crate) fn run_inside(rootfs: &Path, input: Option<&Path>, script: &str, log: &Path) -> Result<()> {
     const OUTSIDE: &str = r#"
 set -eu
 mount -t proc proc "$1/proc"
 mount --bind /dev "$1/dev"
 mount -t tmpfs tmpfs "$1/run"
 mount --bind "$(readlink -f /etc/resolv.conf)" "$1/etc/resolv.conf"
+if [ -n "$3" ]; then
+    mkdir "$1/run/input"
+    mount --bind -o ro "$3" "$1/run/input"
+fi
 exec chroot "$1" /bin/sh -euc "$2"
 "#;
     let mut inside = Command::new("unshare");
@@ -174,9 +192,11 @@ exec chroot "$1" /bin/sh -euc "$2"
         ("LC_ALL", "C.UTF-8"),
         ("DEBIAN_FRONTEND", "noninteractive"),
         ("DEBCONF_NOWARNINGS", "yes"),
+        // Sets of constants stand in bytecode in the order of their hashes.
+        ("PYTHONHASHSEED", "0"),
     ]);
     inside.args(["--mount", "--propagation", "private", "--uts", "--ipc", "/bin/sh", "-c", OUTSIDE, "sh"]);
-    inside.arg(rootfs).arg(script);
+    inside.arg(rootfs).arg(script).arg(input.unwrap_or(Path::new("")));
     command::run_logged(&mut inside, log)
 }
 
@@ -197,6 +217,7 @@ fn place(rootfs: &Path, file: &File, files_dir: &Path) -> Result<()> {
             )?;
             fs::set_permissions(&path, fs::Permissions::from_mode(mode(text)?))?;
         }
+        declaration::Content::Tree { source } => copy_tree(&files_dir.join(source), &path)?,
         declaration::Content::Symlink { target } => {
             remove(&path)?;
             symlink(target, &path)?;
@@ -209,11 +230,26 @@ fn place(rootfs: &Path, file: &File, files_dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Copies files and folders so that all may read them, whatever the umask of whoever checked them out.
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    visit(from, &mut |path, metadata| {
+        let target = path.strip_prefix(from).map_or_else(|_| to.to_owned(), |rest| to.join(rest));
+        let mode = if metadata.is_dir() || metadata.mode() & 0o100 != 0 { 0o755 } else { 0o644 };
+        if metadata.is_dir() {
+            fs::create_dir_all(&target)?;
+        } else {
+            fs::write(&target, fs::read(path)?)?;
+        }
+        fs::set_permissions(&target, fs::Permissions::from_mode(mode))
+    })
+    .with_context(|| format!("cannot copy {}", from.display()))
+}
+
 /// Takes out leftovers and every trace of when this build ran. Returns the time that stands for it: that of the
 /// newest file that a package brought.
 ///
-/// Both times are in seconds since 1970.
-pub(crate) fn settle(rootfs: &Path, started_seconds: i64) -> Result<i64> {
+/// All times are in seconds since 1970; `at_least` stands where no package brought a newer file.
+pub(crate) fn settle(rootfs: &Path, started_seconds: i64, at_least: i64) -> Result<i64> {
     for leftover in LEFTOVERS {
         match leftover.strip_suffix("/*") {
             Some(dir) => remove_content(&rootfs.join(dir)),
@@ -222,19 +258,12 @@ pub(crate) fn settle(rootfs: &Path, started_seconds: i64) -> Result<i64> {
         .with_context(|| format!("cannot remove /{leftover}"))?;
     }
     // The folders that services log into stay, and links that lead their logs to the terminal.
-    visit(&rootfs.join("var/log"), &mut |path, metadata| {
-        if metadata.is_file() { remove(path) } else { Ok(()) }
-    })
-    .context("cannot remove the logs")?;
-
-    let mut newest = 0;
-    visit(rootfs, &mut |_, metadata| {
-        if metadata.is_file() && metadata.mtime() < started_seconds {
-            newest = newest.max(metadata.mtime());
-        }
-        Ok(())
-    })
-    .context("cannot read the times of files")?;
+    let logs = rootfs.join("var/log");
+    if logs.is_dir() {
+        visit(&logs, &mut |path, metadata| if metadata.is_file() { remove(path) } else { Ok(()) })
+            .context("cannot remove the logs")?;
+    }
+    let newest = newest_file(rootfs, started_seconds)?.max(at_least);
     date_passwords(rootfs, newest).context("cannot set the dates of passwords")?;
     let at = Timespec { tv_sec: newest, tv_nsec: 0 };
     let times = Timestamps { last_access: at, last_modification: at };
@@ -248,11 +277,27 @@ pub(crate) fn settle(rootfs: &Path, started_seconds: i64) -> Result<i64> {
     Ok(newest)
 }
 
+/// The time of the newest file that is older than this.
+pub(crate) fn newest_file(rootfs: &Path, before_seconds: i64) -> Result<i64> {
+    let mut newest = 0;
+    visit(rootfs, &mut |_, metadata| {
+        if metadata.is_file() && metadata.mtime() < before_seconds {
+            newest = newest.max(metadata.mtime());
+        }
+        Ok(())
+    })
+    .context("cannot read the times of files")?;
+    Ok(newest)
+}
+
 /// Passwords are dated with the day they were set: with the day of the newest file instead.
 fn date_passwords(rootfs: &Path, newest_seconds: i64) -> io::Result<()> {
     let file = rootfs.join("etc/shadow");
     let newest_day = newest_seconds / (24 * 60 * 60);
-    let lines = fs::read_to_string(&file)?;
+    let lines = match fs::read_to_string(&file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        lines => lines?,
+    };
     let dated: Vec<String> = lines
         .lines()
         .map(|line| {
@@ -291,7 +336,10 @@ pub(crate) fn measure(rootfs: &Path) -> Result<Content> {
     })
     .context("cannot count files")?;
     let status = rootfs.join("var/lib/dpkg/status");
-    let text = fs::read_to_string(&status).with_context(|| format!("cannot read {}", status.display()))?;
+    let text = match fs::read_to_string(&status) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        text => text.with_context(|| format!("cannot read {}", status.display()))?,
+    };
     for stanza in text.split("\n\n") {
         let field = |name: &str| stanza.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         if let (Some(package), Some(version)) = (field("Package:"), field("Version:")) {
@@ -362,7 +410,7 @@ mod tests {
             rustix::fs::utimensat(CWD, root.join(file), &times, AtFlags::empty()).unwrap();
         }
         let started = fs::metadata(root.join("etc/shadow")).unwrap().mtime();
-        assert_eq!(settle(root, started).unwrap(), 2000);
+        assert_eq!(settle(root, started, 0).unwrap(), 2000);
         let mut found = BTreeMap::new();
         visit(root, &mut |path, metadata| {
             let _ =

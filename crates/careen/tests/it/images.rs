@@ -30,6 +30,30 @@ fn nginx_does_what_its_coverage_never_tried() {
 }
 
 #[test]
+#[ignore = "only with --all-images"]
+fn go_static_does_what_its_coverage_never_tried() {
+    passes_its_checks("go-static", 100);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn mosquitto_does_what_its_coverage_never_tried() {
+    passes_its_checks("mosquitto", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn postgres_does_what_its_coverage_never_tried() {
+    passes_its_checks("postgres", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn varnish_does_what_its_coverage_never_tried() {
+    passes_its_checks("varnish", 67);
+}
+
+#[test]
 fn every_declared_image_has_a_test_here() {
     let mut declared = BTreeSet::new();
     for entry in fs::read_dir(images_dir()).unwrap() {
