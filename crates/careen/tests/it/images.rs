@@ -54,6 +54,24 @@ fn varnish_does_what_its_coverage_never_tried() {
 }
 
 #[test]
+#[ignore = "only with --all-images"]
+fn perl_mojolicious_does_what_its_coverage_never_tried() {
+    passes_its_checks("perl-mojolicious", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn python_lazy_does_what_its_coverage_never_tried() {
+    passes_its_checks("python-lazy", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn ruby_sinatra_does_what_its_coverage_never_tried() {
+    passes_its_checks("ruby-sinatra", 67);
+}
+
+#[test]
 fn every_declared_image_has_a_test_here() {
     let mut declared = BTreeSet::new();
     for entry in fs::read_dir(images_dir()).unwrap() {
