@@ -39,6 +39,8 @@ const STARTS: [&str; 12] = [
 /// has `date`, `true` and `mount` among its strings, and starts none of them.
 const HELPERS: [&str; 12] =
     ["bzip2", "gpg", "gpgv", "gzip", "lz4", "lzma", "lzop", "sendmail", "ssh", "unzip", "xz", "zstd"];
+/// Functions that find a program by its mere name.
+const STARTS_BY_NAME: [&str; 6] = ["execlp", "execvp", "execvpe", "popen", "posix_spawnp", "system"];
 /// Libraries that are named and no container loads: only who loads a policy into the kernel needs this one.
 const IDLE_LIBRARIES: [&[u8]; 1] = [b"libsepol.so"];
 const STARTS_SHELL: [&str; 2] = ["popen", "system"];
@@ -132,7 +134,7 @@ fn named(
         {
             out.insert(Reference::File(own));
         }
-        if HELPERS.iter().any(|helper| helper.as_bytes() == string) {
+        if can(&STARTS_BY_NAME) && HELPERS.iter().any(|helper| helper.as_bytes() == string) {
             out.insert(Reference::Command(string.to_vec()));
         }
     }
