@@ -50,6 +50,16 @@ pub(crate) fn apply(
                 draft.keep(&file, Rule::Python, Some(path));
             }
         }
+        if let Some(stdlib) = environment.stdlib_of(path)
+            && path.name().starts_with(b"sysconfig.")
+        {
+            // What it reads is named after the system that it was built for.
+            for (data, _) in scene.tree().children(stdlib) {
+                if data.name().starts_with(b"_sysconfigdata_") {
+                    draft.keep(data, Rule::Python, Some(path));
+                }
+            }
+        }
         for package in packages_above(scene, path) {
             draft.keep(&package, Rule::Python, Some(path));
         }

@@ -35,6 +35,9 @@ impl<'a> Resolver<'a> {
     /// The files of all modules that an import loads as far as the image has them.
     pub(super) fn import(&self, import: &Import) -> BTreeSet<ImagePath> {
         let mut files = BTreeSet::new();
+        if let Some(moved) = moved(import) {
+            moved.iter().for_each(|name| drop(self.walk(&self.path, name, &mut files)));
+        }
         let start = match import.level {
             0 => self.path.clone(),
             level => match self.package(level) {
@@ -126,5 +129,67 @@ impl<'a> Resolver<'a> {
         endings.filter_map(|ending| join(directory, &format!("{name}{ending}"))).find(|path| {
             self.scene.find(&path.to_absolute()).is_some_and(|end| self.scene.file_size(&end).is_some())
         })
+    }
+}
+
+/// The modules of the standard library that an import through `six.moves` means, as far as their name differs from
+/// what is imported: `six.moves.http_client`. `None` for every other import.
+fn moved(import: &Import) -> Option<Vec<String>> {
+    let at = import.module.find("six.moves").or_else(|| import.module.starts_with("moves").then_some(0))?;
+    let rest =
+        import.module[at..].trim_start_matches("six.").trim_start_matches("moves").trim_start_matches('.');
+    let names: Vec<&str> = match rest.split('.').next().filter(|part| !part.is_empty()) {
+        Some(part) if part != "urllib" => vec![part],
+        Some(_) => {
+            let mut names: Vec<String> = import.names.iter().map(|name| format!("urllib.{name}")).collect();
+            names.push(rest.to_owned());
+            return Some(names);
+        }
+        None => import.names.iter().map(String::as_str).collect(),
+    };
+    Some(names.into_iter().map(unmoved).collect())
+}
+
+/// The name in Python 3 of what `six.moves` calls by another. Source: the documentation of six.
+fn unmoved(name: &str) -> String {
+    let name = match name {
+        "BaseHTTPServer" | "CGIHTTPServer" | "SimpleHTTPServer" => "http.server",
+        "cPickle" => "pickle",
+        "cStringIO" | "StringIO" => "io",
+        "html_entities" => "html.entities",
+        "html_parser" => "html.parser",
+        "http_client" => "http.client",
+        "http_cookiejar" => "http.cookiejar",
+        "http_cookies" => "http.cookies",
+        "reload_module" => "importlib",
+        "shlex_quote" => "shlex",
+        "urllib_error" => "urllib.error",
+        "urllib_parse" => "urllib.parse",
+        "urllib_robotparser" => "urllib.robotparser",
+        "xmlrpc_client" => "xmlrpc.client",
+        "xmlrpc_server" => "xmlrpc.server",
+        name => return name.replace("email_mime_", "email.mime."),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_that_moved_between_the_versions_of_python_are_found_under_their_new_names() {
+        for (level, module, names, expected) in [
+            (0, "six.moves", &["http_client", "queue"][..], Some(&["http.client", "queue"][..])),
+            (1, "packages.six.moves.urllib", &["parse"], Some(&["urllib.parse", "urllib"])),
+            (0, "six.moves.urllib.parse", &["quote"], Some(&["urllib.quote", "urllib.parse"])),
+            (0, "six.moves.cPickle", &[], Some(&["pickle"])),
+            (0, "six", &["moves"], None),
+        ] {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            let import = Import { level, module: module.to_owned(), names, is_lazy: false };
+            let expected = expected.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+            assert_eq!(moved(&import), expected, "{module}");
+        }
     }
 }

@@ -80,7 +80,11 @@ pub(super) fn read(text: &str) -> Code {
         if blocks.iter().any(|(_, block)| *block == Block::Never) {
             continue;
         }
-        let opened = block(&line);
+        let mut opened = block(&line);
+        // What a module computes when it is asked for a name belongs to importing that name. Source: PEP 562.
+        if indentation == 0 && line.starts_with(&[Token::Name("def"), Token::Name("__getattr__")]) {
+            opened = None;
+        }
         if let Some(block) = opened {
             blocks.push((indentation, block));
         }
@@ -398,6 +402,8 @@ mod tests {
             ("import a, \\\n  b", &["0:a", "0:b"]),
             ("def f():\n    import a\nimport b", &["lazy 0:a", "0:b"]),
             ("def f(): import a", &["lazy 0:a"]),
+            ("def __getattr__(name):\n    from .a import b", &["1:a:b"]),
+            ("class C:\n  def __getattr__(name):\n    import a", &["lazy 0:a"]),
             (
                 "class C:\n  import a\n  async def f(\n self):\n    if x:\n      import b\n  import c",
                 &["0:a", "lazy 0:b", "0:c"],
