@@ -553,6 +553,8 @@ __noinline int report_text(struct use *u, int dfd)
 	if (!u)
 		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
+	if (!u->text)
+		return 0;	/* no path means the descriptor too: futimens, and statx since Linux 6.11 */
 	char *text = u->key.text;
 	__builtin_memset(text, 0, SHORT_TEXT);
 	u32 room = u->text_room;

@@ -248,6 +248,8 @@ static void changes(void)
 	ok("chmod", chmod("/t/f_chmod", 0700));
 	ok("lchown", lchown("/t/f_lchown", 0, 0));
 	ok("utimensat", utimensat(AT_FDCWD, "/t/f_utime", 0, 0));
+	int touched = open("/t/f_utime", O_RDONLY);
+	ok("futimens", futimens(touched, 0));
 	ok("rename", rename("/t/f_rnsrc", "/t/f_rndst"));
 	ok("link", link("/t/f_linksrc", "/t/d_new/linked"));
 	ok("rmdir", rmdir("/t/d_rmdir"));

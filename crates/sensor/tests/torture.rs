@@ -106,7 +106,7 @@ const OBJECTS: &[(&[u8], &str, &[&str])] = &[
     (b"f_trunc", "", &["open-write"]),
     (b"f_chmod", "", &["open-write"]),
     (b"f_lchown", "", &["open-write"]),
-    (b"f_utime", "", &["open-write"]),
+    (b"f_utime", "", &["open-read", "open-write"]),
     (b"f_rnsrc", "", &["open-write"]),
     (b"f_rndst", "", &["open-write"]),
     (b"f_linksrc", "", &["open-read"]),
