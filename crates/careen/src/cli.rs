@@ -79,6 +79,9 @@ pub(crate) enum Command {
     /// List, show and check coverages
     #[command(subcommand)]
     Coverage(CoverageCommand),
+    /// Check policy files, or print one with every key
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Run an image in the embedded engine
     Run(RunArgs),
     /// Recompute every digest, size and diff ID of an image
@@ -163,9 +166,13 @@ pub(crate) struct HardenArgs {
     /// Coverage that exercises the image: a built-in name, a YAML file, or a script
     #[arg(long, short, value_name = "COVERAGE", required_unless_present = "profile")]
     pub(crate) coverage: Option<String>,
-    /// Use this workload profile instead of running the image (several are joined)
+    /// Use this workload profile instead of running the image (several are joined); one of another version of the
+    /// image is carried over
     #[arg(long, short, value_name = "FILE")]
     pub(crate) profile: Vec<PathBuf>,
+    /// Of the profiles, use the runs with this tag; without a profile, give it to the run
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
     /// Where the hardened image goes: takes the forms of IMAGE
     #[arg(long, short = 'o', value_name = "IMAGE")]
     pub(crate) output_image: Option<String>,
@@ -190,12 +197,21 @@ pub(crate) struct HardenArgs {
 /// What to keep and to remove beside what was used.
 #[derive(Debug, Args, Default)]
 pub(crate) struct PolicyArgs {
-    /// Keep what matches this pattern, used or not
+    /// Policy file: TOML, YAML, or a list of patterns to keep; these options come on top
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Vec<PathBuf>,
+    /// Keep what matches this pattern, used or not: a path, a glob over paths, or a name
     #[arg(long, value_name = "GLOB")]
     pub(crate) keep: Vec<String>,
     /// Remove what matches this pattern, used or not
     #[arg(long, value_name = "GLOB")]
     pub(crate) remove: Vec<String>,
+    /// Keep a package whole but for documents
+    #[arg(long, value_name = "NAME")]
+    pub(crate) keep_package: Vec<String>,
+    /// Remove a package
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remove_package: Vec<String>,
     /// Remove the licences of packages that stay, too
     #[arg(long)]
     pub(crate) no_licenses: bool,
@@ -217,6 +233,9 @@ pub(crate) struct PolicyArgs {
     /// Harden although the profile is incomplete
     #[arg(long)]
     pub(crate) accept_incomplete: bool,
+    /// How much of what a profile of another version of the image says may be uncertain or lost [default: 10]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) max_uncertain: Option<u8>,
 }
 
 /// How far beyond what was seen a plan goes.
@@ -266,8 +285,9 @@ pub(crate) enum CompressionArg {
 /// `careen record`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  careen record oci:shop --coverage shop.yaml -o shop.profile")]
+Examples:
+  careen record oci:shop --coverage shop.yaml -o shop.profile
+  careen record oci:shop --coverage load.sh --tag load-test -o load.profile")]
 pub(crate) struct RecordArgs {
     #[command(flatten)]
     pub(crate) image: ImageArgs,
@@ -277,6 +297,9 @@ pub(crate) struct RecordArgs {
     /// Where the profile goes [default: NAME.profile in this directory]
     #[arg(long, short = 'o', value_name = "FILE")]
     pub(crate) output_profile: Option<PathBuf>,
+    /// Name for runs of this sort, such as ci or load-test; `--tag` selects by it later
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
     /// Replace the profile if it exists
     #[arg(long, short)]
     pub(crate) force: bool,
@@ -323,13 +346,24 @@ pub(crate) enum ProfileCommand {
         /// List lookups of paths that were not there
         #[arg(long)]
         missing: bool,
+        /// Only runs with this tag
+        #[arg(long, value_name = "TAG")]
+        tag: Vec<String>,
     },
     /// Join profiles of one image into one
-    #[command(after_help = "Example:\n  careen profile merge day.profile night.profile -o all.profile")]
+    #[command(after_help = "Examples:
+  careen profile merge day.profile night.profile -o all.profile
+  careen profile merge all.profile --tag ci --tag load-test -o tests.profile
+
+Profiles of different versions of an image are not joined: carry the older one over first, with
+`careen profile carry`.")]
     Merge {
         /// The profiles
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Only runs with this tag
+        #[arg(long, value_name = "TAG")]
+        tag: Vec<String>,
         /// Where the joined profile goes
         #[arg(long, short = 'o', value_name = "FILE")]
         output_profile: PathBuf,
@@ -337,6 +371,8 @@ pub(crate) enum ProfileCommand {
         #[arg(long, short)]
         force: bool,
     },
+    /// Carry a profile over to another version of its image
+    Carry(CarryArgs),
 }
 
 /// `careen plan`
@@ -352,9 +388,13 @@ pub(crate) struct PlanArgs {
     /// Coverage that exercises the image: a built-in name, a YAML file, or a script
     #[arg(long, short, value_name = "COVERAGE", required_unless_present = "profile")]
     pub(crate) coverage: Option<String>,
-    /// Use this workload profile instead of running the image (several are joined)
+    /// Use this workload profile instead of running the image (several are joined); one of another version of the
+    /// image is carried over
     #[arg(long, short, value_name = "FILE")]
     pub(crate) profile: Vec<PathBuf>,
+    /// Of the profiles, use the runs with this tag; without a profile, give it to the run
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
     /// How many packages and directories to list; 0 for all
@@ -391,6 +431,33 @@ pub(crate) struct DiffArgs {
     /// End with exit code 1 if the images differ
     #[arg(long)]
     pub(crate) exit_code: bool,
+}
+
+/// `careen profile carry`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  careen profile carry shop-1.4.profile oci:shop-1.5 -o shop-1.5.profile
+
+`careen harden NEW --profile OLD.profile` does the same by itself. The report tells what was carried, what is uncertain,
+what was lost and what is new; above --max-uncertain nothing is written.")]
+pub(crate) struct CarryArgs {
+    /// The profile of another version
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
+    /// Where the carried profile goes; without it there is only the report
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) output_profile: Option<PathBuf>,
+    /// Replace the output if it exists
+    #[arg(long, short)]
+    pub(crate) force: bool,
+    /// Only runs with this tag
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
+    /// How much may be uncertain or lost
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) max_uncertain: u8,
 }
 
 /// `careen explain`
@@ -430,6 +497,31 @@ pub(crate) enum CoverageCommand {
         /// The file
         file: String,
     },
+}
+
+/// `careen policy`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Check policy files, and tell what their rules match in an image
+    #[command(after_help = "Examples:
+  careen policy check shop.toml
+  careen policy check shop.toml .rfignore --image oci:shop
+
+A policy file is TOML, YAML or a list of patterns to keep; see docs/formats/policy.md.")]
+    Check {
+        /// The files; several are joined
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], or a path
+        #[arg(long)]
+        image: Option<String>,
+        /// Platform to pick from a multi-platform image
+        #[arg(long, value_name = "OS/ARCH")]
+        platform: Option<String>,
+    },
+    /// Print a policy with every key, as a start for your own
+    #[command(after_help = "Example:\n  careen policy example > shop.toml")]
+    Example,
 }
 
 /// `careen run`

@@ -8,6 +8,7 @@ pub(crate) mod harden;
 pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod plan;
+pub(crate) mod policy;
 pub(crate) mod profile;
 pub(crate) mod record;
 pub(crate) mod run;

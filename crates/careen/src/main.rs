@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod artifacts;
+mod carrying;
 mod cli;
 mod commands;
 mod container;
@@ -79,6 +80,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Diff(args) => commands::diff::run(context, &args),
         Command::Explain(args) => commands::explain::run(context, &args),
         Command::Coverage(command) => commands::coverage::run(context, &command),
+        Command::Policy(command) => commands::policy::run(context, &command),
         Command::Run(args) => commands::run::run(context, &args),
         Command::Validate(args) => commands::validate::run(context, &args),
         Command::Inspect(args) => commands::inspect::run(context, &args),

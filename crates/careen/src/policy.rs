@@ -1,39 +1,62 @@
-//! From policy options as typed to a policy.
+//! From policy files and options as typed to a policy.
 
-use harden::{Generalize, Kit, PackageDb, Policy};
+use harden::{Generalize, Kit, PackageDb, Policy, PolicyFile};
 
 use crate::cli::{GeneralizeArg, KitArg, PackageDbArg, PolicyArgs};
+use crate::exit::ExitCode;
+use crate::failure::Failure;
+use crate::hints;
 
-/// What was typed.
-pub(crate) fn of(args: &PolicyArgs) -> Policy {
-    Policy {
-        keep: args.keep.clone(),
-        remove: args.remove.clone(),
-        generalize: match args.generalize {
-            None => Generalize::default(),
-            Some(GeneralizeArg::None) => Generalize::None,
-            Some(GeneralizeArg::References) => Generalize::References,
-            Some(GeneralizeArg::Package) => Generalize::Package,
-        },
-        keep_packages_coherent: args.keep_packages_coherent,
-        keep_data_files: args.keep_data_files,
-        kits: args
-            .kit
-            .iter()
-            .map(|kit| match kit {
-                KitArg::CommonCommands => Kit::CommonCommands,
-                KitArg::Shell => Kit::Shell,
-                KitArg::Debug => Kit::Debug,
-            })
-            .collect(),
-        package_db: match args.package_db {
-            None => PackageDb::default(),
-            Some(PackageDbArg::Keep) => PackageDb::Keep,
-            Some(PackageDbArg::Filter) => PackageDb::Filter,
-            Some(PackageDbArg::Drop) => PackageDb::Drop,
-        },
-        keep_licenses: !args.no_licenses,
-        accept_incomplete: args.accept_incomplete,
-        ..Policy::default()
+/// What the files say in their order, and then what was typed: lists are joined, and the last word counts.
+pub(crate) fn resolve(args: &PolicyArgs) -> Result<Policy, Failure> {
+    let mut policy = Policy::default();
+    for file in &args.policy {
+        let read = PolicyFile::read(file).map_err(|error| {
+            let hint = error.hint();
+            let tried = format!("cannot use the policy {}", file.display());
+            hints::plain(ExitCode::Document, tried, error).hint(hint)
+        })?;
+        read.lay_over(&mut policy);
+    }
+    join(&mut policy.keep, &args.keep);
+    join(&mut policy.remove, &args.remove);
+    join(&mut policy.keep_packages, &args.keep_package);
+    join(&mut policy.remove_packages, &args.remove_package);
+    policy.kits.extend(args.kit.iter().map(|kit| match kit {
+        KitArg::CommonCommands => Kit::CommonCommands,
+        KitArg::Shell => Kit::Shell,
+        KitArg::Debug => Kit::Debug,
+    }));
+    if let Some(generalize) = args.generalize {
+        policy.generalize = match generalize {
+            GeneralizeArg::None => Generalize::None,
+            GeneralizeArg::References => Generalize::References,
+            GeneralizeArg::Package => Generalize::Package,
+        };
+    }
+    if let Some(package_db) = args.package_db {
+        policy.package_db = match package_db {
+            PackageDbArg::Keep => PackageDb::Keep,
+            PackageDbArg::Filter => PackageDb::Filter,
+            PackageDbArg::Drop => PackageDb::Drop,
+        };
+    }
+    policy.keep_packages_coherent |= args.keep_packages_coherent;
+    policy.keep_data_files |= args.keep_data_files;
+    policy.keep_licenses &= !args.no_licenses;
+    policy.accept_incomplete = args.accept_incomplete;
+    policy.max_uncertain = args.max_uncertain.unwrap_or(policy.max_uncertain);
+    policy.check().map_err(|error| {
+        let hint = error.hint();
+        hints::plain(ExitCode::Usage, "cannot use the policy", error).hint(hint)
+    })?;
+    Ok(policy)
+}
+
+fn join(list: &mut Vec<String>, more: &[String]) {
+    for text in more {
+        if !list.contains(text) {
+            list.push(text.clone());
+        }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) struct Draft<'a> {
     tree: &'a Tree,
     removed: BTreeSet<ImagePath>,
     kept: BTreeMap<ImagePath, Reason>,
+    wanted: BTreeSet<ImagePath>,
     fresh: BTreeSet<ImagePath>,
     warnings: BTreeSet<String>,
 }
@@ -26,13 +27,18 @@ pub(crate) struct Reason {
 impl<'a> Draft<'a> {
     /// An empty draft that never keeps a path in `removed`: the policy's word is final.
     pub(crate) fn new(tree: &'a Tree, removed: BTreeSet<ImagePath>) -> Self {
-        let (kept, fresh, warnings) = Default::default();
-        Self { tree, removed, kept, fresh, warnings }
+        let (kept, wanted, fresh, warnings) = Default::default();
+        Self { tree, removed, kept, wanted, fresh, warnings }
     }
 
     /// Keeps a path, unless the image has no such path or the policy removes it. Says whether it is kept now.
     pub(crate) fn keep(&mut self, path: &ImagePath, rule: Rule, because: Option<&ImagePath>) -> bool {
+        // What people ask for must work, also where the workload only looked at it: it is gone through again.
+        let is_asked_for = matches!(rule, Rule::PolicyKeep | Rule::Kit);
         if self.kept.contains_key(path) {
+            if is_asked_for && self.wanted.insert(path.clone()) {
+                self.fresh.insert(path.clone());
+            }
             return true;
         }
         if self.tree.get(path).is_none() || self.removed.contains(path) {
@@ -76,6 +82,11 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn is_kept(&self, path: &ImagePath) -> bool {
         self.kept.contains_key(path)
+    }
+
+    /// Whether people asked for a path that another rule had kept before.
+    pub(crate) fn is_wanted(&self, path: &ImagePath) -> bool {
+        self.wanted.contains(path)
     }
 
     /// Everything kept so far, by path.

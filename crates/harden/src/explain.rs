@@ -162,9 +162,12 @@ fn reason(entry: &LedgerEntry, next: Option<&ImagePath>) -> String {
             Some(evidence) => return used(evidence),
             None => "used by the workload".to_owned(),
         },
-        Rule::Carried => {
-            by("used in another version of the image as", "used in another version of the image")
-        }
+        Rule::Carried => match &entry.evidence {
+            Some(Evidence { carried_from: Some(old), .. }) => {
+                format!("used in another version of the image, as {old}")
+            }
+            _ => "used in another version of the image".to_owned(),
+        },
         Rule::ImageConfig => "named by the image's settings".to_owned(),
         Rule::PolicyKeep => by("the policy says so, by way of", "the policy says so"),
         Rule::Kit => "in a set of commands that the policy asks for".to_owned(),

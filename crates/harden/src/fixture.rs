@@ -154,6 +154,7 @@ pub(crate) fn ledger() -> Ledger {
         }]),
         coverage: "redis".into(),
         step: "start".into(),
+        carried_from: None,
     };
     use Decision::{Keep, Remove};
     let mut entries = BTreeMap::from([
@@ -279,3 +280,23 @@ pub(crate) fn libc() -> [(&'static str, Elf<'static>); 2] {
 /// The links of a merged system.
 pub(crate) const MERGED: &str = "bin->usr/bin lib->usr/lib lib64->usr/lib64 \
     usr/lib64/ld-linux-x86-64.so.2->../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 ";
+
+/// A layer of Debian packages, each `NAME` or `NAME=VERSION` with the files that it owns; programs may be executed.
+pub(crate) fn debian(packages: &[(&str, &str)]) -> TarBuilder {
+    use testkit::TarEntry;
+    let (mut status, mut seen) = (String::new(), BTreeSet::new());
+    let mut tar = TarBuilder::new();
+    for (package, files) in packages {
+        let (name, version) = package.split_once('=').unwrap_or((package, "1"));
+        status += &format!(
+            "Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n\n"
+        );
+        let list: String = files.split_whitespace().map(|file| format!("{file}\n")).collect();
+        tar = tar.entry(TarEntry::file(format!("var/lib/dpkg/info/{name}.list"), list));
+        for file in files.split_whitespace().filter(|file| seen.insert(*file)) {
+            let mode = if file.contains("bin/") { 0o755 } else { 0o644 };
+            tar = tar.entry(TarEntry::file(&file[1..], format!("{package} {file}")).mode(mode));
+        }
+    }
+    tar.entry(TarEntry::file("var/lib/dpkg/status", status))
+}

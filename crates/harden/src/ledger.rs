@@ -72,6 +72,9 @@ pub struct Evidence {
     pub coverage: String,
     /// The name of the step of that run, `start` for all before the first.
     pub step: String,
+    /// What it was called in the other version of the image that used it, where that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_from: Option<ImagePath>,
 }
 
 /// How many processes an [`Evidence`] lists at most.

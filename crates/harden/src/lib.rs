@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod breakdown;
+pub mod carry;
 pub mod diff;
 pub mod document;
 mod draft;
@@ -23,13 +24,20 @@ mod shell;
 pub mod verify;
 
 pub use breakdown::{Breakdown, DirectoryShare, PackageShare, RuleShare};
+pub use carry::{
+    CarriedPath, CarryError, CarryReason, CarryReport, DropReason, DroppedPath, NewPath, carry, fit,
+    surroundings,
+};
 pub use diff::{FieldChange, ImageDiff, LayerDiff, PackageDiff, PathDiff, SettingChange, Side, diff};
 pub use document::ReadLedgerError;
 pub use explain::{Explanation, Link, explain};
 pub use ledger::{Decision, Evidence, Ledger, LedgerEntry, PathKind, Total};
 pub use metrics::{Metrics, MetricsError, metrics};
 pub use plan::{Plan, PlanError, plan};
-pub use policy::{Generalize, Kit, PackageDb, Policy};
+pub use policy::{
+    Generalize, Kit, LoadPolicyError, PackageDb, Policy, PolicyFile, PolicyProblem, RuleKind, RuleUse,
+    rule_uses,
+};
 pub use rule::Rule;
 pub use verify::outputs::OutputDifference;
 pub use verify::{

@@ -248,7 +248,7 @@ fn entries(
                 decision,
                 rule,
                 because,
-                evidence: scene.profile.usage(path).and_then(|usage| evidence(scene.profile, usage)),
+                evidence: scene.profile.usage(path).and_then(|usage| evidence(scene.profile, path, usage)),
                 packages: packages.into_iter().map(ToOwned::to_owned).collect(),
                 kind: PathKind::from(&node.kind),
                 size_bytes: sizes.get(path).copied().unwrap_or(0),
@@ -259,7 +259,7 @@ fn entries(
         .collect()
 }
 
-fn evidence(profile: &Profile, usage: &PathUsage) -> Option<Evidence> {
+fn evidence(profile: &Profile, path: &ImagePath, usage: &PathUsage) -> Option<Evidence> {
     let missing = usage.0.get(&profile::AccessKind::Missing);
     let first = usage.first().map(|(_, usage)| usage).or(missing)?;
     let processes: BTreeSet<_> =
@@ -269,6 +269,7 @@ fn evidence(profile: &Profile, usage: &PathUsage) -> Option<Evidence> {
         processes: processes.into_iter().take(MAX_PROCESSES).collect(),
         coverage: profile.run(first.first_run).map(|run| run.coverage.clone()).unwrap_or_default(),
         step: profile.first_step_name(first).to_owned(),
+        carried_from: profile.carried.get(path).cloned(),
     })
 }
 

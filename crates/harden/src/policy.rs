@@ -1,21 +1,42 @@
 //! What the user wants beside what the workload used.
 
-use std::collections::BTreeSet;
+mod decode;
+mod error;
+mod file;
+mod pattern;
+mod tree;
+mod usage;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use image::ImagePath;
 use serde::{Deserialize, Serialize};
 
 use crate::PlanError;
 
+pub use error::{LoadPolicyError, PolicyProblem};
+pub use file::{Form, MAX_FILE_BYTES, PolicyFile};
+pub(crate) use pattern::Pattern;
+pub use usage::{RuleUse, rule_uses};
+
+/// How much of what a profile of another version of the image says may be uncertain or lost, in percent, where the
+/// user says nothing.
+pub const DEFAULT_MAX_UNCERTAIN: u8 = 10;
+
 /// What to keep and what to remove whatever the profile says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Globs over absolute paths; what they match is kept, and all beneath a directory that they match.
+    /// Globs over absolute paths, or over names where they have no slash; what they match is kept, and all beneath a
+    /// directory that they match.
     pub keep: Vec<String>,
-    /// Globs over absolute paths; what they match is removed, and all beneath a directory that they match. They win
-    /// over every other rule.
+    /// The same; what they match is removed, and all beneath a directory that they match. They win over every other
+    /// rule.
     pub remove: Vec<String>,
+    /// Names of packages that stay whole but for documents, or globs over them.
+    pub keep_packages: Vec<String>,
+    /// Names of packages that go, or globs over them. What another package owns too stays.
+    pub remove_packages: Vec<String>,
     /// Exact paths to keep, without what is beneath them: what a verification of an earlier plan found missing.
     pub heal: BTreeSet<ImagePath>,
     /// How far beyond what was seen the plan goes.
@@ -32,6 +53,27 @@ pub struct Policy {
     pub keep_licenses: bool,
     /// Whether a profile that may lack something is good enough.
     pub accept_incomplete: bool,
+    /// How much of what a profile of another version of the image says may be uncertain or lost, in percent.
+    pub max_uncertain: u8,
+    /// Where rules stand that come from a file, such as `shop.toml:3:9`; for messages, and of no effect.
+    #[serde(skip)]
+    pub places: BTreeMap<(RuleKind, String), String>,
+}
+
+/// The kinds of rules that a policy lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleKind {
+    /// [`Policy::keep`].
+    Keep,
+    /// [`Policy::remove`].
+    Remove,
+    /// [`Policy::keep_packages`].
+    KeepPackage,
+    /// [`Policy::remove_packages`].
+    RemovePackage,
+    /// [`Policy::kits`].
+    Kit,
 }
 
 /// How far beyond what was seen a plan goes.
@@ -59,6 +101,20 @@ pub enum Kit {
     Debug,
 }
 
+impl Kit {
+    /// Every kit.
+    pub const ALL: [Self; 3] = [Self::CommonCommands, Self::Shell, Self::Debug];
+
+    /// The name used in policies and documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CommonCommands => "common-commands",
+            Self::Shell => "shell",
+            Self::Debug => "debug",
+        }
+    }
+}
+
 /// What becomes of the package databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -73,19 +129,20 @@ pub enum PackageDb {
 }
 
 impl Policy {
-    /// Checks the globs, before anything is run for them.
+    /// Checks the patterns, before anything is run for them.
     ///
     /// # Errors
     /// `RelativeGlob` or `Glob` for the first that cannot be used.
     pub fn check(&self) -> Result<(), PlanError> {
-        self.keep.iter().chain(&self.remove).try_for_each(|text| {
-            if !text.starts_with('/') {
-                return Err(PlanError::RelativeGlob { glob: text.clone() });
-            }
-            globset::Glob::new(text)
-                .map(drop)
-                .map_err(|source| PlanError::Glob { glob: text.clone(), source })
-        })
+        self.keep.iter().chain(&self.remove).try_for_each(|text| Pattern::check(text))?;
+        let packages = self.keep_packages.iter().chain(&self.remove_packages);
+        packages.map(|text| Pattern::glob(text, text)).try_for_each(|glob| glob.map(drop))
+    }
+
+    /// Where a rule stands, ready to stand before a message; empty where it is not from a file.
+    pub(crate) fn place(&self, kind: RuleKind, text: &str) -> String {
+        let place = self.places.get(&(kind, text.to_owned()));
+        place.map(|place| format!("{place}: ")).unwrap_or_default()
     }
 }
 
@@ -94,6 +151,8 @@ impl Default for Policy {
         Self {
             keep: Vec::new(),
             remove: Vec::new(),
+            keep_packages: Vec::new(),
+            remove_packages: Vec::new(),
             heal: BTreeSet::new(),
             generalize: Generalize::default(),
             keep_packages_coherent: false,
@@ -102,6 +161,8 @@ impl Default for Policy {
             package_db: PackageDb::default(),
             keep_licenses: true,
             accept_incomplete: false,
+            max_uncertain: DEFAULT_MAX_UNCERTAIN,
+            places: BTreeMap::new(),
         }
     }
 }

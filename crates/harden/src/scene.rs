@@ -13,7 +13,7 @@ use crate::rules::python;
 use crate::{PlanError, Policy, Rule};
 
 /// What a container gets as `PATH` where the image sets none.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Most bytes of a settings file that a rule reads.
 const MAX_SETTINGS_BYTES: u64 = 1 << 20;
 
@@ -100,11 +100,12 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Whether the content of a kept path matters: it was read, mapped or run, or a rule other than
-    /// [`Rule::Observed`] keeps it. A program that was only looked at (`stat`, `access`) does nothing of its own.
+    /// Whether the content of a kept path matters: it was read, mapped or run, people want it, or a rule
+    /// other than [`Rule::Observed`] and [`Rule::Carried`] keeps it. A program that was only looked at (`stat`, `access`) does nothing of its own.
     pub(crate) fn is_in_use(&self, draft: &Draft<'_>, path: &ImagePath) -> bool {
         let Some(reason) = draft.kept().get(path) else { return false };
-        reason.rule != Rule::Observed
+        !matches!(reason.rule, Rule::Observed | Rule::Carried)
+            || draft.is_wanted(path)
             || self.profile.usage(path).is_some_and(|usage| {
                 usage
                     .kinds()

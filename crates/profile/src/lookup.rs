@@ -110,6 +110,18 @@ impl Usage {
         runs
     }
 
+    /// Adds what another use of the same document says: a path that stands for two has the uses of both.
+    pub fn unite(&mut self, other: &Self) {
+        let mut runs = self.runs();
+        for (run, step) in other.runs() {
+            let first = runs.entry(run).or_insert(step);
+            *first = step.min(*first);
+        }
+        self.set_runs(runs);
+        self.processes.extend(&other.processes);
+        self.errnos.extend(&other.errnos);
+    }
+
     /// Sets the runs in which it was seen; without any, nothing changes.
     pub(crate) fn set_runs(&mut self, mut runs: BTreeMap<u32, Step>) {
         if let Some((run, step)) = runs.pop_first() {

@@ -105,21 +105,14 @@ fn add(
         let processes = usage.processes.iter().filter_map(|&old| renumber(old));
         match into.0.entry(kind) {
             Entry::Vacant(vacant) => {
-                let errnos = usage.errnos.clone();
-                let mut known = Usage { processes: processes.collect(), errnos, ..usage.clone() };
+                let mut known = Usage { processes: processes.collect(), ..usage.clone() };
                 known.set_runs(runs);
                 vacant.insert(known);
             }
             Entry::Occupied(mut occupied) => {
-                let known = occupied.get_mut();
-                let mut all = known.runs();
-                for (run, step) in runs {
-                    let first = all.entry(run).or_insert(step);
-                    *first = step.min(*first);
-                }
-                known.set_runs(all);
-                known.processes.extend(processes);
-                known.errnos.extend(&usage.errnos);
+                let mut other = Usage { processes: processes.collect(), ..usage.clone() };
+                other.set_runs(runs);
+                occupied.get_mut().unite(&other);
             }
         }
     }

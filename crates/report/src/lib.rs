@@ -3,6 +3,7 @@
 //! Start at [`Hardening`], the result document; [`render`] makes the page from it and the ledger.
 #![forbid(unsafe_code)]
 
+mod carry_text;
 pub mod page;
 pub mod result;
 pub mod text;

@@ -7,6 +7,7 @@ use harden::{Decision, Ledger, LedgerEntry, PathKind, Rule};
 use profile::{Run, StepOutcome, StepResult, Verdict};
 use serde::Serialize;
 
+use crate::carry_text::CarryText;
 use crate::text::{bytes_text, count_text};
 use crate::{Change, Hardening};
 
@@ -39,6 +40,7 @@ pub fn render(result: &Hardening, ledger: &Ledger) -> Result<String, RenderError
         steps: steps(result),
         problems: problems(result),
         notes: result.verification.as_ref().map(|v| v.notes.clone()).unwrap_or_default(),
+        carries: result.carry.iter().map(CarryText::from).collect(),
         rules: rules(ledger),
         packages_summary: packages_summary(&packages),
         packages,
@@ -59,6 +61,7 @@ struct Page<'a> {
     steps: Vec<StepText>,
     problems: Vec<String>,
     notes: Vec<String>,
+    carries: Vec<CarryText>,
     rules: Vec<RuleText>,
     packages: Vec<PackageText>,
     packages_summary: String,

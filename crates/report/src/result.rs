@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use harden::{Metrics, Verification, VerificationVerdict};
+use harden::{CarryReport, Metrics, Verification, VerificationVerdict};
 use image::{Digest, Platform};
 use profile::Run;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub struct Hardening {
     pub healed: usize,
     /// What the plan wants the user to know.
     pub warnings: Vec<String>,
+    /// What became of each profile of another version of the image.
+    #[serde(default)]
+    pub carry: Vec<CarryReport>,
     /// Where the page lies.
     pub report: PathBuf,
     /// Where the ledger lies.

@@ -4,11 +4,14 @@
 use careen_report::{Hardening, ImageSummary};
 use harden::verify::outputs::OutputDifference;
 use harden::{
-    Metrics, MissingLookup, StepVerification, Verification, VerificationFailure, VerificationVerdict,
+    CarriedPath, CarryReport, DroppedPath, Metrics, MissingLookup, NewPath, StepVerification, Verification,
+    VerificationFailure, VerificationVerdict,
 };
 use image::{Digest, ImagePath};
 use jsonschema::{Registry, Validator};
-use profile::{Compare, Counters, Incomplete, Process, Run, SensorReport, StepOutcome, StepResult};
+use profile::{
+    Compare, Counters, ImageIdentity, Incomplete, Process, Run, SensorReport, StepOutcome, StepResult,
+};
 use serde_json::{Value, json};
 
 fn path(text: &str) -> ImagePath {
@@ -144,9 +147,56 @@ fn hardening(counters: Counters, verification: Option<Verification>) -> Hardenin
         verification,
         healed: 3,
         warnings: vec!["the profile is incomplete".to_owned()],
+        carry: Vec::new(),
         report: "shop-hardened.careen/report.html".into(),
         ledger: "shop-hardened.careen/ledger.json.zst".into(),
         profile: "shop-hardened.careen/original.profile".into(),
+    }
+}
+
+/// What became of a profile, with every reason.
+fn carry() -> CarryReport {
+    use harden::{CarryReason, DropReason};
+    let moved =
+        |why| CarriedPath { from: path("/usr/lib/liba.so.1"), to: vec![path("/usr/lib/liba.so.2")], why };
+    let lost = |why| DroppedPath {
+        from: path("/usr/bin/shopctl"),
+        why,
+        packages: if why == DropReason::FileGone { vec!["shop".to_owned()] } else { Vec::new() },
+        was_executed: true,
+    };
+    CarryReport {
+        from: ImageIdentity {
+            reference: "oci:shop-1.4".to_owned(),
+            manifest_digest: Digest::of(b"manifest"),
+            image_id: Digest::of(b"old"),
+            platform: "linux/amd64".parse().unwrap(),
+        },
+        used: 20,
+        unchanged: 9,
+        carried: [
+            CarryReason::SamePackage,
+            CarryReason::SameName,
+            CarryReason::MovedInPackage,
+            CarryReason::SameContent,
+        ]
+        .map(moved)
+        .into(),
+        uncertain: [CarryReason::Several, CarryReason::OtherPackage, CarryReason::ThereBefore]
+            .map(moved)
+            .into(),
+        dropped: [
+            DropReason::PackageGone,
+            DropReason::FileGone,
+            DropReason::NothingLikeIt,
+            DropReason::TooMany,
+        ]
+        .map(lost)
+        .into(),
+        new: vec![
+            NewPath { path: path("/srv/shop/3.sql"), package: None, kept: true },
+            NewPath { path: path("/usr/share/shop/x"), package: Some("shop".to_owned()), kept: false },
+        ],
     }
 }
 
@@ -201,7 +251,8 @@ fn assert_misses_each_field(schema: &Validator, document: &Value) {
     for (at, name) in all {
         // The numbers of a reason are for people; the schema names the reasons only.
         let of_a_reason = at.contains("/reason") && name != "reason";
-        if OPTIONAL.contains(&name.as_str()) || of_a_reason {
+        let owner_of_a_path = at.starts_with("/carry/") && name.starts_with("package");
+        if OPTIONAL.contains(&name.as_str()) || of_a_reason || owner_of_a_path {
             continue;
         }
         let mut lacking = document.clone();
@@ -227,7 +278,9 @@ fn results_conform_to_the_schema_which_misses_every_field_that_is_taken_away() {
     for (counters, verification) in
         [(counters(), None), (counters(), Some(passed())), (lossy, Some(passed())), (lossy, Some(failed()))]
     {
-        let document = serde_json::to_value(hardening(counters, verification)).unwrap();
+        let mut result = hardening(counters, verification);
+        result.carry = vec![carry()];
+        let document = serde_json::to_value(&result).unwrap();
         assert_conforms(&schema, &document);
         assert_misses_each_field(&schema, &document);
         let mut newer = document.clone();

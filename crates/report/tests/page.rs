@@ -9,7 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use careen_report::{Hardening, ImageSummary};
-use harden::{Decision, Evidence, Ledger, LedgerEntry, Metrics, PathKind, Policy, Rule};
+use harden::{
+    CarriedPath, CarryReason, CarryReport, Decision, DropReason, DroppedPath, Evidence, Ledger, LedgerEntry,
+    Metrics, PathKind, Policy, Rule,
+};
 use image::{Digest, ImagePath, Platform};
 use profile::{AccessKind, Counters, ImageIdentity, Process, Run, SensorReport, StepOutcome, StepResult};
 use serde_json::{Value, json};
@@ -44,6 +47,7 @@ fn ledger() -> Ledger {
         processes: BTreeSet::from([Process { exe: "/usr/sbin/gosu".into(), argv0: "gosu".into() }]),
         coverage: "redis".into(),
         step: "start".into(),
+        carried_from: None,
     });
     entries.insert(path("/usr/bin/redis-server"), server);
     let mut library = entry(Decision::Keep, Rule::ElfNeeded, 3_000_000);
@@ -133,6 +137,7 @@ fn hardening() -> Hardening {
         verification: None,
         healed: 0,
         warnings: Vec::new(),
+        carry: Vec::new(),
         report: "report.html".into(),
         ledger: "ledger.json.zst".into(),
         profile: "original.profile".into(),
@@ -148,6 +153,43 @@ fn the_page_needs_nothing_from_elsewhere() {
     assert!(
         page.contains("oci:&#60;b&#62;redis") || page.contains("oci:&lt;b&gt;redis"),
         "names are escaped"
+    );
+}
+
+#[test]
+fn what_was_carried_lost_and_uncertain_stands_on_the_page_as_text() {
+    let mut result = hardening();
+    assert!(!careen_report::render(&result, &ledger()).unwrap().contains("Carried over from"));
+    result.carry = vec![CarryReport {
+        from: ImageIdentity { reference: "oci:redis-<i>6".into(), ..identity() },
+        used: 10,
+        unchanged: 8,
+        carried: Vec::new(),
+        uncertain: vec![CarriedPath {
+            from: path("/usr/lib/<b>.so.1"),
+            to: vec![path("/usr/lib/<b>.so.2")],
+            why: CarryReason::OtherPackage,
+        }],
+        dropped: vec![DroppedPath {
+            from: path("/usr/bin/gone"),
+            why: DropReason::PackageGone,
+            packages: Vec::new(),
+            was_executed: true,
+        }],
+        new: Vec::new(),
+    }];
+    let page = careen_report::render(&result, &ledger()).unwrap();
+    for text in [
+        "Of 10 used paths 8 are at the same place; 20 % are uncertain or lost.",
+        "Lost: 1",
+        "Uncertain, and kept: 1",
+        "its package is gone; it had been executed",
+        "the name fits, the package differs",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(
+        !page.contains("<b>.so") && !page.contains("redis-<i>6") && !page.contains("New beside used files")
     );
 }
 

@@ -14,7 +14,7 @@ use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::hardening::{Attempt, Job};
 use crate::staging::Staging;
-use crate::{hints, output, policy, staging, target};
+use crate::{carrying, hints, output, policy, staging, target};
 
 /// Hardens an image and prints what that changed.
 pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
@@ -28,11 +28,9 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
     };
     // Whatever can be wrong with the input is found before a container runs for minutes.
     let coverage = args.coverage.as_deref().map(record::load_coverage).transpose()?;
-    let policy = policy::of(&args.policy);
-    policy
-        .check()
-        .map_err(|source| hints::plain(ExitCode::Usage, "cannot use --keep and --remove", source))?;
-    let given_profile = record::load_profiles(&args.profile)?;
+    let policy = policy::resolve(&args.policy)?;
+    let tags = record::check_tags(&args.tag)?;
+    let given = record::load_profiles(&args.profile, &args.tag)?;
     // Built and verified beside its final place, so that nothing unverified ever bears the final name.
     let staging = Staging::beside(target_path, &context.data_dir)?;
 
@@ -42,12 +40,13 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
     let packages = read_packages(&original)?;
 
     let recorder = coverage.map(|coverage| Recorder::new(context, coverage, &args.container)).transpose()?;
-    let profile = match (given_profile, &recorder) {
-        (Some(profile), _) => profile,
-        (None, Some(recorder)) => recorder.record(&original)?,
-        (None, None) => {
-            return Err(Failure::new(ExitCode::Usage, "neither a coverage nor a profile was given"));
+    let (profile, carry) = match &recorder {
+        _ if !given.is_empty() => record::fit_profiles(&given, &original, &packages, policy.max_uncertain)?,
+        Some(recorder) => {
+            let recorded = recorder.record(&original)?;
+            (record::annotated(recorded, &original, &packages, &tags)?, Vec::new())
         }
+        None => return Err(Failure::new(ExitCode::Usage, "neither a coverage nor a profile was given")),
     };
 
     let job = Job {
@@ -78,7 +77,8 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
         runs: profile.runs.clone(),
         verification: verified.as_ref().map(|(verification, _)| verification.clone()),
         healed: plan.ledger.policy.heal.len(),
-        warnings: plan.warnings.clone(),
+        warnings: carry.iter().flat_map(carrying::warnings).chain(plan.warnings.clone()).collect(),
+        carry,
         report: artifacts.report(),
         ledger: artifacts.ledger(),
         profile: artifacts.profile(),

@@ -1,6 +1,6 @@
 //! `careen plan`: what a hardening would remove, and nothing written.
 
-use harden::{Breakdown, DirectoryShare, PackageShare, Rule};
+use harden::{Breakdown, CarryReport, DirectoryShare, PackageShare, Rule};
 use image::Digest;
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::commands::record::{self, Recorder};
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::{hints, output, policy};
+use crate::{carrying, hints, output, policy};
 
 #[derive(Serialize)]
 struct Planned {
@@ -19,16 +19,17 @@ struct Planned {
     #[serde(flatten)]
     breakdown: Breakdown,
     warnings: Vec<String>,
+    /// What became of each profile of another version of the image.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    carry: Vec<CarryReport>,
 }
 
 /// Plans and prints what would stay and go.
 pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<(), Failure> {
     let coverage = args.coverage.as_deref().map(record::load_coverage).transpose()?;
-    let policy = policy::of(&args.policy);
-    policy
-        .check()
-        .map_err(|source| hints::plain(ExitCode::Usage, "cannot use --keep and --remove", source))?;
-    let given = record::load_profiles(&args.profile)?;
+    let policy = policy::resolve(&args.policy)?;
+    let tags = record::check_tags(&args.tag)?;
+    let given = record::load_profiles(&args.profile, &args.tag)?;
     if let Some(file) = &args.ledger {
         context::refuse_existing(file, args.force)?;
     }
@@ -36,12 +37,13 @@ pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<(), Failure> {
     context.progress.done(&output::bytes_text(image.compressed_bytes()));
     let packages = packages::read(&image)
         .map_err(|source| hints::plain(ExitCode::Image, "cannot read the package database", source))?;
-    let profile = match (given, coverage) {
-        (Some(profile), _) => profile,
-        (None, Some(coverage)) => Recorder::new(context, coverage, &args.container)?.record(&image)?,
-        (None, None) => {
-            return Err(Failure::new(ExitCode::Usage, "neither a coverage nor a profile was given"));
+    let (profile, carry) = match coverage {
+        _ if !given.is_empty() => record::fit_profiles(&given, &image, &packages, policy.max_uncertain)?,
+        Some(coverage) => {
+            let recorded = Recorder::new(context, coverage, &args.container)?.record(&image)?;
+            (record::annotated(recorded, &image, &packages, &tags)?, Vec::new())
         }
+        None => return Err(Failure::new(ExitCode::Usage, "neither a coverage nor a profile was given")),
     };
     context.progress.stage("plan", None);
     let plan = harden::plan(&image, &packages, &profile, &policy).map_err(|error| {
@@ -61,7 +63,8 @@ pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<(), Failure> {
         image: image.source().to_string(),
         manifest_digest: image.manifest_digest(),
         breakdown: plan.ledger.breakdown(),
-        warnings: plan.warnings,
+        warnings: carry.iter().flat_map(carrying::warnings).chain(plan.warnings).collect(),
+        carry,
     };
     let top = if args.top == 0 { usize::MAX } else { args.top };
     output::print(context.output, &planned, |planned| text(planned, top))
@@ -72,7 +75,9 @@ fn text(planned: &Planned, top: usize) -> String {
     let totals = [("stays", kept), ("goes", removed)].map(|(name, total)| {
         vec![name.to_owned(), output::count_text(total.files), output::bytes_text(total.bytes)]
     });
-    let mut out = format!("\n{}", output::table(&["", "files", "bytes"], &totals));
+    let mut out =
+        planned.carry.iter().map(|report| format!("  {}\n", carrying::summary(report))).collect::<String>();
+    out += &format!("\n{}", output::table(&["", "files", "bytes"], &totals));
 
     let losers: Vec<_> = packages.iter().filter(|share| share.removed.files > 0).collect();
     out += "\nWhat would go, by package:\n";

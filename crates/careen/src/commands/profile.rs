@@ -1,25 +1,29 @@
-//! `careen profile`: show and merge.
+//! `careen profile`: show, merge and carry.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
+use harden::CarryError;
 use profile::{AccessKind, PathUsage, Profile, Verdict};
 
 use crate::artifacts::write_whole;
-use crate::cli::{OutputFormat, ProfileCommand};
+use crate::cli::{CarryArgs, OutputFormat, ProfileCommand};
 use crate::commands::record;
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::{hints, output, verdict};
+use crate::{carrying, hints, output, verdict};
 
 /// Runs the profile commands.
 pub(crate) fn run(context: &Context, command: &ProfileCommand) -> Result<(), Failure> {
     match command {
-        ProfileCommand::Show { file, paths, missing } => show(context, file, *paths, *missing),
-        ProfileCommand::Merge { files, output_profile, force } => {
+        ProfileCommand::Show { file, paths, missing, tag } => {
+            let profiles = record::load_profiles(std::slice::from_ref(file), tag)?;
+            show(context, &record::merge_profiles(&profiles)?, *paths, *missing)
+        }
+        ProfileCommand::Carry(args) => carry(context, args),
+        ProfileCommand::Merge { files, tag, output_profile, force } => {
             context::refuse_existing(output_profile, *force)?;
-            let Some(merged) = record::load_profiles(files)? else { return Ok(()) };
+            let merged = record::merge_profiles(&record::load_profiles(files, tag)?)?;
             write_whole(output_profile, &record::encode(&merged)?).map_err(|source| {
                 hints::plain(ExitCode::Output, format!("cannot write {}", output_profile.display()), source)
             })?;
@@ -36,13 +40,44 @@ pub(crate) fn run(context: &Context, command: &ProfileCommand) -> Result<(), Fai
     }
 }
 
-fn show(context: &Context, file: &Path, paths: bool, missing: bool) -> Result<(), Failure> {
-    let profile = record::load_profile(file)?;
+fn show(context: &Context, profile: &Profile, paths: bool, missing: bool) -> Result<(), Failure> {
     // As data the document itself is the answer: nothing of it is left out.
     if context.output == OutputFormat::Json {
-        return output::print(context.output, &profile, |_| String::new());
+        return output::print(context.output, profile, |_| String::new());
     }
-    output::write_stdout(text(&profile, paths, missing).as_bytes())
+    output::write_stdout(text(profile, paths, missing).as_bytes())
+}
+
+fn carry(context: &Context, args: &CarryArgs) -> Result<(), Failure> {
+    if let Some(file) = &args.output_profile {
+        context::refuse_existing(file, args.force)?;
+    }
+    let profiles = record::load_profiles(std::slice::from_ref(&args.file), &args.tag)?;
+    let image = context.open_image(&args.image)?;
+    context.progress.abandon();
+    let packages = packages::read(&image)
+        .map_err(|source| hints::plain(ExitCode::Image, "cannot read the package database", source))?;
+    let fitted = harden::fit(&profiles, &image, &packages, args.max_uncertain);
+    // The report is wanted most where the profile will not do.
+    if let Err(CarryError::TooUncertain { report, .. }) = &fitted {
+        output::print(context.output, report.as_ref(), carrying::text)?;
+    }
+    let (profile, reports) = fitted.map_err(|error| {
+        let hint = error.hint();
+        let tried = format!("cannot carry {} to {}", args.file.display(), image.source());
+        hints::plain(ExitCode::Profile, tried, error).hint(hint)
+    })?;
+    if let Some(file) = &args.output_profile {
+        write_whole(file, &record::encode(&profile)?).map_err(|source| {
+            hints::plain(ExitCode::Output, format!("cannot write {}", file.display()), source)
+        })?;
+    }
+    match reports.first() {
+        Some(report) => output::print(context.output, report, carrying::text),
+        None => output::print(context.output, &serde_json::Value::Null, |_| {
+            format!("  {} is of this very image: nothing to carry\n", args.file.display())
+        }),
+    }
 }
 
 fn text(profile: &Profile, paths: bool, missing: bool) -> String {
@@ -55,6 +90,13 @@ fn text(profile: &Profile, paths: bool, missing: bool) -> String {
             "\n  run of {} at {}, sensor {} on {}\n",
             run.coverage, run.started_at, run.sensor.backend, run.sensor.kernel
         );
+        if !run.tags.is_empty() {
+            let tags: Vec<_> = run.tags.iter().map(String::as_str).collect();
+            out += &format!("    tags: {}\n", tags.join(", "));
+        }
+        if let Some(other) = &run.carried_from {
+            out += &format!("    carried over from {} ({})\n", other.reference, other.manifest_digest);
+        }
         let counters = &run.sensor.counters;
         out += &match &run.sensor.verdict {
             Verdict::Complete => format!(

@@ -1,13 +1,15 @@
 //! `careen record`, and recording for the commands that need a run.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use coverage::{Coverage, Observer, RecordError, RecordEvent, RecordOptions};
 use engine::Engine;
-use harden::{Ledger, Verification};
+use harden::{CarryReport, Ledger, Verification};
 use image::{Image, Platform};
+use packages::PackageDatabase;
 use profile::{Profile, Verdict};
 
 use crate::artifacts::{source_path, write_whole};
@@ -21,6 +23,7 @@ use crate::{hints, output};
 
 /// Records a profile and writes it.
 pub(crate) fn run(context: &Context, args: &RecordArgs) -> Result<(), Failure> {
+    let tags = check_tags(&args.tag)?;
     let coverage = load_coverage(&args.coverage)?;
     let source = context::parse_source(&args.image.image)?;
     let file = args.output_profile.clone().unwrap_or_else(|| {
@@ -31,8 +34,11 @@ pub(crate) fn run(context: &Context, args: &RecordArgs) -> Result<(), Failure> {
     context::refuse_existing(&file, args.force)?;
     let image = context.open_image(&args.image)?;
     let recorder = Recorder::new(context, coverage, &args.container)?;
+    let packages = packages::read(&image)
+        .map_err(|source| hints::plain(ExitCode::Image, "cannot read the package database", source))?;
     let profile = recorder.record(&image)?;
     context.progress.done("");
+    let profile = annotated(profile, &image, &packages, &tags)?;
     write_whole(&file, &encode(&profile)?).map_err(|source| {
         hints::plain(ExitCode::Output, format!("cannot write {}", file.display()), source)
     })?;
@@ -59,16 +65,71 @@ pub(crate) fn load_coverage(reference: &str) -> Result<Coverage, Failure> {
     })
 }
 
-/// Reads profiles and joins them; `None` where there are none.
-pub(crate) fn load_profiles(files: &[PathBuf]) -> Result<Option<Profile>, Failure> {
-    let profiles = files.iter().map(|file| load_profile(file)).collect::<Result<Vec<_>, _>>()?;
-    if profiles.is_empty() {
-        return Ok(None);
+/// Reads profiles and takes the runs with these tags, all runs where there is no tag.
+pub(crate) fn load_profiles(files: &[PathBuf], tags: &[String]) -> Result<Vec<Profile>, Failure> {
+    let mut profiles = Vec::new();
+    let mut known = BTreeSet::new();
+    for file in files {
+        let profile = load_profile(file)?;
+        known.extend(profile.tags().into_iter().map(str::to_owned));
+        profiles.extend(profile.tagged(&tags.iter().cloned().collect()));
     }
-    profile::merge(&profiles).map(Some).map_err(|error| {
+    if let Some(idle) = tags.iter().find(|tag| !known.contains(*tag)) {
+        let known = known.into_iter().collect::<Vec<_>>().join(", ");
+        let hint =
+            if known.is_empty() { "no run has a tag".to_owned() } else { format!("there are {known}") };
+        let tried = format!("no run of the profiles has the tag {idle}");
+        return Err(Failure::new(ExitCode::Profile, tried)
+            .hint(format!("{hint}; a run gets its tags with `careen record --tag`")));
+    }
+    Ok(profiles)
+}
+
+/// Joins profiles of one image.
+pub(crate) fn merge_profiles(profiles: &[Profile]) -> Result<Profile, Failure> {
+    profile::merge(profiles).map_err(|error| {
         let hint = error.hint();
         hints::plain(ExitCode::Profile, "cannot join the profiles", error).hint(hint)
     })
+}
+
+/// Brings profiles to an image, carrying those of other versions of it.
+pub(crate) fn fit_profiles(
+    profiles: &[Profile],
+    image: &Image,
+    packages: &PackageDatabase,
+    max_uncertain: u8,
+) -> Result<(Profile, Vec<CarryReport>), Failure> {
+    harden::fit(profiles, image, packages, max_uncertain).map_err(|error| {
+        let hint = error.hint();
+        let tried = format!("cannot use the profile for {}", image.source());
+        hints::plain(ExitCode::Profile, tried, error).hint(hint)
+    })
+}
+
+/// A recorded profile with its tags and with what another version of the image is recognised by.
+pub(crate) fn annotated(
+    mut profile: Profile,
+    image: &Image,
+    packages: &PackageDatabase,
+    tags: &BTreeSet<String>,
+) -> Result<Profile, Failure> {
+    profile.surroundings = harden::surroundings(&profile, image, packages)
+        .map_err(|source| hints::plain(ExitCode::Image, "cannot describe the used files", source))?;
+    profile.runs.iter_mut().for_each(|run| run.tags.clone_from(tags));
+    Ok(profile)
+}
+
+/// Reads tags as typed.
+pub(crate) fn check_tags(tags: &[String]) -> Result<BTreeSet<String>, Failure> {
+    let is_word = |tag: &String| {
+        !tag.is_empty() && tag.chars().all(|c| c.is_alphanumeric() || "-_.:/".contains(c)) && tag.len() <= 100
+    };
+    match tags.iter().find(|tag| !is_word(tag)) {
+        Some(bad) => Err(Failure::new(ExitCode::Usage, format!("cannot use --tag {bad:?}"))
+            .hint("a tag is one word of letters, digits and - _ . : /".to_owned())),
+        None => Ok(tags.iter().cloned().collect()),
+    }
 }
 
 /// Reads one profile.

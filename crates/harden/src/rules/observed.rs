@@ -9,9 +9,14 @@ use crate::scene::Scene;
 ///
 /// A lookup that failed counts too when the image has the path: the workload had removed it by then or had no
 /// permission, and it must find the same again.
+///
+/// A path that only runs of another version of the image used is kept as carried.
 pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) {
-    for path in scene.profile.paths.keys() {
-        draft.keep(path, Rule::Observed, None);
+    for (path, usages) in &scene.profile.paths {
+        let runs = usages.0.values().flat_map(|usage| usage.runs().into_keys());
+        let mut runs = runs.filter_map(|run| scene.profile.run(run));
+        let is_carried = runs.all(|run| run.carried_from.is_some());
+        draft.keep(path, if is_carried { Rule::Carried } else { Rule::Observed }, None);
     }
 }
 

@@ -1,40 +1,89 @@
 //! What the policy keeps and removes whatever the profile says.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 
-use globset::{Glob, GlobBuilder, GlobMatcher};
 use image::{ImagePath, NodeKind};
+use packages::PackageDatabase;
 
 use crate::draft::Draft;
+use crate::policy::{Pattern, RuleKind};
 use crate::scene::Scene;
 use crate::{PlanError, Rule};
 
-/// What the policy's `remove` globs match, with everything beneath. The root always stays.
+/// What the policy's `remove` rules match, with everything beneath; of packages, what no other package owns. The root
+/// always stays.
 pub(crate) fn removed(scene: &Scene<'_>) -> Result<BTreeSet<ImagePath>, PlanError> {
-    let (matched, _) = matches(scene, &scene.policy.remove)?;
-    Ok(matched)
-}
-
-/// Keeps what the policy's `keep` globs match, with everything beneath, and what matched links lead to; all beneath it
-/// where the glob is a plain path. Globs of either list that match nothing are warned about.
-pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), PlanError> {
-    let (kept, idle) = matches(scene, &scene.policy.keep)?;
-    let (_, idle_removals) = matches(scene, &scene.policy.remove)?;
-    for glob in idle.iter().chain(&idle_removals) {
-        draft.warn(format!("{glob} matches nothing in the image"));
+    let mut removed = BTreeSet::new();
+    for text in &scene.policy.remove {
+        removed.extend(Pattern::new(scene.tree(), text)?.matched(scene.tree()).beneath);
     }
-    let named = scene.policy.keep.iter().filter_map(|glob| scene.find(glob.as_bytes()));
-    let beneath =
-        named.flat_map(|path| scene.tree().within(&path).map(|(path, _)| path.clone()).collect::<Vec<_>>());
-    for path in kept.iter().cloned().chain(beneath).collect::<BTreeSet<_>>().iter() {
-        draft.keep(path, Rule::PolicyKeep, None);
-        if scene.tree().get(path).is_some_and(|node| matches!(node.kind, NodeKind::Symlink { .. })) {
-            draft.keep_way(&ImagePath::root(), &path.to_absolute(), Rule::PolicyKeep, Some(path));
+    let gone: BTreeSet<&str> = scene
+        .policy
+        .remove_packages
+        .iter()
+        .map(|text| packages_named(scene.packages, text))
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    for (path, owners) in scene.packages.owned() {
+        let mut names = owners.iter().filter_map(|&owner| Some(&*scene.packages.package(owner)?.name));
+        if !gone.is_empty() && names.all(|name| gone.contains(name)) {
+            removed.insert(path.clone());
         }
     }
-    for path in &scene.policy.heal {
+    Ok(removed)
+}
+
+/// The names of the packages that a rule names, which may be a glob.
+pub(crate) fn packages_named<'a>(
+    packages: &'a PackageDatabase,
+    text: &str,
+) -> Result<BTreeSet<&'a str>, PlanError> {
+    let glob = Pattern::glob(text, text)?;
+    let names = packages.packages.iter().map(|package| package.name.as_str());
+    Ok(names.filter(|name| glob.is_match(name)).collect())
+}
+
+/// Keeps what the policy's `keep` rules match, with everything beneath, and what matched links lead to; all beneath it
+/// where the rule is a plain path. Rules that match nothing are warned about.
+pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), PlanError> {
+    let policy = scene.policy;
+    for (kind, rules) in [(RuleKind::Keep, &policy.keep), (RuleKind::Remove, &policy.remove)] {
+        for text in rules {
+            let matched = Pattern::new(scene.tree(), text)?.matched(scene.tree());
+            if matched.is_idle {
+                draft.warn(format!("{}{text} matches nothing in the image", policy.place(kind, text)));
+            }
+            if kind == RuleKind::Keep {
+                let named = text.starts_with('/').then(|| scene.find(text.as_bytes())).flatten();
+                let beneath: Vec<ImagePath> = named.map_or_else(Vec::new, |path| {
+                    scene.tree().within(&path).map(|(path, _)| path.clone()).collect()
+                });
+                let all: BTreeSet<_> = matched.beneath.into_iter().chain(beneath).collect();
+                all.iter().for_each(|path| keep(scene, draft, path));
+            }
+        }
+    }
+    let lists =
+        [(RuleKind::KeepPackage, &policy.keep_packages), (RuleKind::RemovePackage, &policy.remove_packages)];
+    for (kind, rules) in lists {
+        for text in rules {
+            let names = packages_named(scene.packages, text)?;
+            if names.is_empty() {
+                let place = policy.place(kind, text);
+                draft.warn(format!("{place}the image has no package {text}"));
+            }
+            if kind == RuleKind::KeepPackage {
+                let named = scene.packages.packages.iter().filter(|package| names.contains(&*package.name));
+                let files = named.flat_map(|package| &package.files);
+                files
+                    .filter(|path| !packages::is_document(path) && !packages::is_licence(path))
+                    .for_each(|path| keep(scene, draft, path));
+            }
+        }
+    }
+    for path in &policy.heal {
         draft.keep(path, Rule::Healed, None);
         draft.keep_way(&ImagePath::root(), &path.to_absolute(), Rule::Healed, Some(path));
     }
@@ -49,60 +98,18 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), Plan
     Ok(())
 }
 
-/// The paths that these globs match, with all beneath them, and the globs that match none.
-fn matches<'a>(
-    scene: &Scene<'_>,
-    globs: &'a [String],
-) -> Result<(BTreeSet<ImagePath>, Vec<&'a str>), PlanError> {
-    let mut matched = BTreeSet::new();
-    let mut idle = Vec::new();
-    for text in globs {
-        let matcher = compile(scene, text)?;
-        let mut any = false;
-        for (path, _) in scene.tree().iter().filter(|(path, _)| !path.is_root()) {
-            let beneath = path.parent().is_some_and(|parent| matched.contains(&parent));
-            let hit = matcher.is_match(OsStr::from_bytes(&path.to_absolute()));
-            any |= hit;
-            if hit || beneath {
-                matched.insert(path.clone());
-            }
-        }
-        if !any {
-            idle.push(text.as_str());
-        }
+/// Keeps a path that a rule matched, and what it leads to.
+fn keep(scene: &Scene<'_>, draft: &mut Draft<'_>, path: &ImagePath) {
+    draft.keep(path, Rule::PolicyKeep, None);
+    if scene.tree().get(path).is_some_and(|node| matches!(node.kind, NodeKind::Symlink { .. })) {
+        draft.keep_way(&ImagePath::root(), &path.to_absolute(), Rule::PolicyKeep, Some(path));
     }
-    Ok((matched, idle))
-}
-
-/// Compiles a glob over absolute paths, where `*` stops at slashes and `**` does not. Links in the directories that it
-/// begins with are followed: `/lib/foo*` matches `/usr/lib/foo` on a merged system.
-fn compile(scene: &Scene<'_>, text: &str) -> Result<GlobMatcher, PlanError> {
-    let Some(relative) = text.strip_prefix('/') else {
-        return Err(PlanError::RelativeGlob { glob: text.to_owned() });
-    };
-    let components: Vec<&str> = relative.split('/').filter(|component| !component.is_empty()).collect();
-    let is_plain = |component: &&&str| !component.contains(['*', '?', '[', ']', '{', '}', '\\']);
-    let plain = components.iter().take(components.len().saturating_sub(1)).take_while(is_plain).count();
-    let directory = format!("/{}", components[..plain].join("/"));
-    let directory = scene.find(directory.as_bytes()).filter(|_| plain > 0);
-    let directory = match directory.as_ref().map(|path| std::str::from_utf8(path.as_bytes())) {
-        Some(Ok(resolved)) => globset::escape(resolved),
-        _ => components[..plain].join("/"),
-    };
-    let glob = [&[directory.as_str()][..], &components[plain..]].concat();
-    let glob =
-        glob.iter().fold(String::new(), |all, part| if part.is_empty() { all } else { all + "/" + part });
-    let glob: Glob = GlobBuilder::new(&glob)
-        .literal_separator(true)
-        .backslash_escape(true)
-        .build()
-        .map_err(|source| PlanError::Glob { glob: text.to_owned(), source })?;
-    Ok(glob.compile_matcher())
 }
 
 #[cfg(test)]
 mod tests {
     use crate::fixture::{Fixture, image};
+    use crate::policy::RuleKind;
     use crate::{PlanError, Rule};
 
     fn with(keep: &[&str], remove: &[&str]) -> Fixture {
@@ -121,6 +128,45 @@ mod tests {
             assert_eq!(kept, whole, "{glob}");
         }
         assert_eq!(with(&["/usr/*/x"], &[]).plan().warnings, ["/usr/*/x matches nothing in the image"]);
+    }
+
+    #[test]
+    fn a_name_without_a_slash_matches_wherever_it_stands() {
+        assert_eq!(with(&["x"], &[]).by(Rule::PolicyKeep), ["/usr/lib/a/x"]);
+        assert_eq!(with(&["?"], &[]).by(Rule::PolicyKeep).len(), 4, "a, a/x, a/y and b");
+        assert_eq!(with(&["a"], &[]).by(Rule::PolicyKeep), ["/usr/lib/a", "/usr/lib/a/x", "/usr/lib/a/y"]);
+        assert_eq!(with(&[], &["[xy]"]).by(Rule::PolicyRemove), ["/usr/lib/a/x", "/usr/lib/a/y"]);
+        assert_eq!(with(&["curl"], &[]).plan().warnings, ["curl matches nothing in the image"]);
+    }
+
+    #[test]
+    fn packages_are_kept_and_removed_by_name() {
+        let layer = crate::fixture::debian(&[
+            ("curl", "/usr/bin/curl /usr/share/curl /usr/share/doc/curl/README"),
+            ("libcurl4", "/usr/lib/libcurl.so.4"),
+            ("perl", "/usr/bin/perl /usr/share/shared"),
+            ("perl-base", "/usr/bin/perl5 /usr/share/shared"),
+        ]);
+        let with = |keep: &[&str], remove: &[&str]| {
+            let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            image(layer.clone()).uses("/usr/bin/perl").policy(|policy| {
+                (policy.keep_packages, policy.remove_packages) = (texts(keep), texts(remove));
+            })
+        };
+        assert_eq!(with(&["curl"], &[]).by(Rule::PolicyKeep), ["/usr/bin/curl", "/usr/share/curl"]);
+        assert_eq!(with(&["*curl*"], &[]).by(Rule::PolicyKeep).len(), 3);
+        let fixture = with(&[], &["perl", "wget"]);
+        assert_eq!(fixture.by(Rule::PolicyRemove), ["/usr/bin/perl"], "what another package owns too stays");
+        let warnings = ["the image has no package wget", "the policy removes 1 paths that the workload used"];
+        assert_eq!(fixture.plan().warnings, warnings);
+    }
+
+    #[test]
+    fn a_rule_that_matches_nothing_is_reported_with_its_place() {
+        let fixture = with(&["/no"], &[]).policy(|policy| {
+            policy.places.insert((RuleKind::Keep, "/no".to_owned()), "shop.toml:3:9".to_owned());
+        });
+        assert_eq!(fixture.plan().warnings, ["shop.toml:3:9: /no matches nothing in the image"]);
     }
 
     #[test]

@@ -26,15 +26,19 @@ const TERMINALS: [&str; 13] = [
 /// Keeps the common terminals' descriptions, and that of the image's `TERM`, if the workload looked up any.
 pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) {
     let looked_up = scene.profile.paths.keys().any(|path| path.components().any(|name| name == b"terminfo"));
-    if !looked_up {
-        return;
+    if looked_up {
+        keep_common(scene, draft, Rule::Terminfo);
     }
+}
+
+/// Keeps the common terminals' descriptions, and that of the image's `TERM`.
+pub(crate) fn keep_common(scene: &Scene<'_>, draft: &mut Draft<'_>, rule: Rule) {
     for directory in DIRECTORIES.iter().filter_map(|directory| scene.find(directory.as_bytes())) {
         for terminal in TERMINALS.iter().chain(scene.environment.get("TERM")) {
             let Some(&initial) = terminal.as_bytes().first() else { continue };
             let file = [&[initial], &b"/"[..], terminal.as_bytes()].concat();
             if draft.find_file(&directory, &file).is_some() {
-                draft.keep_way(&directory, &file, Rule::Terminfo, None);
+                draft.keep_way(&directory, &file, rule, None);
             }
         }
     }

@@ -17,6 +17,9 @@ pub(crate) fn text(result: &Hardening) -> String {
         Some(verification) => format!("  verified  {}\n", verdict::summary(verification)),
         None => "  verified  no: run `careen verify` with a coverage\n".to_owned(),
     };
+    for report in &result.carry {
+        out += &format!("  profile   {}\n", crate::carrying::summary(report));
+    }
     if result.healed > 0 {
         out += &format!("  healed    {} paths that the first verification missed\n", result.healed);
     }
