@@ -9,7 +9,7 @@ use profile::{AccessKind, Profile};
 
 use crate::draft::Draft;
 use crate::rules::node::Manifests;
-use crate::rules::python;
+use crate::rules::{perl, python, ruby};
 use crate::{PlanError, Policy, Rule};
 
 /// What a container gets as `PATH` where the image sets none.
@@ -28,6 +28,8 @@ pub(crate) struct Scene<'a> {
     /// Manifests of Node.js packages, each read once.
     pub(crate) manifests: Manifests,
     python: OnceCell<python::Environment>,
+    perl: OnceCell<perl::Library>,
+    ruby: OnceCell<ruby::Library>,
 }
 
 impl<'a> Scene<'a> {
@@ -46,12 +48,24 @@ impl<'a> Scene<'a> {
             environment,
             manifests: Manifests::default(),
             python: OnceCell::new(),
+            perl: OnceCell::new(),
+            ruby: OnceCell::new(),
         }
     }
 
     /// Where the Pythons of the image look for modules.
     pub(crate) fn python(&self) -> &python::Environment {
         self.python.get_or_init(|| python::Environment::new(self))
+    }
+
+    /// Where the Perl of the image looks for modules.
+    pub(crate) fn perl(&self) -> &perl::Library {
+        self.perl.get_or_init(|| perl::Library::new(self))
+    }
+
+    /// Where the Ruby of the image looks for features.
+    pub(crate) fn ruby(&self) -> &ruby::Library {
+        self.ruby.get_or_init(|| ruby::Library::new(self))
     }
 
     pub(crate) fn tree(&self) -> &'a Tree {

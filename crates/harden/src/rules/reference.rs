@@ -36,7 +36,7 @@ pub(crate) struct References {
 impl References {
     /// Keeps what code that the workload used names, one level deep: what is kept here is closed over as everything
     /// else, but not searched in turn. The image's [own code](is_own_code) counts as one whole: whatever part of it is
-    /// kept is searched.
+    /// kept is searched, and so is what it names, as if that had been used.
     ///
     /// Says whether anything was searched; then the draft is to be closed, and this called again.
     pub(crate) fn apply(
@@ -48,19 +48,12 @@ impl References {
         if scene.policy.generalize < Generalize::References {
             return Ok(false);
         }
-        let own = draft.kept().iter().filter(|(path, reason)| {
-            matches!(
-                reason.rule,
-                Rule::Reference
-                    | Rule::ScriptCommand
-                    | Rule::Python
-                    | Rule::Perl
-                    | Rule::Ruby
-                    | Rule::Php
-                    | Rule::Node
-            ) && is_own_code(scene, path)
-        });
-        let own: Vec<ImagePath> = own.map(|(path, _)| path.clone()).collect();
+        let own: Vec<ImagePath> = draft
+            .kept()
+            .iter()
+            .filter(|(path, reason)| is_code_rule(reason.rule) && self.counts_as_used(scene, draft, path))
+            .map(|(path, _)| path.clone())
+            .collect();
         // Source says more than its bytecode, and is read once whichever of the two was used.
         let code: BTreeSet<ImagePath> = used_code(scene, draft)
             .into_iter()
@@ -81,6 +74,52 @@ impl References {
         self.searched.extend(code);
         Ok(!is_done)
     }
+
+    /// Whether a file that no run reached is searched all the same: the image's own code, and what that names, with
+    /// what this loads at once.
+    fn counts_as_used(&self, scene: &Scene<'_>, draft: &Draft<'_>, path: &ImagePath) -> bool {
+        if scene.file_size(path).is_none() {
+            return false;
+        }
+        if is_own_code(scene, path) {
+            return true;
+        }
+        // Node.js code names more than it ever loads.
+        if ![&b".py"[..], b".pm", b".pl", b".rb"].iter().any(|ending| path.name().ends_with(ending)) {
+            return false;
+        }
+        let mut at = path;
+        for _ in 0..MAX_CHAIN {
+            if is_own_code(scene, at) {
+                return true;
+            }
+            let Some(reason) = draft.kept().get(at).filter(|reason| is_code_rule(reason.rule)) else {
+                return false;
+            };
+            let Some(because) = &reason.because else { return false };
+            if self.searched.contains(because) {
+                return is_own_code(scene, because);
+            }
+            at = because;
+        }
+        false
+    }
+}
+
+/// Longest chain of modules that load one another.
+const MAX_CHAIN: usize = 32;
+
+fn is_code_rule(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::Reference
+            | Rule::ScriptCommand
+            | Rule::Python
+            | Rule::Perl
+            | Rule::Ruby
+            | Rule::Php
+            | Rule::Node
+    )
 }
 
 /// Directories of what was installed and not written for this image.

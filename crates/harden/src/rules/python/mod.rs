@@ -76,7 +76,7 @@ pub(crate) fn apply(
         if path.name().ends_with(b".py") && scene.profile.usage(path).is_none_or(|usage| !usage.is_used()) {
             let code = source::read(&text(scene, path)?);
             let resolver = Resolver::new(scene, environment, path);
-            for import in code.imports.iter().filter(|import| !import.is_lazy) {
+            for import in code.imports.iter().chain(&code.computed()).filter(|import| !import.is_lazy) {
                 for file in resolver.import(import) {
                     draft.keep_way(&ImagePath::root(), &file.to_absolute(), Rule::Python, Some(path));
                 }
@@ -106,8 +106,13 @@ pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) ->
     }
     let code = source::read(&String::from_utf8_lossy(content));
     let resolver = Resolver::new(scene, environment, path);
-    let mut out: BTreeSet<Reference> =
-        code.imports.iter().flat_map(|import| resolver.import(import)).map(Reference::File).collect();
+    let mut out: BTreeSet<Reference> = code
+        .imports
+        .iter()
+        .chain(&code.computed())
+        .flat_map(|import| resolver.import(import))
+        .map(Reference::File)
+        .collect();
     let lines = code.shell.iter().flat_map(|line| shell::commands(line));
     out.extend(code.commands.iter().cloned().chain(lines).map(|name| Reference::Command(name.into_bytes())));
     let in_encodings = path.parent().is_some_and(|parent| parent.name() == b"encodings");
@@ -119,6 +124,12 @@ pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) ->
         out.extend(resolver.literal(text).into_iter().map(Reference::File));
         if !is_aliases {
             out.extend(environment.aliases(scene).module(scene, environment, text).map(Reference::File));
+        }
+        let zone = format!("/usr/share/zoneinfo/{text}");
+        if text.contains('/')
+            && scene.find(zone.as_bytes()).is_some_and(|end| scene.file_size(&end).is_some())
+        {
+            out.insert(Reference::Path(zone.into_bytes()));
         }
         if text.len() > 1 && text.starts_with('/') && scene.find(text.as_bytes()).is_some() {
             out.insert(Reference::Path(text.clone().into_bytes()));

@@ -14,6 +14,22 @@ pub(super) struct Code {
     pub(super) shell: BTreeSet<String>,
     /// Strings that are no documentation.
     pub(super) literals: BTreeSet<String>,
+    /// Whether importing it imports something by a computed name.
+    computes_names: bool,
+}
+
+impl Code {
+    /// Imports that a computed name may mean: of every string of a module that imports by such names as soon as it is
+    /// imported itself, such as `for name in ("idna", "chardet"): __import__(name)`.
+    pub(super) fn computed(&self) -> Vec<Import> {
+        let is_name = |text: &&String| {
+            text.len() < 100
+                && text.starts_with(|c: char| c.is_ascii_alphabetic())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        let literals = self.literals.iter().filter(|_| self.computes_names);
+        literals.filter(is_name).map(|text| Import { module: text.clone(), ..Import::default() }).collect()
+    }
 }
 
 /// One import: `from ..a.b import c, d` has level 2, module `a.b` and names `c` and `d`.
@@ -224,6 +240,7 @@ fn expressions(line: &[Token<'_>], is_lazy: bool, code: &mut Code) {
                 let level = text.len() - module.len();
                 code.imports.push(Import { level, module: module.to_owned(), names: Vec::new(), is_lazy });
             }
+            [Name("import_module" | "__import__"), Sign('('), ..] => code.computes_names |= !is_lazy,
             [Name(call), Sign('('), Text(text), ..] if SHELL_CALLS.contains(call) => {
                 code.shell.insert(text.clone());
             }
@@ -426,6 +443,14 @@ mod tests {
         ] {
             assert_eq!(imports(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn strings_are_imports_where_importing_a_module_imports_by_computed_names() {
+        let computed =
+            |text| read(text).computed().into_iter().map(|import| import.module).collect::<Vec<_>>();
+        assert_eq!(computed("for p in ('idna', 'a b'):\n  __import__(p)"), ["idna"]);
+        assert_eq!(computed("x = ('idna',)\ndef f(p):\n  __import__(p)"), Vec::<String>::new());
     }
 
     #[test]
