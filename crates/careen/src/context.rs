@@ -95,6 +95,7 @@ impl Context {
             platform,
             scratch_dir: self.scratch_dir()?,
             on_bytes: Some(&on_bytes),
+            interrupt: Some(&self.interrupt),
             ..OpenOptions::default()
         };
         Image::open(source, &options)

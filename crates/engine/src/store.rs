@@ -37,7 +37,7 @@ pub(crate) fn unpack(
             // Another may have unpacked it while we waited; what is in `tmp` now is of killed runs.
             clear(&tmp).map_err(failed)?;
             if !dir.exists() {
-                unpack_one(image, index, &tmp, &dir)?;
+                unpack_one(image, index, &tmp, &dir, interrupt)?;
             }
         }
         if interrupt.load(Ordering::Relaxed) {
@@ -56,7 +56,13 @@ pub(crate) fn unpack(
     Ok(Unpacked { layers, root, defaults: (&image.config().config).into() })
 }
 
-fn unpack_one(image: &Image, index: usize, tmp: &Path, dir: &Path) -> Result<(), EngineError> {
+fn unpack_one(
+    image: &Image,
+    index: usize,
+    tmp: &Path,
+    dir: &Path,
+    interrupt: &AtomicBool,
+) -> Result<(), EngineError> {
     use std::os::unix::fs::PermissionsExt;
     let diff_id = image.layers()[index].diff_id;
     let fail = |source: Box<dyn Error + Send + Sync>| EngineError::Unpack {
@@ -68,14 +74,17 @@ fn unpack_one(image: &Image, index: usize, tmp: &Path, dir: &Path) -> Result<(),
     let unpack = || -> Result<(), Box<dyn Error + Send + Sync>> {
         fs::create_dir(&into)?;
         fs::set_permissions(&into, fs::Permissions::from_mode(0o755))?;
-        image::unpack_layer(image, index, &into)?;
+        image::unpack_layer(image, index, &into, Some(interrupt))?;
         rustix::fs::syncfs(File::open(&into)?)?;
         fs::rename(&into, dir)?;
         Ok(())
     };
     unpack().map_err(|error| {
         let _best_effort = clear(tmp);
-        fail(error)
+        match error.downcast_ref() {
+            Some(image::UnpackError::Interrupted) => EngineError::Interrupted,
+            _ => fail(error),
+        }
     })
 }
 

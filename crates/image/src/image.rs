@@ -28,12 +28,20 @@ pub struct OpenOptions<'a> {
     pub scratch_dir: PathBuf,
     /// Told how many more stored bytes were read, from several threads.
     pub on_bytes: Option<&'a (dyn Fn(u64) + Sync)>,
+    /// Once true, opening ends soon with an error.
+    pub interrupt: Option<&'a AtomicBool>,
 }
 
 impl OpenOptions<'_> {
     /// The host's platform, default limits, scratch files in the system's directory for them.
     pub fn new() -> Self {
-        Self { platform: None, limits: Limits::default(), scratch_dir: std::env::temp_dir(), on_bytes: None }
+        Self {
+            platform: None,
+            limits: Limits::default(),
+            scratch_dir: std::env::temp_dir(),
+            on_bytes: None,
+            interrupt: None,
+        }
     }
 }
 
@@ -316,6 +324,7 @@ fn open_layers(
         total: &total,
         scratch_dir: &options.scratch_dir,
         on_bytes: options.on_bytes,
+        interrupt: options.interrupt,
     };
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let work = || {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use sha2::{Digest as _, Sha256};
@@ -48,6 +48,9 @@ pub enum InflateError {
     /// More bytes than [`crate::Limits`] allow.
     #[error("it asks for {0}")]
     Limit(Limit),
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// The uncompressed bytes cannot be stored.
     #[error("cannot write uncompressed bytes to a file in {}", dir.display())]
     Scratch {
@@ -69,7 +72,7 @@ impl InflateError {
             Self::Scratch { .. } => {
                 Some("layers are uncompressed there: is there room, may we write?".to_owned())
             }
-            Self::Read(_) | Self::Limit(_) => None,
+            Self::Read(_) | Self::Limit(_) | Self::Interrupted => None,
         }
     }
 }
@@ -81,6 +84,7 @@ pub(crate) struct Inflater<'a> {
     pub(crate) total: &'a AtomicU64,
     pub(crate) scratch_dir: &'a Path,
     pub(crate) on_bytes: Option<&'a (dyn Fn(u64) + Sync)>,
+    pub(crate) interrupt: Option<&'a AtomicBool>,
 }
 
 /// A blob that was read to its end.
@@ -145,9 +149,12 @@ impl Inflater<'_> {
             Stop::Decode(source) => InflateError::Broken { format: compression, at, source },
         });
         // What is left is read even after an error: a wrong digest explains a broken stream. Not after a limit.
-        let stopped_early = matches!(content, Err(InflateError::Limit(_) | InflateError::Scratch { .. }));
+        let stopped_early = matches!(
+            content,
+            Err(InflateError::Limit(_) | InflateError::Scratch { .. } | InflateError::Interrupted)
+        );
         if !stopped_early {
-            stored.drain().map_err(InflateError::Read)?;
+            self.drain(&mut stored)?;
         }
         let digest = Digest::from_hasher(stored.hasher);
         let content = content.map(|scratch| match scratch {
@@ -159,8 +166,26 @@ impl Inflater<'_> {
 
     fn plain(&self, blob: &Blob, stored: &mut Stored<'_>) -> Result<Content, Stop> {
         self.charge(blob.size_bytes(), blob.size_bytes())?;
-        stored.drain().map_err(|error| Stop::Other(InflateError::Read(error)))?;
+        self.drain(stored).map_err(Stop::Other)?;
         Ok(None)
+    }
+
+    /// Reads what is left, for its digest.
+    fn drain(&self, stored: &mut Stored<'_>) -> Result<(), InflateError> {
+        let mut buffer = vec![0; CHUNK_BYTES];
+        loop {
+            self.check_interrupt()?;
+            if stored.read(&mut buffer).map_err(InflateError::Read)? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn check_interrupt(&self) -> Result<(), InflateError> {
+        match self.interrupt {
+            Some(interrupt) if interrupt.load(Ordering::Relaxed) => Err(InflateError::Interrupted),
+            _ => Ok(()),
+        }
     }
 
     /// Counts new uncompressed bytes against both limits.
@@ -202,6 +227,7 @@ impl Inflater<'_> {
     ) -> Result<u64, Stop> {
         let mut bytes = 0_u64;
         loop {
+            self.check_interrupt().map_err(Stop::Other)?;
             let mut chunk = empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK_BYTES));
             chunk.resize(CHUNK_BYTES, 0);
             let mut length = 0;
@@ -255,15 +281,6 @@ struct Stored<'a> {
     at: u64,
     hasher: Sha256,
     on_bytes: Option<&'a (dyn Fn(u64) + Sync)>,
-}
-
-impl Stored<'_> {
-    /// Reads what is left, for its digest.
-    fn drain(&mut self) -> io::Result<()> {
-        let mut buffer = vec![0; CHUNK_BYTES];
-        while self.read(&mut buffer)? > 0 {}
-        Ok(())
-    }
 }
 
 impl Read for Stored<'_> {

@@ -45,6 +45,6 @@ pub use tree::{Node, NodeKind, Resolution, ResolutionEnd, Tree};
 pub use unpack::{UnpackError, unpack_layer};
 pub use validate::{ValidManifest, ValidateError, Validation, validate};
 pub use write::{
-    Edits, ImageTarget, ImageTargetError, OutputCompression, WriteError, WriteOptions, Written, WrittenLayer,
-    write,
+    EditError, Edits, ImageTarget, ImageTargetError, OutputCompression, Share, WriteError, WriteOptions,
+    Written, WrittenLayer, copy, write, write_shared,
 };

@@ -114,7 +114,7 @@ pub(crate) fn pick(
 }
 
 /// The descriptors of `index.json` that a name, or its absence, leaves to choose from.
-fn named<'i>(index: &'i Index, name: Option<&str>) -> Result<Vec<&'i Descriptor>, PickError> {
+pub(crate) fn named<'i>(index: &'i Index, name: Option<&str>) -> Result<Vec<&'i Descriptor>, PickError> {
     let images: Vec<_> = index.manifests.iter().filter(|descriptor| is_image(descriptor)).collect();
     let names: BTreeSet<_> =
         images.iter().filter_map(|descriptor| name_of(descriptor)).map(str::to_owned).collect();

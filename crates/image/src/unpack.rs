@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT, Uid,
@@ -14,6 +15,9 @@ use rustix::io::Errno;
 use crate::limits::Tally;
 use crate::merge::{MergeError, Stack};
 use crate::{EntryKind, Image, ImagePath, Layer, Metadata, Node, NodeKind, file};
+
+/// Bytes of a file between two looks at the interrupt.
+const PIECE_BYTES: u64 = 8 << 20;
 
 /// Why a layer could not be unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,9 @@ pub enum UnpackError {
         /// Why.
         source: io::Error,
     },
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// The layer has something that overlayfs would take for a note of its own.
     #[error("{path} has {what}, which overlayfs takes for its own")]
     Overlay {
@@ -76,14 +83,21 @@ impl UnpackError {
 /// The result depends on the layers beneath too: a directory that this layer uses without an entry gets the metadata
 /// that it has there. Whoever stores the result must name it by all diff IDs up to this one.
 ///
+/// Once `interrupt` is true it ends soon, in the midst of a file too.
+///
 /// # Errors
 /// [`UnpackError`]; what was unpacked so far then stays in `into`.
-pub fn unpack_layer(image: &Image, layer: usize, into: &Path) -> Result<(), UnpackError> {
+pub fn unpack_layer(
+    image: &Image,
+    layer: usize,
+    into: &Path,
+    interrupt: Option<&AtomicBool>,
+) -> Result<(), UnpackError> {
     let layers = image.layers().get(..=layer).ok_or(UnpackError::NoSuchLayer(layer))?;
     let mut stack = image.take_stack(layer)?;
     let hidden = hidden(&layers[layer], &stack);
     stack.add(&layers[layer].entries, &Tally::unbounded())?;
-    let unpacked = unpack(layers, &stack, &hidden, into);
+    let unpacked = unpack(layers, &stack, &hidden, into, interrupt);
     image.give_back_stack(stack);
     unpacked
 }
@@ -94,17 +108,19 @@ fn unpack(
     merged: &Stack,
     hidden: &BTreeMap<ImagePath, bool>,
     into: &Path,
+    interrupt: Option<&AtomicBool>,
 ) -> Result<(), UnpackError> {
     let layer = layers.len() - 1;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::openat(CWD, into, flags, Mode::empty())
         .map_err(|error| UnpackError::Open { dir: into.to_owned(), source: error.into() })?;
     let marks = Marks::of(&layers[layer], hidden, merged);
-    let mut unpacker = Unpacker { layers, root, parent: None, names: BTreeMap::new() };
+    let mut unpacker = Unpacker { layers, root, parent: None, names: BTreeMap::new(), interrupt };
     let mut directories = Vec::new();
     let own = layers[layer].entries.iter().map(|entry| &entry.path);
     let paths: BTreeSet<_> = own.chain(&marks.needed).collect();
     for path in paths {
+        unpacker.check_interrupt()?;
         let Some(node) = merged.get(path) else { continue };
         if node.kind == NodeKind::Directory {
             if node.layer != layer && !marks.needed.contains(path) {
@@ -197,9 +213,17 @@ struct Unpacker<'a> {
     parent: Option<(ImagePath, OwnedFd)>,
     /// The name under which each content was made first.
     names: BTreeMap<(usize, usize), ImagePath>,
+    interrupt: Option<&'a AtomicBool>,
 }
 
 impl Unpacker<'_> {
+    fn check_interrupt(&self) -> Result<(), UnpackError> {
+        match self.interrupt {
+            Some(interrupt) if interrupt.load(Ordering::Relaxed) => Err(UnpackError::Interrupted),
+            _ => Ok(()),
+        }
+    }
+
     /// Opens a directory beneath the root; links and mounts on the way are errors.
     fn open_directory(&self, path: &ImagePath, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let name = if path.is_root() { &b"."[..] } else { path.as_bytes() };
@@ -307,13 +331,35 @@ impl Unpacker<'_> {
             rustix::fs::ftruncate(&file, size_bytes).map_err(failed("set the size of", path))?;
         }
         for part in file::segments(entry) {
-            copy(layer, part, &file).map_err(|source| UnpackError::Entry {
+            self.copy(path, layer, part, &file)?;
+        }
+        set_metadata(path, metadata, file.as_fd())
+    }
+
+    /// Copies a stored part of a file to its place, a bounded piece at a time.
+    fn copy(
+        &self,
+        path: &ImagePath,
+        layer: &Layer,
+        part: file::Segment,
+        file: &OwnedFd,
+    ) -> Result<(), UnpackError> {
+        let mut done = 0;
+        while done < part.length {
+            self.check_interrupt()?;
+            let piece = file::Segment {
+                offset: part.offset + done,
+                tar_offset: part.tar_offset + done,
+                length: (part.length - done).min(PIECE_BYTES),
+            };
+            copy(layer, piece, file).map_err(|source| UnpackError::Entry {
                 action: "write",
                 path: path.clone(),
                 source,
             })?;
+            done += piece.length;
         }
-        set_metadata(path, metadata, file.as_fd())
+        Ok(())
     }
 
     fn finish_directory(

@@ -8,6 +8,7 @@ use crate::inflate::Inflater;
 use crate::layer::{Layer, OpenLayerError};
 use crate::limits::{Limit, Tally};
 use crate::model::media_type as types;
+use crate::pick::{self, PickError};
 use crate::store::{DocumentError, OpenStoreError, Store};
 use crate::{Config, Descriptor, Digest, ImageSource, Index, Manifest, OpenOptions, Platform};
 
@@ -48,6 +49,14 @@ pub enum ValidateError {
         place: String,
         /// Why.
         source: OpenStoreError,
+    },
+    /// There is no image of the name that the source has.
+    #[error("cannot pick an image of {place}")]
+    Name {
+        /// The source as it is written.
+        place: ImageSource,
+        /// Why.
+        source: Box<PickError>,
     },
     /// There is no image in it.
     #[error("there is no image in {0}")]
@@ -129,6 +138,7 @@ impl ValidateError {
     /// What to try next.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Name { place, source } => return source.hint(place),
             Self::Document { .. } | Self::Layer { .. } | Self::Blob { .. } | Self::BlobDiffers { .. } => {
                 "the image is damaged: pull or save it again".to_owned()
             }
@@ -140,7 +150,8 @@ impl ValidateError {
     }
 }
 
-/// Recomputes every digest, size and diff ID of every image in this place, whichever of them the source names.
+/// Recomputes every digest, size and diff ID of the image that the source names, for all of its platforms; of every
+/// image in the place where it names none.
 ///
 /// # Errors
 /// [`ValidateError`] for the first thing that is not true.
@@ -155,7 +166,13 @@ pub fn validate(source: &ImageSource, options: &OpenOptions<'_>) -> Result<Valid
         blobs: BTreeMap::new(),
         done: BTreeSet::new(),
     };
-    run.index(store.index(), 0)?;
+    let mut index = store.index().clone();
+    if let Some(name) = source.name() {
+        let named = pick::named(&index, Some(name))
+            .map_err(|error| ValidateError::Name { place: source.clone(), source: Box::new(error) })?;
+        index.manifests = named.into_iter().cloned().collect();
+    }
+    run.index(&index, 0)?;
     if run.out.manifests.is_empty() {
         return Err(ValidateError::Empty(place));
     }
@@ -247,6 +264,7 @@ impl Run<'_> {
             total: &total,
             scratch_dir: &self.options.scratch_dir,
             on_bytes: self.options.on_bytes,
+            interrupt: self.options.interrupt,
         };
         for (layer, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
             if self.done.insert((layer.digest, *diff_id)) {

@@ -90,7 +90,7 @@ fn what_overlayfs_would_take_for_its_own_is_refused() {
     for entry in hostile {
         let layout = ImageBuilder::new().layer(TarBuilder::new().entry(entry)).oci_layout();
         let dir = TempDir::new().unwrap();
-        let error = unpack_layer(&open(&layout.source()).unwrap(), 0, dir.path()).unwrap_err();
+        let error = unpack_layer(&open(&layout.source()).unwrap(), 0, dir.path(), None).unwrap_err();
         assert!(matches!(error, UnpackError::Overlay { .. }) || !is_root(), "{}", chain(&error));
     }
 }
@@ -130,7 +130,7 @@ fn gnu_tar_extracts_the_same() {
         let layout = ImageBuilder::new().compressed_layer(&bytes, testkit::Compression::Gzip).oci_layout();
         let image = open(&layout.source()).unwrap();
         let (ours, theirs) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        unpack_layer(&image, 0, ours.path()).unwrap();
+        unpack_layer(&image, 0, ours.path(), None).unwrap();
         let extracted = Command::new("tar")
             .args(["--numeric-owner", "-p"])
             .args(xattrs)

@@ -23,6 +23,7 @@ pub(crate) fn run(context: &Context, args: &ValidateArgs) -> Result<(), Failure>
         platform: context::parse_platform(args.image.platform.as_deref())?,
         scratch_dir: context.scratch_dir()?,
         on_bytes: Some(&on_bytes),
+        interrupt: Some(&context.interrupt),
         ..OpenOptions::default()
     };
     let validation = image::validate(&source, &options).map_err(|error| {

@@ -228,5 +228,11 @@ fn json_file<T: DeserializeOwned>(
 
 /// An inflater for an archive as a whole, which counts against no image's total.
 fn archive_inflater<'a>(options: &'a OpenOptions<'_>, total: &'a AtomicU64) -> Inflater<'a> {
-    Inflater { limits: &options.limits, total, scratch_dir: &options.scratch_dir, on_bytes: options.on_bytes }
+    Inflater {
+        limits: &options.limits,
+        total,
+        scratch_dir: &options.scratch_dir,
+        on_bytes: options.on_bytes,
+        interrupt: options.interrupt,
+    }
 }

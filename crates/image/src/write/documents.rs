@@ -18,10 +18,13 @@ const BLOB_ANNOTATIONS: [&str; 4] = [
     "containerd.io/uncompressed",
 ];
 
+/// Where BuildKit says which manifest of an index an attestation is about.
+const ATTESTED: &str = "vnd.docker.reference.digest";
+
 /// The config with these layers.
 ///
 /// History is matched from the base: its entries without `empty_layer` belong to the layers in turn, as many as it
-/// has. That of a layer that is gone says so.
+/// has. That of a layer that is gone says so; where all were merged into one, a last step stands for that one.
 pub(super) fn config(
     original: &[u8],
     layers: &[WrittenLayer],
@@ -32,13 +35,22 @@ pub(super) fn config(
     let rootfs =
         config.get_mut("rootfs").and_then(Value::as_object_mut).ok_or_else(|| bad("it has no rootfs"))?;
     rootfs.insert("diff_ids".to_owned(), layers.iter().map(|layer| json!(layer.diff_id)).collect());
-    let history = config.get_mut("history").and_then(Value::as_array_mut);
-    let of_layers = history.into_iter().flatten().filter_map(Value::as_object_mut);
+    let created = config.get("created").cloned();
+    let Some(history) = config.get_mut("history").and_then(Value::as_array_mut) else {
+        return Ok(render(&config));
+    };
+    let of_layers = history.iter_mut().filter_map(Value::as_object_mut);
     let of_layers = of_layers.filter(|step| step.get("empty_layer") != Some(&Value::Bool(true)));
     for (layer, step) in of_layers.enumerate().take(original_layers) {
-        if !layers.iter().any(|written| written.from_layer == layer) {
+        if !layers.iter().any(|written| written.from_layer == Some(layer)) {
             step.insert("empty_layer".to_owned(), Value::Bool(true));
         }
+    }
+    if layers.iter().any(|layer| layer.from_layer.is_none()) {
+        let mut step = Map::new();
+        step.extend(created.map(|created| ("created".to_owned(), created)));
+        step.insert("comment".to_owned(), json!(format!("merge of {original_layers} layers")));
+        history.push(Value::Object(step));
     }
     Ok(render(&config))
 }
@@ -61,8 +73,8 @@ pub(super) fn manifest(
     let old_layers =
         manifest.get_mut("layers").and_then(Value::as_array_mut).ok_or_else(|| bad("it has no layers"))?;
     let new_layers = layers.iter().map(|layer| {
-        let mut descriptor =
-            old_layers.get(layer.from_layer).and_then(Value::as_object).cloned().unwrap_or_default();
+        let original = layer.from_layer.and_then(|layer| old_layers.get(layer));
+        let mut descriptor = original.and_then(Value::as_object).cloned().unwrap_or_default();
         point_to(&mut descriptor, &layer.descriptor);
         if !layer.reused {
             forget_blob(&mut descriptor);
@@ -74,8 +86,14 @@ pub(super) fn manifest(
 }
 
 /// The index with this manifest in the place of the original one; its annotations and platform stay.
+///
+/// Attestations of the original go with it: they tell how it was built and what is in it, and would be untrue of this.
 pub(super) fn index(original: &Index, replaced: &Digest, manifest: &Descriptor, as_oci: bool) -> Index {
     let mut index = original.clone();
+    if manifest.digest != *replaced {
+        let attested = replaced.to_string();
+        index.manifests.retain(|other| other.annotations.get(ATTESTED) != Some(&attested));
+    }
     if as_oci && index.media_type.as_deref() == Some(types::DOCKER_INDEX) {
         index.media_type = Some(types::OCI_INDEX.to_owned());
     }

@@ -119,6 +119,9 @@ impl WriteError {
     /// What to try next.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Edits(EditError::Shared(_)) => {
+                "harden the images one by one, without their shared layers".to_owned()
+            }
             Self::Exists { .. } => "choose another name, or ask to overwrite it".to_owned(),
             Self::NotReplaceable { .. } | Self::NoName { .. } => "choose another name".to_owned(),
             Self::IsSource { .. } => "the original is never changed: choose another name".to_owned(),

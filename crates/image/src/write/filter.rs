@@ -9,6 +9,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::estargz;
 use crate::{Entry, EntryKind, ImagePath, Metadata, NodeKind, Tree};
 
 /// Where an entry is: layer and index, in the order of extraction.
@@ -16,7 +17,7 @@ pub(crate) type Position = (usize, usize);
 
 /// What happens to one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Action {
+pub(crate) enum Action<'e> {
     /// It goes.
     Drop,
     /// Its blocks are copied as they are.
@@ -35,19 +36,21 @@ pub(crate) enum Action {
     Replace {
         /// Where the metadata are.
         from: Position,
+        /// The new content.
+        content: &'e [u8],
     },
 }
 
 /// What happens to one layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LayerPlan {
+pub(crate) struct LayerPlan<'e> {
     /// One for each entry of the layer.
-    pub(crate) actions: Vec<Action>,
+    pub(crate) actions: Vec<Action<'e>>,
     /// Kept directories that no entry describes and in which nothing is left: they get an entry, or they would vanish.
     pub(crate) directories: Vec<(ImagePath, Metadata)>,
 }
 
-impl LayerPlan {
+impl LayerPlan<'_> {
     /// Whether the layer stays as it is.
     pub(crate) fn is_untouched(&self) -> bool {
         self.directories.is_empty() && self.actions.iter().all(|action| *action == Action::Copy)
@@ -71,38 +74,50 @@ pub enum EditError {
     /// `replace` names a path that is not kept, or not a regular file.
     #[error("{0} is to be replaced but is not a kept regular file")]
     NotAKeptFile(ImagePath),
+    /// Another image keeps it in a layer that both share, so that it cannot be removed here.
+    #[error("{0} is to be removed but another image keeps it in a layer that both share")]
+    Shared(ImagePath),
 }
 
-/// Decides for every entry of every layer. `layers` are the entries of each layer, base first.
+/// The entries that an image wants of its layers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted<'e> {
+    /// Kept names of what is no directory, by the holder of the content, in the order of extraction.
+    pub(super) names: BTreeMap<Position, BTreeMap<Position, ImagePath>>,
+    /// Entries that get new content: holder of the metadata, path, content.
+    pub(super) replaced: BTreeMap<Position, (Position, ImagePath, &'e [u8])>,
+    /// Entries of directories.
+    pub(super) directories: BTreeMap<Position, ImagePath>,
+    /// Directories that no entry describes and in which nothing is left, by layer.
+    pub(super) implied: BTreeMap<(usize, ImagePath), Metadata>,
+}
+
+/// Lists the entries that provide the kept paths. `layers` are the entries of each layer, base first.
 ///
 /// # Errors
 /// [`EditError`] if the edits do not fit the tree.
-pub(crate) fn plan(
+pub(crate) fn wanted<'e>(
     layers: &[&[Entry]],
     tree: &Tree,
     keep: &BTreeSet<ImagePath>,
-    replace: &BTreeSet<&ImagePath>,
-) -> Result<Vec<LayerPlan>, EditError> {
+    replace: &BTreeMap<&ImagePath, &'e [u8]>,
+) -> Result<Wanted<'e>, EditError> {
     check(tree, keep, replace)?;
-    let mut plans: Vec<_> = layers
-        .iter()
-        .map(|entries| LayerPlan { actions: vec![Action::Drop; entries.len()], directories: Vec::new() })
-        .collect();
+    let mut wanted = Wanted::default();
     let root = ImagePath::root();
     let holders_of_links = OnceCell::new();
-    let mut names: BTreeMap<Position, BTreeMap<Position, &ImagePath>> = BTreeMap::new();
     for path in keep.iter().chain((!keep.contains(&root)).then_some(&root)) {
         let Some(node) = tree.get(path) else { continue };
         let Some(entry) = node.entry else {
             if !path.is_root() && !holds_something(keep, path) {
-                plans[node.layer].directories.push((path.clone(), node.metadata.clone()));
+                wanted.implied.insert((node.layer, path.clone()), node.metadata.clone());
             }
             continue;
         };
         let position = (node.layer, entry);
         let content = match node.kind {
             NodeKind::Directory => {
-                plans[node.layer].actions[entry] = Action::Copy;
+                wanted.directories.insert(position, path.clone());
                 continue;
             }
             NodeKind::File { content, .. } => content,
@@ -112,22 +127,53 @@ pub(crate) fn plan(
             }
             _ => position,
         };
-        if replace.contains(path) {
-            plans[node.layer].actions[entry] = Action::Replace { from: content };
+        if let Some(bytes) = replace.get(path) {
+            wanted.replaced.insert(position, (content, path.clone(), bytes));
         } else {
-            names.entry(content).or_default().insert(position, path);
+            wanted.names.entry(content).or_default().insert(position, path.clone());
         }
     }
-    for (content, names) in &names {
+    Ok(wanted)
+}
+
+/// Decides for every entry of every layer.
+pub(crate) fn plan<'e>(layers: &[&[Entry]], wanted: &Wanted<'e>) -> Vec<LayerPlan<'e>> {
+    let mut plans: Vec<_> = layers
+        .iter()
+        .map(|entries| LayerPlan { actions: vec![Action::Drop; entries.len()], directories: Vec::new() })
+        .collect();
+    for (layer, entry) in wanted.directories.keys() {
+        plans[*layer].actions[*entry] = Action::Copy;
+    }
+    for ((layer, path), metadata) in &wanted.implied {
+        plans[*layer].directories.push((path.clone(), metadata.clone()));
+    }
+    for ((layer, entry), (from, _, content)) in &wanted.replaced {
+        plans[*layer].actions[*entry] = Action::Replace { from: *from, content };
+    }
+    for (content, names) in &wanted.names {
         join_names(layers, *content, names, &mut plans);
+    }
+    plans
+}
+
+/// Completes the plans of layers that stay apart: whiteouts that still hide something, and the directories above what
+/// each layer keeps.
+pub(crate) fn complete(layers: &[&[Entry]], plans: &mut [LayerPlan<'_>], hides: bool) {
+    if hides {
+        keep_whiteouts(layers, plans);
     }
     for (plan, entries) in plans.iter_mut().zip(layers) {
         keep_directories_above(plan, entries);
+        estargz::forget(plan, entries);
     }
-    Ok(plans)
 }
 
-fn check(tree: &Tree, keep: &BTreeSet<ImagePath>, replace: &BTreeSet<&ImagePath>) -> Result<(), EditError> {
+fn check(
+    tree: &Tree,
+    keep: &BTreeSet<ImagePath>,
+    replace: &BTreeMap<&ImagePath, &[u8]>,
+) -> Result<(), EditError> {
     for path in keep {
         if tree.get(path).is_none() {
             return Err(EditError::NotInTree(path.clone()));
@@ -139,7 +185,7 @@ fn check(tree: &Tree, keep: &BTreeSet<ImagePath>, replace: &BTreeSet<&ImagePath>
     let is_kept_file = |path: &ImagePath| {
         keep.contains(path) && tree.get(path).is_some_and(|node| matches!(node.kind, NodeKind::File { .. }))
     };
-    match replace.iter().find(|path| !is_kept_file(path)) {
+    match replace.keys().find(|path| !is_kept_file(path)) {
         Some(path) => Err(EditError::NotAKeptFile((*path).clone())),
         None => Ok(()),
     }
@@ -180,12 +226,12 @@ fn holders(layers: &[&[Entry]]) -> BTreeMap<Position, Position> {
 fn join_names(
     layers: &[&[Entry]],
     content: Position,
-    names: &BTreeMap<Position, &ImagePath>,
-    plans: &mut [LayerPlan],
+    names: &BTreeMap<Position, ImagePath>,
+    plans: &mut [LayerPlan<'_>],
 ) {
     let mut earlier: BTreeSet<&ImagePath> = BTreeSet::new();
     let mut holder = None;
-    for (&position, &path) in names {
+    for (&position, path) in names {
         let (layer, entry) = position;
         plans[layer].actions[entry] = match (holder, &layers[layer][entry].kind) {
             (None, _) if position == content => Action::Copy,
@@ -198,8 +244,30 @@ fn join_names(
     }
 }
 
+/// Keeps the whiteouts beneath which a lower layer keeps something. Without shared layers none does.
+fn keep_whiteouts(layers: &[&[Entry]], plans: &mut [LayerPlan<'_>]) {
+    let mut lower: BTreeSet<ImagePath> = BTreeSet::new();
+    let hides = |lower: &BTreeSet<ImagePath>, entry: &Entry| match entry.kind {
+        EntryKind::Whiteout => lower.contains(&entry.path) || holds_something(lower, &entry.path),
+        EntryKind::OpaqueWhiteout => holds_something(lower, &entry.path),
+        _ => false,
+    };
+    for (plan, entries) in plans.iter_mut().zip(layers) {
+        for (entry, action) in entries.iter().zip(&mut plan.actions) {
+            if hides(&lower, entry) {
+                *action = Action::Copy;
+            }
+        }
+        let kept = entries.iter().zip(&plan.actions).filter(|(entry, action)| {
+            **action != Action::Drop && !matches!(entry.kind, EntryKind::Whiteout | EntryKind::OpaqueWhiteout)
+        });
+        lower.extend(kept.map(|(entry, _)| entry.path.clone()));
+        lower.extend(plan.directories.iter().map(|(path, _)| path.clone()));
+    }
+}
+
 /// Keeps the directories of this layer in which this layer keeps something.
-fn keep_directories_above(plan: &mut LayerPlan, entries: &[Entry]) {
+fn keep_directories_above(plan: &mut LayerPlan<'_>, entries: &[Entry]) {
     let mut needed: BTreeSet<ImagePath> = BTreeSet::new();
     let kept = entries.iter().zip(&plan.actions).filter(|(_, action)| **action != Action::Drop);
     for path in kept.map(|(entry, _)| &entry.path).chain(plan.directories.iter().map(|(path, _)| path)) {

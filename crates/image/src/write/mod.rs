@@ -1,17 +1,21 @@
 //! The writer: an image without what is not kept.
 //!
-//! [`write`](write()) decides; `filter` says which entries stay, `header` and `stream` make the new layers' tars,
-//! `compress` their blobs, `documents` the JSON, `output` the directory or archive.
+//! [`write`](write()) decides; `filter` says which entries stay, `squash` puts them into one layer, `share` joins what
+//! several images want of the layers that they share, `header` and `stream` make the new layers' tars, `compress` their
+//! blobs, `documents` the JSON, `output` the directory or archive.
 
 mod archive;
 mod compress;
 mod documents;
 mod error;
+mod estargz;
 mod filter;
 mod header;
 mod names;
 mod output;
 mod rewrite;
+mod share;
+mod squash;
 mod stream;
 mod target;
 
@@ -26,10 +30,8 @@ pub use filter::EditError;
 pub use header::HeaderError;
 pub use target::{ImageTarget, ImageTargetError};
 
-use crate::model::media_type as types;
 use crate::{Descriptor, Digest, Image, ImagePath};
-use output::Output;
-use rewrite::{Writer, as_oci_layer, is_oci};
+use rewrite::Writer;
 
 /// What to change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,8 +48,12 @@ pub struct Edits {
 pub struct WriteOptions<'a> {
     /// How rewritten layers are compressed.
     pub compression: OutputCompression,
+    /// One layer instead of as many as the original has.
+    pub squash: bool,
     /// Replace a target that exists.
     pub overwrite: bool,
+    /// Return only once everything is on disk, so that a power cut cannot leave half an image under its name.
+    pub durable: bool,
     /// Compressing threads. The output does not depend on it.
     pub threads: NonZeroUsize,
     /// Told how many more bytes were written to the target.
@@ -60,7 +66,9 @@ impl Default for WriteOptions<'_> {
     fn default() -> Self {
         Self {
             compression: OutputCompression::default(),
+            squash: false,
             overwrite: false,
+            durable: true,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             on_bytes: None,
             interrupt: None,
@@ -72,7 +80,9 @@ impl fmt::Debug for WriteOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WriteOptions")
             .field("compression", &self.compression)
+            .field("squash", &self.squash)
             .field("overwrite", &self.overwrite)
+            .field("durable", &self.durable)
             .field("threads", &self.threads)
             .finish_non_exhaustive()
     }
@@ -89,6 +99,8 @@ pub struct Written {
     pub layers: Vec<WrittenLayer>,
     /// Bytes of all layer blobs as stored.
     pub compressed_bytes: u64,
+    /// Bytes of the manifest and the config.
+    pub document_bytes: u64,
     /// Bytes of all layers' tars.
     pub uncompressed_bytes: u64,
 }
@@ -100,8 +112,8 @@ pub struct WrittenLayer {
     pub descriptor: Descriptor,
     /// Digest of the uncompressed tar.
     pub diff_id: Digest,
-    /// The original layer that it was made from.
-    pub from_layer: usize,
+    /// The original layer that it was made from; none for one that was made of several.
+    pub from_layer: Option<usize>,
     /// Whether it is the original blob, byte for byte.
     pub reused: bool,
     /// Length of the uncompressed tar.
@@ -117,6 +129,9 @@ pub struct WrittenLayer {
 /// A rewritten layer whose blob would be longer than the original one is compressed again as strongly as its format
 /// can, and in the original's format; the shortest wins.
 ///
+/// With [`WriteOptions::squash`] there is one layer of what all of them show, unless only one would be left anyway. It
+/// is compressed more strongly where it would otherwise be longer than the layers that it is made of.
+///
 /// # Errors
 /// [`WriteError`]; nothing is left behind then, and an existing target is as it was.
 pub fn write(
@@ -125,39 +140,67 @@ pub fn write(
     target: &ImageTarget,
     options: &WriteOptions<'_>,
 ) -> Result<Written, WriteError> {
-    let writer = Writer { image, edits, options };
-    let replace = writer.effective_replacements()?;
-    let entries: Vec<_> = image.layers().iter().map(|layer| layer.entries.as_slice()).collect();
-    let plans = filter::plan(&entries, image.tree(), &edits.keep, &replace)?;
-    let mut output = Output::create(target, image.source(), options.overwrite, options.on_bytes)?;
-
-    let mut layers = Vec::new();
-    for (from_layer, plan) in plans.iter().enumerate() {
-        if plan.is_untouched() {
-            layers.push(writer.reuse(from_layer, &mut output)?);
-        } else if !plan.is_empty() {
-            layers.push(writer.rewrite(from_layer, plan, &mut output)?);
-        }
+    let writer = Writer { image, options };
+    let wanted = writer.wanted(edits)?;
+    let layers = writer.entries();
+    let mut plans = filter::plan(&layers, &wanted);
+    filter::complete(&layers, &mut plans, false);
+    if options.squash && plans.iter().filter(|plan| !plan.is_empty()).count() > 1 {
+        return writer.run(target, |output| Ok(vec![writer.squash(&wanted, &plans, output)?]));
     }
-    let was_oci = is_oci(image);
-    let as_oci = !was_oci && layers.iter().any(|layer| layer.descriptor.media_type == types::OCI_LAYER_ZSTD);
-    if as_oci {
-        for layer in &mut layers {
-            layer.descriptor.media_type = as_oci_layer(&layer.descriptor.media_type);
-        }
-    }
+    writer.run(target, |output| writer.layers(&plans, output))
+}
 
-    let (manifest, image_id) = writer.put_documents(&layers, as_oci, &mut output)?;
-    let manifest_digest = manifest.digest;
-    let top = writer.put_index(manifest, as_oci, target, &mut output)?;
-    names::put(target, top, image_id, &layers, &mut output)?;
-    writer.check_interrupt()?;
-    output.commit()?;
-    Ok(Written {
-        manifest_digest,
-        image_id,
-        compressed_bytes: layers.iter().map(|layer| layer.descriptor.size_bytes).sum(),
-        uncompressed_bytes: layers.iter().map(|layer| layer.uncompressed_bytes).sum(),
-        layers,
-    })
+/// Writes the image as it is: every layer, config and manifest byte for byte.
+///
+/// # Errors
+/// As [`write`](write()).
+pub fn copy(image: &Image, target: &ImageTarget, options: &WriteOptions<'_>) -> Result<Written, WriteError> {
+    let writer = Writer { image, options };
+    writer.run(target, |output| (0..image.layers().len()).map(|layer| writer.reuse(layer, output)).collect())
+}
+
+/// One of several images that are written together.
+#[derive(Debug, Clone, Copy)]
+pub struct Share<'a> {
+    /// The original.
+    pub image: &'a Image,
+    /// What to change in it.
+    pub edits: &'a Edits,
+    /// Where it goes.
+    pub target: &'a ImageTarget,
+}
+
+/// Writes several images so that the layers which they share stay shared.
+///
+/// As [`write`](write()), but a layer that several of the images have, above the same layers, holds what any of them
+/// keeps of it. What one image keeps and another one replaces in such a layer differs, and so does then the layer.
+/// `options.squash` has no effect.
+///
+/// # Errors
+/// [`WriteError`] for the first image that cannot be written, `Edits` with [`EditError::Shared`] for a path that one
+/// image removes from a shared layer and another keeps; those before it have been written then.
+pub fn write_shared(images: &[Share<'_>], options: &WriteOptions<'_>) -> Result<Vec<Written>, WriteError> {
+    let writers: Vec<_> = images.iter().map(|share| Writer { image: share.image, options }).collect();
+    let wanted: Vec<_> = writers
+        .iter()
+        .zip(images)
+        .map(|(writer, share)| writer.wanted(share.edits))
+        .collect::<Result<_, WriteError>>()?;
+    let mut plans = Vec::new();
+    for (nth, (writer, share)) in writers.iter().zip(images).enumerate() {
+        let (mut joined, mut added) = (wanted[nth].clone(), Vec::new());
+        for (other, also_wanted) in wanted.iter().enumerate().filter(|(other, _)| *other != nth) {
+            let shared = share::shared_layers(share.image, images[other].image);
+            added.extend(share::join(&mut joined, also_wanted, shared));
+        }
+        let layers = writer.entries();
+        let mut plan = filter::plan(&layers, &joined);
+        filter::complete(&layers, &mut plan, true);
+        share::check_hidden(share.image, &layers, &plan, share.edits, &added)?;
+        plans.push(plan);
+    }
+    let all = writers.iter().zip(images).zip(&plans);
+    all.map(|((writer, share), plans)| writer.run(share.target, |output| writer.layers(plans, output)))
+        .collect()
 }

@@ -1,8 +1,8 @@
 //! The directory or archive being written: complete under its name, or not there at all.
 //!
 //! Everything goes to a temporary neighbour of the target, which [`Output::commit`] renames. Dropped before that, it
-//! is removed. A rename makes it atomic for whoever looks and for a killed process; nothing is synced to disk, so
-//! after a power cut the image may have to be written again.
+//! is removed. Where asked for, it is on disk before it gets its name, so that after a power cut too there is all of it
+//! or nothing.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
@@ -113,11 +113,14 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Gives the finished image its name.
-    pub(crate) fn commit(self) -> Result<(), WriteError> {
+    /// Gives the finished image its name; a durable one once it is on disk.
+    pub(crate) fn commit(self, durable: bool) -> Result<(), WriteError> {
         let failed = |source| WriteError::Write { path: self.target.to_owned(), source };
         match self.place {
             Place::Directory(dir) => {
+                if durable {
+                    sync_tree(dir.path()).map_err(failed)?;
+                }
                 place_directory(&dir, self.target, self.overwrite).map_err(failed)?;
                 // What now bears the temporary name, if anything, is the replaced layout; it goes with `dir`.
                 dir.close().or_else(
@@ -126,6 +129,9 @@ impl<'a> Output<'a> {
             }
             Place::Archive(mut file) => {
                 append(file.as_file_mut(), &[0; 1024], &[]).map_err(failed)?;
+                if durable {
+                    file.as_file().sync_all().map_err(failed)?;
+                }
                 let placed = if self.overwrite {
                     file.persist(self.target)
                 } else {
@@ -134,6 +140,7 @@ impl<'a> Output<'a> {
                 placed.map(drop).map_err(|error| error.error)
             }
         }
+        .and_then(|()| if durable { sync_directory(parent_of(self.target)) } else { Ok(()) })
         .map_err(failed)
     }
 
@@ -196,6 +203,29 @@ impl BlobWriter<'_, '_> {
         };
         done.map_err(|source| self.output.failed(source))?;
         Ok((digest, self.size_bytes))
+    }
+}
+
+/// Sees to it that a layout is on disk: its files, then the directories that name them.
+fn sync_tree(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_directory(dir)
+}
+
+/// Sees to it that the names in a directory are on disk, where its file system can be asked to.
+fn sync_directory(dir: &Path) -> io::Result<()> {
+    match File::open(dir).and_then(|dir| dir.sync_all()) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        done => done,
     }
 }
 

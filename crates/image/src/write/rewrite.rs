@@ -1,6 +1,6 @@
 //! One run of the writer: layers reused or rewritten, then the documents that name them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::atomic::Ordering;
 
@@ -8,12 +8,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::compress::{OutputCompression, compress};
 use super::documents;
-use super::filter::LayerPlan;
+use super::filter::{self, LayerPlan, Wanted};
 use super::output::{BlobWriter, Output};
 use super::stream::{self, Piece, PieceReader};
-use super::{Edits, ImageTarget, WriteError, WriteOptions, WrittenLayer};
+use super::{Edits, ImageTarget, WriteError, WriteOptions, Written, WrittenLayer, names, squash};
 use crate::model::media_type as types;
-use crate::{Compression, Descriptor, Digest, Image, ImagePath, Index};
+use crate::{Compression, Descriptor, Digest, Entry, Image, ImagePath, Index};
 
 /// Indexes within indexes that are followed when other images' blobs are copied.
 const MAX_INDEX_DEPTH: usize = 8;
@@ -23,7 +23,6 @@ const MAX_DOCUMENT_BYTES: u64 = 8 << 20;
 /// What all steps of one run need.
 pub(super) struct Writer<'a> {
     pub(super) image: &'a Image,
-    pub(super) edits: &'a Edits,
     pub(super) options: &'a WriteOptions<'a>,
 }
 
@@ -36,19 +35,100 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// The entries of all layers.
+    pub(super) fn entries(&self) -> Vec<&'a [Entry]> {
+        self.image.layers().iter().map(|layer| layer.entries.as_slice()).collect()
+    }
+
+    /// The entries that these edits want.
+    pub(super) fn wanted<'e>(&self, edits: &'e Edits) -> Result<Wanted<'e>, WriteError> {
+        let replace = self.effective_replacements(edits)?;
+        Ok(filter::wanted(&self.entries(), self.image.tree(), &edits.keep, &replace)?)
+    }
+
     /// The replacements that change something: a layer is not rewritten for the sake of the bytes that it has.
-    pub(super) fn effective_replacements(&self) -> Result<BTreeSet<&'a ImagePath>, WriteError> {
-        let mut out = BTreeSet::new();
-        for (path, content) in &self.edits.replace {
+    fn effective_replacements<'e>(
+        &self,
+        edits: &'e Edits,
+    ) -> Result<BTreeMap<&'e ImagePath, &'e [u8]>, WriteError> {
+        let mut out = BTreeMap::new();
+        for (path, content) in &edits.replace {
             let failed = |source| WriteError::Compare { path: path.clone(), source: Box::new(source) };
-            let is_comparable = self.edits.keep.contains(path) && self.is_file_of_size(path, content.len());
+            let is_comparable = edits.keep.contains(path) && self.is_file_of_size(path, content.len());
             let is_same = is_comparable
                 && self.image.read_file(path, content.len() as u64).map_err(failed)? == *content;
             if !is_same {
-                out.insert(path);
+                out.insert(path, content.as_slice());
             }
         }
         Ok(out)
+    }
+
+    /// Makes the output: the layers, then the documents that name them.
+    pub(super) fn run(
+        &self,
+        target: &ImageTarget,
+        layers: impl FnOnce(&mut Output<'_>) -> Result<Vec<WrittenLayer>, WriteError>,
+    ) -> Result<Written, WriteError> {
+        let options = self.options;
+        let mut output = Output::create(target, self.image.source(), options.overwrite, options.on_bytes)?;
+        let mut layers = layers(&mut output)?;
+        let was_oci = is_oci(self.image);
+        let as_oci =
+            !was_oci && layers.iter().any(|layer| layer.descriptor.media_type == types::OCI_LAYER_ZSTD);
+        if as_oci {
+            for layer in &mut layers {
+                layer.descriptor.media_type = as_oci_layer(&layer.descriptor.media_type);
+            }
+        }
+        let (manifest, config) = self.put_documents(&layers, as_oci, &mut output)?;
+        let (manifest_digest, image_id) = (manifest.digest, config.digest);
+        let document_bytes = manifest.size_bytes + config.size_bytes;
+        let top = self.put_index(manifest, as_oci, target, &mut output)?;
+        names::put(target, top, image_id, &layers, &mut output)?;
+        self.check_interrupt()?;
+        output.commit(options.durable)?;
+        Ok(Written {
+            manifest_digest,
+            image_id,
+            compressed_bytes: layers.iter().map(|layer| layer.descriptor.size_bytes).sum(),
+            document_bytes,
+            uncompressed_bytes: layers.iter().map(|layer| layer.uncompressed_bytes).sum(),
+            layers,
+        })
+    }
+
+    /// Layers that stay apart: each reused, rewritten or left out.
+    pub(super) fn layers(
+        &self,
+        plans: &[LayerPlan<'_>],
+        output: &mut Output<'_>,
+    ) -> Result<Vec<WrittenLayer>, WriteError> {
+        let mut layers = Vec::new();
+        for (from_layer, plan) in plans.iter().enumerate() {
+            if plan.is_untouched() {
+                layers.push(self.reuse(from_layer, output)?);
+            } else if !plan.is_empty() {
+                layers.push(self.rewrite(from_layer, plan, output)?);
+            }
+        }
+        Ok(layers)
+    }
+
+    /// One layer of all that is wanted. `plans` are those of layers that stay apart.
+    pub(super) fn squash(
+        &self,
+        wanted: &Wanted<'_>,
+        plans: &[LayerPlan<'_>],
+        output: &mut Output<'_>,
+    ) -> Result<WrittenLayer, WriteError> {
+        let pieces = squash::pieces(self.image, &self.entries(), wanted)?;
+        let sources: Vec<_> =
+            self.image.layers().iter().zip(plans).filter(|(_, plan)| !plan.is_empty()).collect();
+        let bound = sources.iter().map(|(layer, _)| layer.descriptor.size_bytes).sum();
+        let was_zstd = sources.iter().any(|(layer, _)| layer.compression == Compression::Zstd);
+        let original = if was_zstd { Compression::Zstd } else { Compression::Gzip };
+        self.make_layer(None, &pieces, original, bound, output)
     }
 
     fn is_file_of_size(&self, path: &ImagePath, size: usize) -> bool {
@@ -71,25 +151,38 @@ impl<'a> Writer<'a> {
         Ok(WrittenLayer {
             descriptor: layer.descriptor.clone(),
             diff_id: layer.diff_id,
-            from_layer,
+            from_layer: Some(from_layer),
             reused: true,
             uncompressed_bytes: layer.uncompressed_bytes,
         })
     }
 
     /// Makes a layer of what stays of this one.
-    pub(super) fn rewrite(
+    fn rewrite(
         &self,
         from_layer: usize,
-        plan: &LayerPlan,
+        plan: &LayerPlan<'_>,
         output: &mut Output<'_>,
     ) -> Result<WrittenLayer, WriteError> {
         let original = &self.image.layers()[from_layer];
-        let pieces = stream::pieces(self.image, from_layer, plan, &self.edits.replace)?;
+        let pieces = stream::pieces(self.image, from_layer, plan)?;
+        let bound = original.descriptor.size_bytes;
+        self.make_layer(Some(from_layer), &pieces, original.compression, bound, output)
+    }
+
+    /// Compresses a layer, more strongly as long as it has more than `bound` bytes.
+    fn make_layer(
+        &self,
+        from_layer: Option<usize>,
+        pieces: &[Piece<'_>],
+        original: Compression,
+        bound: u64,
+        output: &mut Output<'_>,
+    ) -> Result<WrittenLayer, WriteError> {
         let mut larger = Vec::new();
-        for compression in settings(self.options.compression, original.compression) {
-            let (blob, tar) = self.compress(&pieces, compression, output)?;
-            if blob.size_bytes() <= original.descriptor.size_bytes || compression == OutputCompression::None {
+        for compression in settings(self.options.compression, original) {
+            let (blob, tar) = self.compress(pieces, compression, output)?;
+            if blob.size_bytes() <= bound || compression == OutputCompression::None {
                 return self.finish_layer(from_layer, compression, blob, tar);
             }
             larger.push((blob.size_bytes(), compression));
@@ -97,7 +190,7 @@ impl<'a> Writer<'a> {
         }
         let (_, compression) =
             larger.into_iter().min_by_key(|(size, _)| *size).expect("there is always one setting");
-        let (blob, tar) = self.compress(&pieces, compression, output)?;
+        let (blob, tar) = self.compress(pieces, compression, output)?;
         self.finish_layer(from_layer, compression, blob, tar)
     }
 
@@ -124,7 +217,7 @@ impl<'a> Writer<'a> {
 
     fn finish_layer(
         &self,
-        from_layer: usize,
+        from_layer: Option<usize>,
         compression: OutputCompression,
         blob: BlobWriter<'_, '_>,
         tar: Tar,
@@ -132,10 +225,8 @@ impl<'a> Writer<'a> {
         let (digest, size_bytes) = blob.finish()?;
         let media_type = documents::layer_type(compression.format(), is_oci(self.image));
         let descriptor = Descriptor::new(media_type, digest, size_bytes);
-        let original = &self.image.layers()[from_layer].descriptor;
         tracing::debug!(
-            layer.digest = %original.digest, layer.bytes = original.size_bytes, rewritten.digest = %digest,
-            rewritten.bytes = size_bytes, "rewrote layer {from_layer}"
+            layer.from = from_layer, layer.digest = %digest, layer.bytes = size_bytes, "made a layer of {size_bytes} bytes"
         );
         Ok(WrittenLayer {
             descriptor,
@@ -146,13 +237,13 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Writes config and manifest; the manifest's descriptor and the image ID.
-    pub(super) fn put_documents(
+    /// Writes config and manifest; their descriptors, the manifest's first.
+    fn put_documents(
         &self,
         layers: &[WrittenLayer],
         as_oci: bool,
         output: &mut Output<'_>,
-    ) -> Result<(Descriptor, Digest), WriteError> {
+    ) -> Result<(Descriptor, Descriptor), WriteError> {
         let image = self.image;
         let same_layers = layers.len() == image.layers().len() && layers.iter().all(|layer| layer.reused);
         let mut config = image.manifest().config.clone();
@@ -178,12 +269,12 @@ impl<'a> Writer<'a> {
             None => types::DOCKER_MANIFEST,
         };
         output.put_blob(&manifest_bytes)?;
-        Ok((Descriptor::of(media_type, &manifest_bytes), config.digest))
+        Ok((Descriptor::of(media_type, &manifest_bytes), config))
     }
 
     /// Writes the index that the image was picked from, with the new manifest, and the blobs of its other images;
     /// the descriptor that leads to the image.
-    pub(super) fn put_index(
+    fn put_index(
         &self,
         manifest: Descriptor,
         as_oci: bool,
@@ -203,7 +294,7 @@ impl<'a> Writer<'a> {
             return Ok(manifest);
         }
         let index = documents::index(original, &replaced, &manifest, as_oci);
-        for other in original.manifests.iter().filter(|other| other.digest != replaced) {
+        for other in index.manifests.iter().filter(|other| other.digest != manifest.digest) {
             self.copy_image(other, 0, output)?;
         }
         let media_type = index.media_type.clone().unwrap_or_else(|| types::OCI_INDEX.to_owned());
@@ -296,7 +387,7 @@ fn settings(wanted: OutputCompression, original: Compression) -> Vec<OutputCompr
 }
 
 /// Whether the image has OCI's media types rather than Docker's.
-pub(super) fn is_oci(image: &Image) -> bool {
+fn is_oci(image: &Image) -> bool {
     let manifest = image.manifest();
     match manifest.media_type.as_deref() {
         Some(media_type) => media_type != types::DOCKER_MANIFEST,
@@ -305,7 +396,7 @@ pub(super) fn is_oci(image: &Image) -> bool {
 }
 
 /// OCI's media type for what a manifest calls by Docker's.
-pub(super) fn as_oci_layer(media_type: &str) -> String {
+fn as_oci_layer(media_type: &str) -> String {
     match media_type {
         types::DOCKER_LAYER => types::OCI_LAYER,
         types::DOCKER_LAYER_GZIP => types::OCI_LAYER_GZIP,

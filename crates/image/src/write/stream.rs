@@ -1,13 +1,13 @@
 //! The uncompressed bytes of a rewritten layer: runs of original layers, and the few blocks that change.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::filter::{Action, LayerPlan};
-use super::header::{BLOCK, EntryHeader, HeaderError, global_headers};
+use super::filter::{Action, LayerPlan, Position};
+use super::header::{BLOCK, EntryHeader, global_headers};
 use super::{WriteError, archive::padding};
-use crate::{Entry, Image, ImagePath, Layer};
+use crate::{Entry, Image, Layer};
 
 /// Two empty blocks end a tar.
 const END: &[u8] = &[0; 2 * BLOCK];
@@ -22,62 +22,35 @@ pub(crate) enum Piece<'a> {
 }
 
 /// Lists what the new layer consists of, in order.
-pub(crate) fn pieces<'a>(
+pub(crate) fn pieces<'e>(
     image: &Image,
     layer: usize,
-    plan: &LayerPlan,
-    replace: &'a BTreeMap<ImagePath, Vec<u8>>,
-) -> Result<Vec<Piece<'a>>, WriteError> {
+    plan: &LayerPlan<'e>,
+) -> Result<Vec<Piece<'e>>, WriteError> {
     let mut out = Pieces::default();
     let entries = &image.layers()[layer].entries;
     for (path, metadata) in &plan.directories {
         out.bytes(EntryHeader::directory(path, metadata).to_blocks());
     }
     let mut end = 0;
-    for (entry, action) in entries.iter().zip(&plan.actions) {
+    for (nth, (entry, action)) in entries.iter().zip(&plan.actions).enumerate() {
         let before = end..entry.header_bytes.start;
         if !before.is_empty() {
             out.bytes(global_headers(&read(&image.layers()[layer], before)?));
         }
         end = stored_end(entry);
-        let (from, source) = match action {
-            Action::Promote { from } | Action::Replace { from } => {
-                (*from, &image.layers()[from.0].entries[from.1])
-            }
-            Action::Copy | Action::Drop | Action::Relink { .. } => ((layer, 0), entry),
-        };
-        if *action == Action::Copy {
-            out.original(layer, entry.header_bytes.start..end);
-            continue;
-        }
         // One block has no room for a global header beside the entry's own.
-        if entry.header_bytes.end - entry.header_bytes.start > BLOCK as u64 {
+        if *action != Action::Copy && has_extensions(entry) {
             out.bytes(global_headers(&read(&image.layers()[layer], entry.header_bytes.clone())?));
         }
-        if *action == Action::Drop {
-            continue;
-        }
-        let blocks = read(&image.layers()[from.0], source.header_bytes.clone())?;
-        let failed = |source| WriteError::Header { path: entry.path.clone(), source };
-        let mut header = EntryHeader::parse(&blocks).map_err(failed)?.without_globals();
-        match action {
-            Action::Relink { to } => header.set_link(to),
-            _ if source.path != entry.path => header.set_name(&entry.path),
-            _ => {}
-        }
-        if let Action::Replace { .. } = action {
-            let content = replace.get(&entry.path).ok_or(HeaderError("no new content")).map_err(failed)?;
-            header.set_content(&entry.path, content.len() as u64);
-            out.bytes(header.to_blocks());
-            out.list.push(Piece::Bytes(Cow::Borrowed(content)));
-            out.bytes(padding(content.len() as u64));
-        } else {
-            out.bytes(header.to_blocks());
-            out.original(from.0, source.header_bytes.end..stored_end(source));
-        }
+        out.entry(image, (layer, nth), action, false)?;
     }
-    out.list.push(Piece::Bytes(Cow::Borrowed(END)));
-    Ok(out.list)
+    Ok(out.end())
+}
+
+/// Whether there is more than the header itself.
+fn has_extensions(entry: &Entry) -> bool {
+    entry.header_bytes.end - entry.header_bytes.start > BLOCK as u64
 }
 
 /// Where the next entry can start: contents are padded to whole blocks.
@@ -92,16 +65,79 @@ fn read(layer: &Layer, range: Range<u64>) -> Result<Vec<u8>, WriteError> {
     Ok(out)
 }
 
+/// The pieces of a layer so far.
 #[derive(Default)]
-struct Pieces<'a> {
-    list: Vec<Piece<'a>>,
+pub(super) struct Pieces<'e> {
+    list: Vec<Piece<'e>>,
 }
 
-impl Pieces<'_> {
-    fn bytes(&mut self, bytes: Vec<u8>) {
+impl<'e> Pieces<'e> {
+    /// Adds what an action makes of an entry. `alone` leaves out global PAX headers, which concern the neighbours that
+    /// the entry had in its own layer.
+    pub(super) fn entry(
+        &mut self,
+        image: &Image,
+        (layer, nth): Position,
+        action: &Action<'e>,
+        alone: bool,
+    ) -> Result<(), WriteError> {
+        let layers = image.layers();
+        let entry = &layers[layer].entries[nth];
+        let failed = |source| WriteError::Header { path: entry.path.clone(), source };
+        let (from, source) = match action {
+            Action::Promote { from } | Action::Replace { from, .. } => {
+                (from.0, &layers[from.0].entries[from.1])
+            }
+            Action::Copy | Action::Drop | Action::Relink { .. } => (layer, entry),
+        };
+        let header = || -> Result<EntryHeader, WriteError> {
+            let blocks = read(&layers[from], source.header_bytes.clone())?;
+            Ok(EntryHeader::parse(&blocks).map_err(failed)?.without_globals())
+        };
+        match action {
+            Action::Drop => {}
+            Action::Copy if alone && has_extensions(entry) => {
+                self.bytes(header()?.to_blocks());
+                self.original(layer, entry.header_bytes.end..stored_end(entry));
+            }
+            Action::Copy => self.original(layer, entry.header_bytes.start..stored_end(entry)),
+            Action::Relink { to } => {
+                let mut header = header()?;
+                header.set_link(to);
+                self.bytes(header.to_blocks());
+            }
+            Action::Promote { .. } => {
+                let mut header = header()?;
+                if source.path != entry.path {
+                    header.set_name(&entry.path);
+                }
+                self.bytes(header.to_blocks());
+                self.original(from, source.header_bytes.end..stored_end(source));
+            }
+            Action::Replace { content, .. } => {
+                let mut header = header()?;
+                if source.path != entry.path {
+                    header.set_name(&entry.path);
+                }
+                header.set_content(&entry.path, content.len() as u64);
+                self.bytes(header.to_blocks());
+                self.list.push(Piece::Bytes(Cow::Borrowed(*content)));
+                self.bytes(padding(content.len() as u64));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn bytes(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
             self.list.push(Piece::Bytes(bytes.into()));
         }
+    }
+
+    /// All pieces, and the end of a tar.
+    pub(super) fn end(mut self) -> Vec<Piece<'e>> {
+        self.list.push(Piece::Bytes(Cow::Borrowed(END)));
+        self.list
     }
 
     /// Neighbouring runs become one.

@@ -166,7 +166,7 @@ pub fn unpack(image: &Image) -> TempDir {
     for layer in 0..image.layers().len() {
         let into = dir.path().join(layer.to_string());
         fs::create_dir(&into).unwrap();
-        unpack_layer(image, layer, &into).unwrap();
+        unpack_layer(image, layer, &into, None).unwrap();
     }
     dir
 }

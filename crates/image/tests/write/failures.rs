@@ -262,3 +262,32 @@ fn nothing_is_left_where_nothing_may_be_written() {
         assert!(matches!(error, WriteError::Create { .. }), "{error:?}");
     }
 }
+
+#[test]
+fn opening_and_unpacking_end_soon_when_asked() {
+    let layout = incompressible(32 << 20);
+    let scratch = TempDir::new().unwrap();
+    let (interrupt, read) = (AtomicBool::new(false), AtomicU64::new(0));
+    // Ctrl-C in the middle of a layer.
+    let on_bytes = |bytes| {
+        if read.fetch_add(bytes, Ordering::Relaxed) > 4 << 20 {
+            interrupt.store(true, Ordering::Relaxed);
+        }
+    };
+    let options = image::OpenOptions {
+        scratch_dir: scratch.path().to_owned(),
+        interrupt: Some(&interrupt),
+        on_bytes: Some(&on_bytes),
+        ..image::OpenOptions::new()
+    };
+    let error = Image::open(&layout.source().parse().unwrap(), &options).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(cause.to_string(), "interrupted", "{error:?}");
+    assert!(read.load(Ordering::Relaxed) < 16 << 20, "it stopped long before the end");
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+
+    let image = open(&layout.source());
+    let into = TempDir::new().unwrap();
+    let error = image::unpack_layer(&image, 1, into.path(), Some(&interrupt)).unwrap_err();
+    assert!(matches!(error, image::UnpackError::Interrupted), "{error:?}");
+}

@@ -177,7 +177,10 @@ fn history_and_diff_ids_follow_the_layers() {
         let config: Value = serde_json::from_slice(output.image.config_bytes()).unwrap();
         assert_eq!(config["history"], wanted);
         assert_eq!(output.image.layers().len(), 2);
-        assert_eq!(output.written.layers.iter().map(|layer| layer.from_layer).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(
+            output.written.layers.iter().map(|layer| layer.from_layer).collect::<Vec<_>>(),
+            [Some(0), Some(2)]
+        );
     }
 }
 

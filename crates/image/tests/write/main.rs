@@ -8,6 +8,8 @@ mod contents;
 mod failures;
 mod layers;
 mod properties;
+mod share;
+mod squash;
 mod support;
 mod targets;
 mod tools;

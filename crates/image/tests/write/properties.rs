@@ -9,7 +9,7 @@ use testkit::ImageBuilder;
 use crate::support::{assert_restricted, files, keep, options, write, write_with};
 
 /// A layer as words: few names, so that layers hit one another.
-fn layer() -> impl Strategy<Value = String> {
+pub(crate) fn layer() -> impl Strategy<Value = String> {
     let name = prop::sample::select(vec!["a", "b", "c"]);
     let path = prop::collection::vec(name, 1..4).prop_map(|names| names.join("/"));
     let target = path.clone();
@@ -44,7 +44,7 @@ fn layer() -> impl Strategy<Value = String> {
 }
 
 /// A random part of the tree with the directories above it.
-fn part(image: &Image, bits: &[bool]) -> BTreeSet<ImagePath> {
+pub(crate) fn part(image: &Image, bits: &[bool]) -> BTreeSet<ImagePath> {
     let chosen = image
         .tree()
         .iter()
@@ -77,7 +77,7 @@ proptest! {
             prop_assert!(holds(&entry.path), "{}", entry.path);
         }
         for (nth, layer) in output.written.layers.iter().enumerate() {
-            let original = &image.layers()[layer.from_layer];
+            let original = &image.layers()[layer.from_layer.unwrap()];
             prop_assert_eq!(layer.reused, original.diff_id == output.image.layers()[nth].diff_id);
         }
         // Writing again changes nothing more, and another number of threads nothing at all.

@@ -23,7 +23,8 @@ pub(crate) fn open(source: &str) -> Image {
 }
 
 pub(crate) fn options(threads: usize) -> WriteOptions<'static> {
-    WriteOptions { threads: NonZeroUsize::new(threads).unwrap(), ..WriteOptions::default() }
+    // A test's image need not outlive a power cut.
+    WriteOptions { threads: NonZeroUsize::new(threads).unwrap(), durable: false, ..WriteOptions::default() }
 }
 
 /// All paths of an image except these and what lies beneath them.

@@ -133,14 +133,39 @@ fn an_index_keeps_its_other_images() {
     let replaced = &mut wanted["manifests"][0];
     replaced["digest"] = json!(output.written.manifest_digest);
     replaced["size"] = json!(output.image.manifest_bytes().len());
+    // What was attested of the original is not true of the new one.
+    let attestation = wanted["manifests"].as_array_mut().unwrap().pop().unwrap();
+    assert_eq!(attestation["annotations"]["vnd.docker.reference.digest"], json!(image.manifest_digest()));
+    let attestation = attestation["digest"].as_str().unwrap().replace(':', "/");
     assert_eq!(serde_json::to_value(output.image.index().unwrap()).unwrap(), wanted);
     for blob in other().blobs.keys() {
         let name = format!("blobs/{}", blob.replace(':', "/"));
         assert_eq!(before[&name], after[&name]);
     }
+    assert!(!after.contains_key(&format!("blobs/{attestation}")));
     let validation =
         image::validate(&format!("oci:{}", output.layout().display()).parse().unwrap(), &OpenOptions::new());
-    assert_eq!(validation.unwrap().manifests.len(), 3);
+    assert_eq!(validation.unwrap().manifests.len(), 2);
+}
+
+#[test]
+fn attestations_of_other_images_and_of_an_unchanged_one_stay() {
+    let other = || ImageBuilder::new().layer("other:1").platform("linux/s390x").tag(None).build();
+    // The testkit's attestation is about the first image.
+    let layout = OciStore::new().index(Some("latest"), vec![other(), builder().tag(None).build()]).layout();
+    let image = open(&layout.source());
+    let output = write(&image, &keep(all_but(&image, &["gone"])));
+    assert_eq!(output.image.index().unwrap().manifests.len(), 3);
+
+    let layout = OciStore::new().index(Some("latest"), vec![builder().tag(None).build(), other()]).layout();
+    let image = open(&layout.source());
+    let dir = TempDir::new().unwrap();
+    let target: ImageTarget = format!("oci:{}/out:latest", dir.path().display()).parse().unwrap();
+    let written = image::copy(&image, &target, &options(1)).unwrap();
+    assert_eq!(written.manifest_digest, image.manifest_digest());
+    let output = Image::open(&target.to_string().parse().unwrap(), &OpenOptions::new()).unwrap();
+    assert_eq!(output.index().unwrap().manifests.len(), 3);
+    assert!(written.layers.iter().all(|layer| layer.reused));
 }
 
 #[test]
@@ -171,7 +196,7 @@ fn images_that_an_index_only_lists_may_be_absent() {
     let output = write(&image, &keep(all_but(&image, &["gone"])));
     let source = format!("oci:{}", output.layout().display()).parse().unwrap();
     let validation = image::validate(&source, &OpenOptions::new()).unwrap();
-    assert_eq!((validation.manifests.len(), validation.absent.len()), (2, 1));
+    assert_eq!((validation.manifests.len(), validation.absent.len()), (1, 1));
 }
 
 #[test]
@@ -194,4 +219,21 @@ fn an_existing_layout_is_replaced_only_when_asked() {
             .collect()
     );
     assert_ne!(files(dir.path()), before);
+}
+
+#[test]
+fn validation_asks_about_the_named_image_alone() {
+    let store = OciStore::new()
+        .image(builder().tag(Some("good")).build())
+        .image(ImageBuilder::new().layer("broken:1").tag(Some("bad")).build());
+    let layout = store.layout();
+    let bad = ImageBuilder::new().layer("broken:1").tag(Some("bad")).build();
+    std::fs::write(layout.blob_path(&testkit::builder::digest(&bad.layers[0])), "damaged").unwrap();
+    let validate = |name: &str| {
+        image::validate(&format!("{}{name}", layout.source()).parse().unwrap(), &OpenOptions::new())
+    };
+    assert_eq!(validate(":good").unwrap().manifests.len(), 1);
+    assert!(validate(":bad").is_err() && validate("").is_err());
+    let error = validate(":none").unwrap_err();
+    assert!(error.hint().unwrap().contains(":bad"), "{error}");
 }
