@@ -11,8 +11,8 @@ use anyhow::{Result, bail};
 
 pub(crate) fn main(arguments: &[String]) -> Result<()> {
     match arguments {
-        [name] if name == "harden" => harden::main(),
+        [name, images @ ..] if name == "harden" => harden::main(images),
         [name] if name == "sensor" => sensor::main(),
-        _ => bail!("`bench` takes `harden` or `sensor`"),
+        _ => bail!("`bench` takes `harden [IMAGE...]` or `sensor`"),
     }
 }

@@ -29,7 +29,8 @@ Commands:
   demo             Harden a Redis image and show that the new one works
   test [FILTER]    Run what CI runs; with a filter only the tests that match it
                    --all-images [NAME...]: harden and check every declared image, write docs/results.md
-  bench harden     Time and memory of hardening, beside what the codecs alone cost
+  bench harden [IMAGE...]
+                   Time and memory of hardening, beside what the codecs alone cost; writes docs/performance.md
   bench sensor     What watching costs the watched service
   images NAME...   Build look-alikes of official images out of Debian packages
                    --all: every declared one  --list: show them  --force: rebuild

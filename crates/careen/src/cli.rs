@@ -161,11 +161,17 @@ Examples:
 Without --output-image the result stands beside the input, with `-hardened` in its name. The report, the ledger and
 the profile lie beside the result in a directory that ends in `.careen`.")]
 pub(crate) struct HardenArgs {
-    #[command(flatten)]
-    pub(crate) image: ImageArgs,
-    /// Coverage that exercises the image: a built-in name, a YAML file, or a script
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], or a path (several with
+    /// --share-layers)
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// Platform to pick from a multi-platform image, such as linux/arm64 [default: this host's]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+    /// Coverage that exercises the image: a built-in name, a YAML file, or a script (one for each image, in their
+    /// order)
     #[arg(long, short, value_name = "COVERAGE", required_unless_present = "profile")]
-    pub(crate) coverage: Option<String>,
+    pub(crate) coverage: Vec<String>,
     /// Use this workload profile instead of running the image (several are joined); one of another version of the
     /// image is carried over
     #[arg(long, short, value_name = "FILE")]
@@ -173,9 +179,9 @@ pub(crate) struct HardenArgs {
     /// Of the profiles, use the runs with this tag; without a profile, give it to the run
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Vec<String>,
-    /// Where the hardened image goes: takes the forms of IMAGE
+    /// Where the hardened image goes: takes the forms of IMAGE (one for each image, in their order)
     #[arg(long, short = 'o', value_name = "IMAGE")]
-    pub(crate) output_image: Option<String>,
+    pub(crate) output_image: Vec<String>,
     /// Replace the output if it exists
     #[arg(long, short)]
     pub(crate) force: bool,
@@ -187,8 +193,14 @@ pub(crate) struct HardenArgs {
     /// Compression of rewritten layers
     #[arg(long, value_enum, default_value_t = CompressionArg::Gzip, value_name = "FORMAT")]
     pub(crate) compression: CompressionArg,
+    /// Write one layer of what all layers show
+    #[arg(long)]
+    pub(crate) squash: bool,
+    /// Harden several images so that the layers they share stay shared
+    #[arg(long, conflicts_with = "squash")]
+    pub(crate) share_layers: bool,
     /// Directory for report, ledger and profiles [default: the output's path with `.careen`]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "share_layers")]
     pub(crate) artifacts: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) container: ContainerArgs,

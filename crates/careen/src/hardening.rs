@@ -1,7 +1,7 @@
 //! One hardening: the rounds of plan, image and verification until the result does what the original did.
 
 use harden::{Decision, Plan, Policy, Rule, Verification};
-use image::{Edits, Image, ImageTarget, OutputCompression, WriteOptions, Written};
+use image::{Image, ImagePath, ImageTarget, OutputCompression, WriteOptions, Written};
 use packages::PackageDatabase;
 use profile::Profile;
 
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::{hints, output, target, verdict};
 
 /// How often a verification may find something missing that is then kept.
-const HEALING_ROUNDS: u32 = 3;
+pub(crate) const HEALING_ROUNDS: u32 = 3;
 
 /// One hardening: plan, write, verify, and once more with what the verification found missing.
 pub(crate) struct Job<'a> {
@@ -28,6 +28,8 @@ pub(crate) struct Job<'a> {
     pub(crate) reference: String,
     /// How layers that change are compressed.
     pub(crate) compression: OutputCompression,
+    /// Whether there is to be one layer.
+    pub(crate) squash: bool,
 }
 
 /// What one round made.
@@ -51,16 +53,7 @@ impl Job<'_> {
             if verdict::passed(verification) {
                 return Ok(attempt);
             }
-            let missing: Vec<_> = verification
-                .missing_lookups
-                .iter()
-                .flat_map(|lookup| [lookup.removed.clone(), lookup.path.clone()])
-                .filter(|path| {
-                    // What the user wants removed is not for us to keep.
-                    let entry = attempt.plan.ledger.entries.get(path);
-                    entry.is_some_and(|e| e.decision == Decision::Remove && e.rule != Rule::PolicyRemove)
-                })
-                .collect();
+            let missing = missed(&attempt.plan, verification);
             if missing.is_empty() || round == HEALING_ROUNDS {
                 return Err(failed_verification(verification));
             }
@@ -106,26 +99,48 @@ impl Job<'_> {
         let on_bytes = |bytes| progress.add_bytes(bytes);
         let options = WriteOptions {
             compression: self.compression,
+            squash: self.squash,
             overwrite: true,
             on_bytes: Some(&on_bytes),
             interrupt: Some(&self.context.interrupt),
             ..WriteOptions::default()
         };
-        let write = |edits| image::write(self.original, edits, &self.staged, &options).map_err(failed);
-        let written = write(&plan.edits)?;
-        let asked_for_larger = self.compression == OutputCompression::None;
-        if written.compressed_bytes < self.original.compressed_bytes() || asked_for_larger {
+        let write = |options| image::write(self.original, &plan.edits, &self.staged, options).map_err(failed);
+        let mut written = write(&options)?;
+        if self.squash && !shrinks(self.original, &written) {
+            written = write(&WriteOptions { squash: false, ..options.clone() })?;
+        }
+        if shrinks(self.original, &written) || self.compression == OutputCompression::None {
             progress.done(&output::bytes_text(written.compressed_bytes));
             return Ok((written, false));
         }
-        let keep = self.original.tree().iter().map(|(path, _)| path.clone()).collect();
-        let written = write(&Edits { keep, ..Edits::default() })?;
+        let written = image::copy(self.original, &self.staged, &options).map_err(failed)?;
         progress.done("would not shrink: all layers stay as they are");
         Ok((written, true))
     }
 }
 
-fn failed_verification(verification: &Verification) -> Failure {
+/// Whether what was written is smaller than the original, documents included.
+pub(crate) fn shrinks(original: &Image, written: &Written) -> bool {
+    let documents = original.manifest_bytes().len() + original.config_bytes().len();
+    written.compressed_bytes + written.document_bytes < original.compressed_bytes() + documents as u64
+}
+
+/// The paths that healing can keep: removed ones that the workload looked for in vain.
+pub(crate) fn missed(plan: &Plan, verification: &Verification) -> Vec<ImagePath> {
+    let lookups = verification.missing_lookups.iter();
+    lookups
+        .flat_map(|lookup| [lookup.removed.clone(), lookup.path.clone()])
+        .filter(|path| {
+            // What the user wants removed is not for us to keep.
+            let entry = plan.ledger.entries.get(path);
+            entry.is_some_and(|e| e.decision == Decision::Remove && e.rule != Rule::PolicyRemove)
+        })
+        .collect()
+}
+
+/// Refuses a result that healing cannot help.
+pub(crate) fn failed_verification(verification: &Verification) -> Failure {
     let tried =
         format!("the hardened image does not do what the original did\n{}", verdict::text(verification));
     Failure::new(ExitCode::Verification, tried).hint(

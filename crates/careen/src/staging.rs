@@ -66,7 +66,12 @@ impl Staging {
         if fs::symlink_metadata(target).is_ok() {
             fs::rename(target, self.dir.path().join("previous")).map_err(failed)?;
         }
-        fs::rename(&self.image, target).map_err(failed)
+        fs::rename(&self.image, target).map_err(failed)?;
+        // The image itself was synced when it was written; its new name is not yet. Some file systems cannot do it.
+        let parent =
+            target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let _ = File::open(parent).and_then(|parent| parent.sync_all());
+        Ok(())
     }
 }
 

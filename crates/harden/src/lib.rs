@@ -21,6 +21,7 @@ pub mod rule;
 mod rules;
 mod scene;
 mod shell;
+pub mod together;
 pub mod verify;
 
 pub use breakdown::{Breakdown, DirectoryShare, PackageShare, RuleShare};
@@ -39,6 +40,7 @@ pub use policy::{
     rule_uses,
 };
 pub use rule::Rule;
+pub use together::{Subject, plan_together};
 pub use verify::outputs::OutputDifference;
 pub use verify::{
     MissingLookup, StepVerification, Verification, VerificationFailure, VerificationVerdict, verify,

@@ -110,6 +110,17 @@ pub fn plan(
     profile: &Profile,
     policy: &Policy,
 ) -> Result<Plan, PlanError> {
+    plan_beside(image, packages, profile, policy, &BTreeSet::new())
+}
+
+/// The same for an image that shares layers with others: `shared` are the paths that stay for their sake.
+pub(crate) fn plan_beside(
+    image: &Image,
+    packages: &PackageDatabase,
+    profile: &Profile,
+    policy: &Policy,
+    shared: &BTreeSet<ImagePath>,
+) -> Result<Plan, PlanError> {
     check(image, profile, policy)?;
     let scene = Scene::new(image, packages, profile, policy);
     let mut draft = Draft::new(image.tree(), rules::policy::removed(&scene)?);
@@ -130,6 +141,7 @@ pub fn plan(
     rules::coherent_package::apply(&scene, &mut draft)?;
     rules::data_file::apply(&scene, &mut draft)?;
     close(&scene, &mut draft, &links, &mut programs)?;
+    rules::shared_layer::apply(&mut draft, shared);
     rules::package_database::licences(&scene, &mut draft)?;
     let replace = rules::package_database::apply(&scene, &mut draft)?;
     close(&scene, &mut draft, &links, &mut programs)?;

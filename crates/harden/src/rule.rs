@@ -88,6 +88,8 @@ pub enum Rule {
     CoherentPackage,
     /// It is data, and the policy keeps data.
     DataFile,
+    /// It lies in a layer that another image shares, which keeps it.
+    SharedLayer,
     /// The licence of a package that is still there.
     Licence,
     /// The package database, cut down to the packages that are still there.
@@ -100,7 +102,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they run.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::Observed,
         Self::Carried,
         Self::ImageConfig,
@@ -140,6 +142,7 @@ impl Rule {
         Self::Unit,
         Self::CoherentPackage,
         Self::DataFile,
+        Self::SharedLayer,
         Self::Licence,
         Self::PackageDatabase,
         Self::PolicyRemove,
@@ -188,6 +191,7 @@ impl Rule {
             Self::Unit => "unit",
             Self::CoherentPackage => "coherent-package",
             Self::DataFile => "data-file",
+            Self::SharedLayer => "shared-layer",
             Self::Licence => "licence",
             Self::PackageDatabase => "package-database",
             Self::PolicyRemove => "policy-remove",
@@ -259,6 +263,9 @@ impl Rule {
                 "An executable of its package was used, and the policy keeps such packages whole."
             }
             Self::DataFile => "It is no code, and the policy keeps data files.",
+            Self::SharedLayer => {
+                "An image that was hardened together with this one keeps it, or what it hides, in a layer that both share."
+            }
             Self::Licence => "It is the licence of a package that is still there.",
             Self::PackageDatabase => {
                 "It belongs to the package database, cut down to the packages that are still there."

@@ -46,5 +46,5 @@ pub use unpack::{UnpackError, unpack_layer};
 pub use validate::{ValidManifest, ValidateError, Validation, validate};
 pub use write::{
     EditError, Edits, ImageTarget, ImageTargetError, OutputCompression, Share, WriteError, WriteOptions,
-    Written, WrittenLayer, copy, write, write_shared,
+    Written, WrittenLayer, copy, shared_layers, write, write_shared,
 };

@@ -1,13 +1,16 @@
 //! `careen harden`: the whole way from an image to a verified smaller one.
 
 mod summary;
+mod together;
 
-use image::{Image, ImageSource, OutputCompression};
+use harden::CarryReport;
+use image::{Image, ImageSource, ImageTarget, OutputCompression};
 use packages::PackageDatabase;
+use profile::Profile;
 use report::{Hardening, ImageSummary};
 
 use crate::artifacts::{Artifacts, ResultStore};
-use crate::cli::{CompressionArg, HardenArgs};
+use crate::cli::{CompressionArg, HardenArgs, ImageArgs};
 use crate::commands::record::{self, Recorder};
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
@@ -18,8 +21,10 @@ use crate::{carrying, hints, output, policy, staging, target};
 
 /// Hardens an image and prints what that changed.
 pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
-    let source = context::parse_source(&args.image.image)?;
-    let target = target::resolve(&source, args.output_image.as_deref())?;
+    let [image] = args.images.as_slice() else { return together::run(context, args) };
+    let (coverage, output_image) = (only("coverage", &args.coverage)?, only("output", &args.output_image)?);
+    let source = context::parse_source(image)?;
+    let target = target::resolve(&source, output_image)?;
     let target_path = target.path();
     staging::check(&target, &source, args.force)?;
     let artifacts = match &args.artifacts {
@@ -27,14 +32,14 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
         None => Artifacts::beside(target_path),
     };
     // Whatever can be wrong with the input is found before a container runs for minutes.
-    let coverage = args.coverage.as_deref().map(record::load_coverage).transpose()?;
+    let coverage = coverage.map(record::load_coverage).transpose()?;
     let policy = policy::resolve(&args.policy)?;
     let tags = record::check_tags(&args.tag)?;
     let given = record::load_profiles(&args.profile, &args.tag)?;
     // Built and verified beside its final place, so that nothing unverified ever bears the final name.
     let staging = Staging::beside(target_path, &context.data_dir)?;
 
-    let original = context.open_image(&args.image)?;
+    let original = context.open_image(&image_args(args, image))?;
     let target = target::named(target.clone(), original.name());
     context.progress.done(&output::bytes_text(original.compressed_bytes()));
     let packages = read_packages(&original)?;
@@ -57,57 +62,105 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
         recorder: recorder.as_ref().filter(|_| !args.no_verify),
         staged: target::moved(&target, &staging.image),
         reference: target.to_string(),
-        compression: match args.compression {
-            CompressionArg::Gzip => OutputCompression::default(),
-            CompressionArg::Zstd => OutputCompression::Zstd { level: 3 },
-            CompressionArg::None => OutputCompression::None,
-        },
+        compression: compression(args),
+        squash: args.squash,
     };
-    let Attempt { plan, written, unchanged, hardened, verified } = job.harden(policy)?;
-
-    let hardened_packages = read_packages(&hardened)?;
-    let result = Hardening {
-        format_version: report::FORMAT_VERSION,
-        careen_version: env!("CARGO_PKG_VERSION").to_owned(),
-        original: figures(&source, &original, &packages)?,
-        hardened: figures(&target::as_source(&target), &hardened, &hardened_packages)?,
-        unchanged,
-        layers_reused: written.layers.iter().filter(|layer| layer.reused).count(),
-        layers: written.layers.len(),
-        runs: profile.runs.clone(),
-        verification: verified.as_ref().map(|(verification, _)| verification.clone()),
-        healed: plan.ledger.policy.heal.len(),
-        warnings: carry.iter().flat_map(carrying::warnings).chain(plan.warnings.clone()).collect(),
-        carry,
-        report: artifacts.report(),
-        ledger: artifacts.ledger(),
-        profile: artifacts.profile(),
-    };
-    let mut ledger = Vec::new();
-    plan.ledger
-        .write(&mut ledger)
-        .map_err(|source| hints::plain(ExitCode::Output, "cannot write the ledger", source))?;
-    let encoded_profile = record::encode(&profile)?;
-    let html = report::render(&result, &plan.ledger)
-        .map_err(|source| hints::plain(ExitCode::Output, "cannot write the report", source))?;
-    let json = serde_json::to_vec_pretty(&result)
-        .map_err(|source| hints::plain(ExitCode::Output, "cannot write the result", source))?;
-    let manifests = [original.manifest_digest(), hardened.manifest_digest()];
-    drop(hardened);
-
-    ResultStore::new(&context.data_dir).remember(&manifests, &ledger, &encoded_profile)?;
-    let mut files = vec![
-        (artifacts.report(), html.into_bytes()),
-        (artifacts.ledger(), ledger),
-        (artifacts.profile(), encoded_profile),
-        (artifacts.result(), json),
-    ];
-    if let Some((_, hardened_profile)) = &verified {
-        files.push((artifacts.verify_profile(), record::encode(hardened_profile)?));
-    }
-    staging.publish(&target, &source, args.force)?;
-    artifacts.write(&files)?;
+    let attempt = job.harden(policy)?;
+    let finished = Finished { source, target, artifacts, original, packages, profile, carry };
+    let result = finished.publish(context, args, attempt, staging)?;
     output::print(context.output, &result, summary::text)
+}
+
+/// An image and where its result goes.
+struct Finished {
+    source: ImageSource,
+    target: ImageTarget,
+    artifacts: Artifacts,
+    original: Image,
+    packages: PackageDatabase,
+    profile: Profile,
+    /// What became of profiles of other versions.
+    carry: Vec<CarryReport>,
+}
+
+impl Finished {
+    /// Gives the image its final name and writes the documents about it.
+    fn publish(
+        &self,
+        context: &Context,
+        args: &HardenArgs,
+        attempt: Attempt,
+        staging: Staging,
+    ) -> Result<Hardening, Failure> {
+        let Self { source, target, artifacts, original, packages, profile, carry } = self;
+        let Attempt { plan, written, unchanged, hardened, verified } = attempt;
+
+        let hardened_packages = read_packages(&hardened)?;
+        let result = Hardening {
+            format_version: report::FORMAT_VERSION,
+            careen_version: env!("CARGO_PKG_VERSION").to_owned(),
+            original: figures(source, original, packages)?,
+            hardened: figures(&target::as_source(target), &hardened, &hardened_packages)?,
+            unchanged,
+            layers_reused: written.layers.iter().filter(|layer| layer.reused).count(),
+            layers: written.layers.len(),
+            runs: profile.runs.clone(),
+            verification: verified.as_ref().map(|(verification, _)| verification.clone()),
+            healed: plan.ledger.policy.heal.len(),
+            warnings: carry.iter().flat_map(carrying::warnings).chain(plan.warnings.clone()).collect(),
+            carry: carry.clone(),
+            report: artifacts.report(),
+            ledger: artifacts.ledger(),
+            profile: artifacts.profile(),
+        };
+        let mut ledger = Vec::new();
+        plan.ledger
+            .write(&mut ledger)
+            .map_err(|source| hints::plain(ExitCode::Output, "cannot write the ledger", source))?;
+        let encoded_profile = record::encode(profile)?;
+        let html = report::render(&result, &plan.ledger)
+            .map_err(|source| hints::plain(ExitCode::Output, "cannot write the report", source))?;
+        let json = serde_json::to_vec_pretty(&result)
+            .map_err(|source| hints::plain(ExitCode::Output, "cannot write the result", source))?;
+        let manifests = [original.manifest_digest(), hardened.manifest_digest()];
+        drop(hardened);
+
+        ResultStore::new(&context.data_dir).remember(&manifests, &ledger, &encoded_profile)?;
+        let mut files = vec![
+            (artifacts.report(), html.into_bytes()),
+            (artifacts.ledger(), ledger),
+            (artifacts.profile(), encoded_profile),
+            (artifacts.result(), json),
+        ];
+        if let Some((_, hardened_profile)) = &verified {
+            files.push((artifacts.verify_profile(), record::encode(hardened_profile)?));
+        }
+        staging.publish(target, source, args.force)?;
+        artifacts.write(&files)?;
+        Ok(result)
+    }
+}
+
+/// What was typed for the one image.
+fn only<'a>(what: &str, typed: &'a [String]) -> Result<Option<&'a str>, Failure> {
+    match typed {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        several => Err(Failure::new(ExitCode::Usage, format!("{} {what}s for one image", several.len()))
+            .hint("name one; a coverage file may have the steps of several".to_owned())),
+    }
+}
+
+fn image_args(args: &HardenArgs, image: &str) -> ImageArgs {
+    ImageArgs { image: image.to_owned(), platform: args.platform.clone() }
+}
+
+fn compression(args: &HardenArgs) -> OutputCompression {
+    match args.compression {
+        CompressionArg::Gzip => OutputCompression::default(),
+        CompressionArg::Zstd => OutputCompression::Zstd { level: 3 },
+        CompressionArg::None => OutputCompression::None,
+    }
 }
 
 fn read_packages(image: &Image) -> Result<PackageDatabase, Failure> {

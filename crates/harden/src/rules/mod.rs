@@ -31,6 +31,7 @@ pub(crate) mod runtime_directory;
 pub(crate) mod sasl;
 pub(crate) mod script;
 pub(crate) mod server_module;
+pub(crate) mod shared_layer;
 pub(crate) mod shebang;
 pub(crate) mod symlink;
 pub(crate) mod terminfo;

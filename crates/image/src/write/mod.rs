@@ -28,6 +28,7 @@ pub use compress::OutputCompression;
 pub use error::WriteError;
 pub use filter::EditError;
 pub use header::HeaderError;
+pub use share::shared_layers;
 pub use target::{ImageTarget, ImageTargetError};
 
 use crate::{Descriptor, Digest, Image, ImagePath};

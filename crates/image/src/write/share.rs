@@ -12,8 +12,8 @@ use crate::limits::Tally;
 use crate::merge::merge;
 use crate::{Entry, EntryKind, Image, ImagePath, Node};
 
-/// How many of their lowest layers two images share.
-pub(super) fn shared_layers(one: &Image, other: &Image) -> usize {
+/// How many of their lowest layers two images share: the same blobs, in the same order from the base.
+pub fn shared_layers(one: &Image, other: &Image) -> usize {
     let same = |(one, other): (&crate::Layer, &crate::Layer)| {
         one.descriptor.digest == other.descriptor.digest && one.diff_id == other.diff_id
     };

@@ -1,0 +1,278 @@
+//! Several images hardened at once, so that the layers which they share stay shared.
+
+use harden::{Policy, Subject};
+use image::{Image, Share, WriteOptions, Written};
+use serde::Serialize;
+
+use super::{Finished, compression, image_args, read_packages, summary};
+use crate::artifacts::Artifacts;
+use crate::cli::HardenArgs;
+use crate::commands::record::{self, Recorder};
+use crate::context::{self, Context};
+use crate::exit::ExitCode;
+use crate::failure::Failure;
+use crate::hardening::{Attempt, HEALING_ROUNDS, failed_verification, missed, shrinks};
+use crate::staging::Staging;
+use crate::{hints, output, policy, staging, target, verdict};
+
+/// What hardening several images gave.
+#[derive(Serialize)]
+struct Together {
+    /// In the order in which they were named.
+    images: Vec<report::Hardening>,
+    /// Layers that several of the results have.
+    shared_layers: Vec<SharedLayer>,
+}
+
+/// A layer that several images have.
+#[derive(Serialize)]
+struct SharedLayer {
+    digest: image::Digest,
+    size_bytes: u64,
+    /// The results that have it, by their position.
+    images: Vec<usize>,
+}
+
+/// One of the images, with what its rounds need.
+struct Member<'a> {
+    finished: Finished,
+    staging: Staging,
+    recorder: Option<Recorder<'a>>,
+    policy: Policy,
+}
+
+/// Hardens several images and prints what that changed.
+pub(super) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
+    if !args.share_layers {
+        return Err(Failure::new(ExitCode::Usage, "several images, but not --share-layers").hint(
+            "add --share-layers to keep their common layers common, or harden one after the other".to_owned(),
+        ));
+    }
+    let members = members(context, args)?;
+    let attempts = rounds(context, args, &members)?;
+    let mut results = Vec::new();
+    let shared_layers = shared(&attempts);
+    for (member, attempt) in members.into_iter().zip(attempts) {
+        results.push(member.finished.publish(context, args, attempt, member.staging)?);
+    }
+    let result = Together { images: results, shared_layers };
+    output::print(context.output, &result, |result| {
+        let mut out: String = result.images.iter().map(summary::text).collect();
+        out += "\n";
+        if result.shared_layers.is_empty() {
+            out += "  shared    no layer: the images have no common base\n";
+        }
+        for layer in &result.shared_layers {
+            let (bytes, images) = (output::bytes_text(layer.size_bytes), layer.images.len());
+            out += &format!("  shared    {} by {images} images, {bytes}\n", layer.digest);
+        }
+        out
+    })
+}
+
+/// Opens everything, refusing what is wrong before a container runs.
+fn members<'a>(context: &'a Context, args: &HardenArgs) -> Result<Vec<Member<'a>>, Failure> {
+    let images = args.images.len();
+    let fits = |what: &str, typed: usize| {
+        if typed == 0 || typed == images {
+            return Ok(());
+        }
+        Err(Failure::new(ExitCode::Usage, format!("{images} images, but {typed} {what}s"))
+            .hint(format!("name one {what} for each image, in their order")))
+    };
+    fits("coverage", args.coverage.len())?;
+    fits("output", args.output_image.len())?;
+    let policy = policy::resolve(&args.policy)?;
+    let tags = record::check_tags(&args.tag)?;
+    let coverages =
+        args.coverage.iter().map(|name| record::load_coverage(name)).collect::<Result<Vec<_>, _>>()?;
+    let profiles = record::load_profiles(&args.profile, &args.tag)?;
+    let mut places = Vec::new();
+    for (nth, image) in args.images.iter().enumerate() {
+        let source = context::parse_source(image)?;
+        let target = target::resolve(&source, args.output_image.get(nth).map(String::as_str))?;
+        staging::check(&target, &source, args.force)?;
+        if places.iter().any(|(_, other): &(_, image::ImageTarget)| other.path() == target.path()) {
+            return Err(Failure::new(ExitCode::Usage, format!("{target} is the output of two images"))
+                .hint("name one output for each image, with -o".to_owned()));
+        }
+        places.push((source, target));
+    }
+    let mut members = Vec::new();
+    for (nth, (source, target)) in places.into_iter().enumerate() {
+        let staging = Staging::beside(target.path(), &context.data_dir)?;
+        let original = context.open_image(&image_args(args, &args.images[nth]))?;
+        context.progress.done(&output::bytes_text(original.compressed_bytes()));
+        let artifacts = Artifacts::beside(target.path());
+        let target = target::named(target, original.name());
+        let packages = read_packages(&original)?;
+        let recorder = match coverages.get(nth) {
+            Some(coverage) => Some(Recorder::new(context, coverage.clone(), &args.container)?),
+            None => None,
+        };
+        let own: Vec<_> = profiles
+            .iter()
+            .filter(|profile| profile.image.image_id == original.image_id())
+            .cloned()
+            .collect();
+        let (profile, carry) = match &recorder {
+            _ if !own.is_empty() => record::fit_profiles(&own, &original, &packages, policy.max_uncertain)?,
+            Some(recorder) => {
+                let recorded = recorder.record(&original)?;
+                (record::annotated(recorded, &original, &packages, &tags)?, Vec::new())
+            }
+            None => {
+                let tried = format!("none of the profiles is of {source}");
+                return Err(Failure::new(ExitCode::Profile, tried)
+                    .hint("record one for each image, or name a coverage for each".to_owned()));
+            }
+        };
+        let finished = Finished { source, target, artifacts, original, packages, profile, carry };
+        members.push(Member { finished, staging, recorder, policy: policy.clone() });
+    }
+    Ok(members)
+}
+
+/// Rounds of plans, images and verifications until all results pass.
+fn rounds(context: &Context, args: &HardenArgs, members: &[Member<'_>]) -> Result<Vec<Attempt>, Failure> {
+    let mut policies: Vec<Policy> = members.iter().map(|member| member.policy.clone()).collect();
+    let mut round = 0;
+    loop {
+        let attempts = attempt(context, args, members, &policies)?;
+        let mut healed = 0;
+        for (attempt, policy) in attempts.iter().zip(&mut policies) {
+            let Some((verification, _)) = &attempt.verified else { continue };
+            if verdict::passed(verification) {
+                continue;
+            }
+            let missing = missed(&attempt.plan, verification);
+            if missing.is_empty() || round == HEALING_ROUNDS {
+                return Err(failed_verification(verification));
+            }
+            healed += missing.len();
+            policy.heal.extend(missing);
+        }
+        if healed == 0 {
+            return Ok(attempts);
+        }
+        round += 1;
+        context.progress.stage(format!("heal: {healed} paths were missed"), None);
+    }
+}
+
+fn attempt(
+    context: &Context,
+    args: &HardenArgs,
+    members: &[Member<'_>],
+    policies: &[Policy],
+) -> Result<Vec<Attempt>, Failure> {
+    let progress = &context.progress;
+    progress.stage("plan", None);
+    let subjects: Vec<_> = members
+        .iter()
+        .zip(policies)
+        .map(|(Member { finished, .. }, policy)| Subject {
+            image: &finished.original,
+            packages: &finished.packages,
+            profile: &finished.profile,
+            policy,
+        })
+        .collect();
+    let plans = harden::plan_together(&subjects).map_err(|(nth, error)| {
+        let hint = error.hint();
+        let tried = format!("cannot plan the hardening of {}", members[nth].finished.source);
+        hints::plain(ExitCode::Profile, tried, error).hint(hint)
+    })?;
+    let kept: usize = plans.iter().map(|plan| plan.edits.keep.len()).sum();
+    let all: usize = plans.iter().map(|plan| plan.ledger.entries.len()).sum();
+    progress.done(&format!(
+        "{} of {} paths stay",
+        output::count_text(kept as u64),
+        output::count_text(all as u64)
+    ));
+
+    let staged: Vec<_> =
+        members.iter().map(|member| target::moved(&member.finished.target, &member.staging.image)).collect();
+    let written = write(context, args, members, &plans, &staged)?;
+    let mut attempts = Vec::new();
+    for (((member, plan), staged), (written, unchanged)) in
+        members.iter().zip(plans).zip(&staged).zip(written)
+    {
+        let finished = &member.finished;
+        let platform = Some(finished.original.platform().clone());
+        let hardened = context.open_source(&target::as_source(staged), platform)?;
+        let recorder = member.recorder.as_ref().filter(|_| !args.no_verify);
+        let verified = recorder
+            .map(|recorder| {
+                recorder.verify(&hardened, &finished.target.to_string(), &plan.ledger, &finished.profile)
+            })
+            .transpose()?;
+        attempts.push(Attempt { plan, written, unchanged, hardened, verified });
+    }
+    Ok(attempts)
+}
+
+/// Writes all images; one that would not shrink is the original.
+fn write(
+    context: &Context,
+    args: &HardenArgs,
+    members: &[Member<'_>],
+    plans: &[harden::Plan],
+    staged: &[image::ImageTarget],
+) -> Result<Vec<(Written, bool)>, Failure> {
+    let progress = &context.progress;
+    let failed = |error: image::WriteError| {
+        let hint = error.hint();
+        let code = match error {
+            image::WriteError::Interrupted => ExitCode::Interrupted,
+            _ => ExitCode::Output,
+        };
+        hints::plain(code, "cannot write the hardened images", error).hint(hint)
+    };
+    progress.stage("write", None);
+    let on_bytes = |bytes| progress.add_bytes(bytes);
+    let options = WriteOptions {
+        compression: compression(args),
+        overwrite: true,
+        on_bytes: Some(&on_bytes),
+        interrupt: Some(&context.interrupt),
+        ..WriteOptions::default()
+    };
+    let originals: Vec<&Image> = members.iter().map(|member| &member.finished.original).collect();
+    let shares: Vec<_> = originals
+        .iter()
+        .zip(plans)
+        .zip(staged)
+        .map(|((image, plan), target)| Share { image, edits: &plan.edits, target })
+        .collect();
+    let mut out = Vec::new();
+    for ((written, original), target) in
+        image::write_shared(&shares, &options).map_err(failed)?.into_iter().zip(originals).zip(staged)
+    {
+        let grows = !shrinks(original, &written) && options.compression != image::OutputCompression::None;
+        out.push(match grows {
+            true => (image::copy(original, target, &options).map_err(failed)?, true),
+            false => (written, false),
+        });
+    }
+    progress.done(&output::bytes_text(out.iter().map(|(written, _)| written.compressed_bytes).sum()));
+    Ok(out)
+}
+
+/// The layers that several results have, by digest.
+fn shared(attempts: &[Attempt]) -> Vec<SharedLayer> {
+    let mut layers = std::collections::BTreeMap::<_, SharedLayer>::new();
+    for (nth, attempt) in attempts.iter().enumerate() {
+        for layer in &attempt.written.layers {
+            let (digest, size_bytes) = (layer.descriptor.digest, layer.descriptor.size_bytes);
+            let images = &mut layers
+                .entry(digest)
+                .or_insert_with(|| SharedLayer { digest, size_bytes, images: Vec::new() })
+                .images;
+            if images.last() != Some(&nth) {
+                images.push(nth);
+            }
+        }
+    }
+    layers.into_values().filter(|layer| layer.images.len() > 1).collect()
+}
