@@ -237,15 +237,17 @@ fn entries(
     };
     // A file's bytes count where it is kept, whichever of its names that is.
     let tree = scene.tree();
-    let mut sizes: BTreeMap<&ImagePath, u64> = BTreeMap::new();
+    let reasons: Vec<Option<&Reason>> = tree.iter().map(|(path, _)| kept.get(path)).collect();
+    let mut sizes = vec![0; reasons.len()];
     for wanted in [true, false] {
-        for (path, node) in tree.iter().filter(|(path, _)| kept.contains_key(path) == wanted) {
-            sizes.insert(path, size_bytes(node));
+        for (nth, (_, node)) in tree.iter().enumerate().filter(|(nth, _)| reasons[*nth].is_some() == wanted) {
+            sizes[nth] = size_bytes(node);
         }
     }
     tree.iter()
-        .map(|(path, node)| {
-            let (decision, rule, because) = match kept.get(path) {
+        .zip(reasons.iter().zip(sizes))
+        .map(|((path, node), (reason, size_bytes))| {
+            let (decision, rule, because) = match reason {
                 Some(reason) => (Decision::Keep, reason.rule, reason.because.clone()),
                 None if removed.contains(path) => (Decision::Remove, Rule::PolicyRemove, None),
                 None => (Decision::Remove, Rule::Unused, None),
@@ -263,7 +265,7 @@ fn entries(
                 evidence: scene.profile.usage(path).and_then(|usage| evidence(scene.profile, path, usage)),
                 packages: packages.into_iter().map(ToOwned::to_owned).collect(),
                 kind: PathKind::from(&node.kind),
-                size_bytes: sizes.get(path).copied().unwrap_or(0),
+                size_bytes,
                 layer: node.layer,
             };
             (path.clone(), entry)

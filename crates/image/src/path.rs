@@ -246,9 +246,16 @@ impl Ord for ImagePath {
 
 /// Where two strings of bytes differ first, as far as the shorter one goes.
 fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
-    const WIDTH: usize = 32;
+    const WIDTH: usize = 8;
     let chunks = one.as_chunks::<WIDTH>().0.iter().zip(other.as_chunks::<WIDTH>().0);
-    let equal = WIDTH * chunks.take_while(|(one, other)| one == other).count();
+    let mut equal = 0;
+    for (one, other) in chunks {
+        let different = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
+        if different != 0 {
+            return Some(equal + (different.trailing_zeros() / 8) as usize);
+        }
+        equal += WIDTH;
+    }
     let rest = one[equal..].iter().zip(&other[equal..]);
     rest.into_iter().position(|(one, other)| one != other).map(|at| equal + at)
 }

@@ -244,13 +244,14 @@ fn many_files(original: &Path, dir: &Path) -> Result<PathBuf> {
         for nth in 0..MANY_FILES {
             let half = if nth % 2 == 0 { "a" } else { "b" };
             let folder = files.join(format!("{half}/node_modules/package-{}/lib", nth / 40));
+            // umoci ends the layer without padding, so the last file must have whole blocks.
             let (name, text) = match nth % 4 {
                 0 => {
                     (format!("index-{nth}.js"), format!("const other = require('./index-{}.js');\n", nth + 8))
                 }
                 1 => (format!("module_{nth}.py"), format!("import module_{}\n", nth + 8)),
                 2 => (format!("script-{nth}.sh"), "#!/bin/sh\nls /usr/share\n".to_owned()),
-                _ => (format!("text-{nth}.md"), "words and words\n".repeat(40)),
+                _ => (format!("text-{nth}.md"), "words and words\n".repeat(64)),
             };
             fs::create_dir_all(&folder)?;
             fs::write(folder.join(name), text)?;

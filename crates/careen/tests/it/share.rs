@@ -35,11 +35,14 @@ fn with_file(original: &Path, dir: &Path, name: &str) -> PathBuf {
     run(Command::new("cp").arg("-a").arg(original).arg(&layout));
     let files = dir.join(format!("{name}-files"));
     fs::create_dir(&files).unwrap();
-    fs::write(files.join("file"), name).unwrap();
+    // umoci ends the layer without padding, so the file has a whole block.
+    fs::write(files.join("file"), CONTENT).unwrap();
     let tag = format!("{}:latest", layout.display());
     run(Command::new("umoci").args(["insert", "--image", &tag]).arg(&files).arg(format!("/opt/{name}")));
     layout
 }
+
+const CONTENT: [u8; 512] = [b'x'; 512];
 
 const SMALL: &str = "\
 version: 1
@@ -190,5 +193,5 @@ fn one_layer_holds_what_several_did_and_still_works() {
     let (squashed, apart) = (blob_bytes(&output), blob_bytes(&apart.join("redis")));
     println!("{squashed} bytes in one layer, {apart} bytes in layers");
     assert!(squashed <= apart + 4096, "{squashed} bytes in one layer, {apart} bytes in layers");
-    assert_eq!(fs::read(umoci(&output).rootfs.join("opt/file/file")).unwrap(), b"file");
+    assert_eq!(fs::read(umoci(&output).rootfs.join("opt/file/file")).unwrap(), CONTENT);
 }

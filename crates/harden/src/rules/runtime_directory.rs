@@ -1,6 +1,6 @@
 //! Directories that matter although nothing in them is kept.
 
-use image::{ImagePath, Metadata};
+use image::{ImagePath, Metadata, NodeKind};
 
 use crate::draft::Draft;
 use crate::scene::Scene;
@@ -55,10 +55,12 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), Plan
     let idle: Vec<ImagePath> = IDLE.iter().filter_map(|path| scene.at(path)).collect();
     let root = ImagePath::root();
     let mut directories = Vec::new();
-    for (path, node) in scene.tree().iter().filter(|(path, _)| scene.is_directory(path) && !path.is_root()) {
+    let all = scene.tree().iter().filter(|(path, node)| node.kind == NodeKind::Directory && !path.is_root());
+    for (path, node) in all {
         let is_idle = idle.iter().any(|idle| path.is_within(idle)) || packages::is_document(path);
-        let parent = path.parent().and_then(|parent| scene.tree().get(&parent));
-        let is_top = path.parent() == Some(root.clone());
+        let above = path.parent();
+        let parent = above.as_ref().and_then(|parent| scene.tree().get(parent));
+        let is_top = above.as_ref() == Some(&root);
         let is_empty = || scene.tree().children(path).next().is_none();
         let belongs_to_others =
             parent.is_some_and(|parent| belongs_to_others(&node.metadata, &parent.metadata));

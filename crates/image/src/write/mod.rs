@@ -192,7 +192,7 @@ pub fn write_shared(images: &[Share<'_>], options: &WriteOptions<'_>) -> Result<
     for (nth, (writer, share)) in writers.iter().zip(images).enumerate() {
         let (mut joined, mut added) = (wanted[nth].clone(), Vec::new());
         for (other, also_wanted) in wanted.iter().enumerate().filter(|(other, _)| *other != nth) {
-            let shared = share::shared_layers(share.image, images[other].image);
+            let shared = shared_layers(share.image, images[other].image);
             added.extend(share::join(&mut joined, also_wanted, shared));
         }
         let layers = writer.entries();
