@@ -32,7 +32,7 @@ pub(crate) fn profile_of(image: &str, platform: Option<&str>, uses: &[&str], fil
     let run: profile::Run = serde_json::from_value(json!({
         "coverage": "made by a test", "started_at": "2026-01-01T00:00:00Z",
         "sensor": {
-            "backend": "none", "kernel": "6.1", "verdict": {"verdict": "complete"},
+            "backend": "none", "kernel": "6.1", "verdict": "complete",
             "counters": profile::Counters { canaries_expected: 2, canaries_seen: 2, ..Default::default() },
         },
         "steps": [], "tags": [],
@@ -98,6 +98,8 @@ fn hard_52_every_kind_of_metadata_survives_a_hardening_in_every_format() {
                 "--keep",
                 "/across/**",
             ]);
+            // Without this rule, empty directories and further names of kept files would stay.
+            args.extend(["--remove", "/drop-*"]);
             args.extend(way);
             let result = careen_json(&args);
             assert_eq!(result["unchanged"], false, "{result}");
@@ -206,7 +208,9 @@ fn hard_62_an_image_that_cannot_shrink_is_the_original() {
             if result["unchanged"] == true {
                 assert_eq!(result["original"]["manifest_digest"], result["hardened"]["manifest_digest"]);
             }
-            assert!(name == "shadowed" || result["unchanged"] == true, "{name} {way:?}: {result}");
+            // One layer for two may well be smaller.
+            let may_shrink = name == "shadowed" || way == ["--squash"];
+            assert!(may_shrink || result["unchanged"] == true, "{name} {way:?}: {result}");
         }
     }
 }

@@ -64,12 +64,7 @@ pub(crate) fn extract(layout: &Path, into: &Path) -> PathBuf {
         }
         let exact =
             ["--extract", "--same-owner", "--same-permissions", "--numeric-owner", "--acls", "--selinux"];
-        tar(
-            &[&exact[..], &["--xattrs", "--xattrs-include=*", "--exclude=.wh.*", "--recursive-unlink"]]
-                .concat(),
-            &file,
-            into,
-        );
+        tar(&[&exact[..], &["--xattrs", "--xattrs-include=*", "--exclude=.wh.*"]].concat(), &file, into);
         fs::remove_file(file).unwrap();
     }
     into.to_owned()

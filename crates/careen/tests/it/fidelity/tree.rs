@@ -29,7 +29,11 @@ pub(super) fn layers(work: &Path) -> Vec<PathBuf> {
             overrides(&root.join("over"), nth);
             let tar = work.join(format!("{name}.tar"));
             let mut command = Command::new("tar");
-            command.args(["--create", "--sparse", "--acls", "--selinux", "--xattrs", "--xattrs-include=*"]);
+            command.args(["--create", "--sparse"]);
+            if *name != "gnu" {
+                // Only POSIX tars have a place for these.
+                command.args(["--acls", "--selinux", "--xattrs", "--xattrs-include=*"]);
+            }
             command.args(["--sort=name", "--numeric-owner"]).args(*options);
             command.arg("--file").arg(&tar).arg("--directory").arg(&root);
             command.arg(format!("kept-{name}")).arg(format!("drop-{name}")).arg("over");
