@@ -64,7 +64,15 @@ pub(crate) fn extract(layout: &Path, into: &Path) -> PathBuf {
         }
         let exact =
             ["--extract", "--same-owner", "--same-permissions", "--numeric-owner", "--acls", "--selinux"];
-        tar(&[&exact[..], &["--xattrs", "--xattrs-include=*", "--exclude=.wh.*"]].concat(), &file, into);
+        tar(
+            &[
+                &exact[..],
+                &["--xattrs", "--xattrs-include=*", "--delay-directory-restore", "--exclude=.wh.*"],
+            ]
+            .concat(),
+            &file,
+            into,
+        );
         fs::remove_file(file).unwrap();
     }
     into.to_owned()
