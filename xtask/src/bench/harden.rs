@@ -300,7 +300,7 @@ fn add_layer(
     original: &Path,
     dir: &Path,
     name: &str,
-    write: impl FnOnce(&Path) -> std::io::Result<()>,
+    write: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<PathBuf> {
     let layout = dir.join(name);
     let marker = layout.join("made-from");
