@@ -8,7 +8,9 @@ use packages::PackageDatabase;
 use profile::{AccessKind, Profile};
 
 use crate::draft::Draft;
+use crate::rules::erlang::Modules;
 use crate::rules::node::Manifests;
+use crate::rules::php::Autoloaders;
 use crate::rules::{perl, python, ruby};
 use crate::{PlanError, Policy, Rule};
 
@@ -27,6 +29,10 @@ pub(crate) struct Scene<'a> {
     pub(crate) environment: BTreeMap<&'a str, &'a str>,
     /// Manifests of Node.js packages, each read once.
     pub(crate) manifests: Manifests,
+    /// Modules of Erlang, found once.
+    pub(crate) modules: Modules,
+    /// Composer's autoloaders, each read once.
+    pub(crate) autoloaders: Autoloaders,
     python: OnceCell<python::Environment>,
     perl: OnceCell<perl::Library>,
     ruby: OnceCell<ruby::Library>,
@@ -47,6 +53,8 @@ impl<'a> Scene<'a> {
             policy,
             environment,
             manifests: Manifests::default(),
+            modules: Modules::default(),
+            autoloaders: Autoloaders::default(),
             python: OnceCell::new(),
             perl: OnceCell::new(),
             ruby: OnceCell::new(),

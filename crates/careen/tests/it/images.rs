@@ -72,6 +72,12 @@ fn ruby_sinatra_does_what_its_coverage_never_tried() {
 }
 
 #[test]
+#[ignore = "only with --all-images"]
+fn rabbitmq_does_what_its_coverage_never_tried() {
+    passes_its_checks("rabbitmq", 67);
+}
+
+#[test]
 fn every_declared_image_has_a_test_here() {
     let mut declared = BTreeSet::new();
     for entry in fs::read_dir(images_dir()).unwrap() {

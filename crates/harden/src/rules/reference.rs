@@ -158,6 +158,20 @@ pub(crate) fn used_code(scene: &Scene<'_>, draft: &Draft<'_>) -> BTreeSet<ImageP
     draft.kept().keys().filter(|path| is_code(path)).cloned().collect()
 }
 
+/// `path` from `base`, or from the root if it is absolute; dots are worked out on the text, as languages do
+/// it before they ask the kernel.
+pub(crate) fn beneath(base: &ImagePath, path: &str) -> Option<ImagePath> {
+    let mut out = if path.starts_with('/') { ImagePath::root() } else { base.clone() };
+    for part in path.split('/') {
+        out = match part {
+            "" | "." => out,
+            ".." => out.parent()?,
+            name => out.join(name.as_bytes()).ok()?,
+        };
+    }
+    Some(out)
+}
+
 fn references_of(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) -> BTreeSet<Reference> {
     [
         native::references,

@@ -13,7 +13,7 @@ pub(crate) use manifest::Manifests;
 pub(crate) use unit::unit;
 
 use self::script::Name;
-use super::reference::Reference;
+use super::reference::{Reference, beneath};
 use crate::draft::Draft;
 use crate::scene::Scene;
 use crate::{PlanError, Rule, shell};
@@ -96,17 +96,17 @@ pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) ->
                 out.extend(found.into_iter().map(Reference::File));
             }
             Name::Modules(text) => {
-                if let Some(chosen) = resolve::beneath(&directory, text) {
+                if let Some(chosen) = beneath(&directory, text) {
                     out.extend(modules_in(scene, &chosen));
                 }
             }
-            Name::Beside(text) => out.extend(resolve::beneath(&directory, text).iter().flat_map(|named| {
+            Name::Beside(text) => out.extend(beneath(&directory, text).iter().flat_map(|named| {
                 let is_below = named.is_within(&directory) && *named != directory;
                 files_of(scene, named, is_below)
             })),
             Name::Working(text) => {
                 let base = scene.working_directory();
-                out.extend(resolve::beneath(&base, text).iter().flat_map(|named| {
+                out.extend(beneath(&base, text).iter().flat_map(|named| {
                     files_of(scene, named, !base.is_root() && named.is_within(&base) && *named != base)
                 }));
             }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use image::ImagePath;
 
+use crate::rules::reference::beneath;
 use crate::scene::Scene;
 
 /// Where Debian's Node.js looks after the `node_modules` directories.
@@ -176,19 +177,6 @@ fn as_file(scene: &Scene<'_>, path: &ImagePath) -> Option<ImagePath> {
         let path = path.parent()?.join(&[path.name(), *extension].concat()).ok()?;
         is_file(&path).then_some(path)
     })
-}
-
-/// `path` from `base`, or from the root if it is absolute; dots are worked out on the text, as Node.js does.
-pub(super) fn beneath(base: &ImagePath, path: &str) -> Option<ImagePath> {
-    let mut out = if path.starts_with('/') { ImagePath::root() } else { base.clone() };
-    for part in path.split('/') {
-        out = match part {
-            "" | "." => out,
-            ".." => out.parent()?,
-            name => out.join(name.as_bytes()).ok()?,
-        };
-    }
-    Some(out)
 }
 
 /// `node_modules` of this directory and of all above, then what the environment and the distribution add.
