@@ -11,5 +11,6 @@ mod look;
 mod nginx;
 mod policy;
 mod redis;
+mod runtimes;
 mod share;
 mod support;
