@@ -451,8 +451,8 @@ pub(crate) struct DiffArgs {
 Example:
   careen profile carry shop-1.4.profile oci:shop-1.5 -o shop-1.5.profile
 
-`careen harden NEW --profile OLD.profile` does the same by itself. The report tells what was carried, what is uncertain,
-what was lost and what is new; above --max-uncertain nothing is written.")]
+`careen harden NEW --profile OLD.profile` does the same by itself. The report tells what was
+carried, what is uncertain, what was lost and what is new; above --max-uncertain nothing is written.")]
 pub(crate) struct CarryArgs {
     /// The profile of another version
     pub(crate) file: PathBuf,

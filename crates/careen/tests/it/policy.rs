@@ -106,8 +106,8 @@ fn a_policy_file_and_options_decide_together_and_idle_rules_are_told_with_their_
     assert!(by(&ledger, "licence").is_empty());
     let warnings: Vec<&str> = warnings.as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
     for expected in [
-        format!("{name}:2:43: /no/such/path matches nothing in the image"),
-        format!("{name}:4:34: the image has no package no-such-package"),
+        format!("{name}:2:42: /no/such/path matches nothing in the image"),
+        format!("{name}:4:33: the image has no package no-such-package"),
     ] {
         assert!(warnings.contains(&expected.as_str()), "{expected}: {warnings:?}");
     }
@@ -130,7 +130,7 @@ fn kits_work_in_the_hardened_image() {
     let script = "set -e; cd /tmp; mkdir d; echo b > d/x; echo a >> d/x; cp d/x d/y; ln -s y d/z; chmod 600 d/y; \
                   mv d/y d/w; sort d/x | head -n1 | tr a A | grep A; sed s/b/c/ d/w | wc -l; tar cf t.tar d; \
                   tar tf t.tar | tail -n1; ls -l d | wc -l; cat d/x | cut -c1 | uniq | xargs echo; date +%Y; \
-                  find d -name w; rm -r d t.tar; test ! -e d; bash -c 'echo bash too'; id -u; du -s / > /dev/null; \
+                  find d -name w; rm -r d t.tar; test ! -e d; bash -c 'echo bash too'; id -u; du -s /etc > /dev/null; \
                   awk 'BEGIN { print 6 * 7 }'; sha256sum /etc/passwd | cut -c1-2 > /dev/null; stat -c %a /tmp";
     let runs = |image: &str| careen(&["run", image, "-q", "--entrypoint", "sh", "--", "-c", script]);
     let output = runs(&target);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use image::{Image, ImagePath, Node, NodeKind, ReadFileError};
+use image::{Digest, Image, ImagePath, Node, NodeKind, ReadFileError};
 use packages::{PackageDatabase, PackageIndex};
 use profile::{PackageFiles, Surroundings};
 
@@ -40,6 +40,12 @@ pub(crate) struct Matcher<'a> {
     directories: BTreeMap<ImagePath, Vec<(ImagePath, u32)>>,
     /// What is in a directory of the image, by the role of its name.
     children: BTreeMap<ImagePath, BTreeMap<Vec<u8>, Vec<ImagePath>>>,
+    /// The same for a package of the image.
+    owned: BTreeMap<PackageIndex, BTreeMap<Vec<u8>, Vec<ImagePath>>>,
+    /// The files of the image that the other version did not have, by size; filled when first asked for.
+    by_size: Option<BTreeMap<u64, Vec<ImagePath>>>,
+    /// The digests that were computed.
+    digests: BTreeMap<ImagePath, Option<Digest>>,
 }
 
 impl<'a> Matcher<'a> {
@@ -52,8 +58,8 @@ impl<'a> Matcher<'a> {
         for (index, package) in packages.packages.iter().enumerate() {
             successors.entry(role::of_name(package.name.as_bytes())).or_default().push(PackageIndex(index));
         }
-        let (directories, children) = Default::default();
-        Self { image, packages, old, owners, successors, directories, children }
+        let (directories, children, owned, by_size, digests) = Default::default();
+        Self { image, packages, old, owners, successors, directories, children, owned, by_size, digests }
     }
 
     /// The names of the packages that owned a path of the other version.
@@ -124,29 +130,33 @@ impl<'a> Matcher<'a> {
     }
 
     /// What the successors of its package have under the same name elsewhere.
-    fn in_package(&self, path: &ImagePath) -> Option<Outcome> {
-        let owners = self.owners.get(path)?;
-        let files: BTreeSet<&ImagePath> = owners
-            .iter()
-            .flat_map(|owner| self.successors(owner))
-            .filter_map(|&index| self.packages.package(index))
-            .flat_map(|package| &package.files)
-            .filter(|file| !self.was_there(file))
-            .collect();
+    fn in_package(&mut self, path: &ImagePath) -> Option<Outcome> {
         let role = role::of_name(path.name());
-        let same_name: Vec<_> = files.iter().copied().filter(|file| file.name() == path.name()).collect();
-        let fitting = match same_name.is_empty() {
-            true => files.into_iter().filter(|file| role::of_name(file.name()) == role).collect(),
-            false => same_name,
-        };
+        let owners = self.owners.get(path)?;
+        let successors: BTreeSet<PackageIndex> =
+            owners.iter().flat_map(|owner| self.successors(owner)).copied().collect();
+        let mut files: BTreeSet<ImagePath> = BTreeSet::new();
+        for index in successors {
+            let package = self.packages.package(index);
+            let by_role = self.owned.entry(index).or_insert_with(|| {
+                let mut by_role: BTreeMap<Vec<u8>, Vec<ImagePath>> = BTreeMap::new();
+                for file in package.iter().flat_map(|package| &package.files) {
+                    by_role.entry(role::of_name(file.name())).or_default().push(file.clone());
+                }
+                by_role
+            });
+            files.extend(by_role.get(&role).into_iter().flatten().cloned());
+        }
+        files.retain(|file| !self.was_there(file));
+        let same_name: Vec<_> = files.iter().filter(|file| file.name() == path.name()).cloned().collect();
+        let fitting = if same_name.is_empty() { files.into_iter().collect() } else { same_name };
         let ending = |file: &ImagePath| {
             let [mut one, mut other] =
                 [file, path].map(|path| path.components().collect::<Vec<_>>().into_iter().rev());
             std::iter::from_fn(|| one.next().filter(|name| other.next() == Some(*name))).count()
         };
-        let longest = fitting.iter().map(|file| ending(file)).max()?;
-        let best: Vec<ImagePath> =
-            fitting.into_iter().filter(|file| ending(file) == longest).cloned().collect();
+        let longest = fitting.iter().map(&ending).max()?;
+        let best: Vec<ImagePath> = fitting.into_iter().filter(|file| ending(file) == longest).collect();
         match best.len() {
             1 => Some(Outcome::Carried(best, CarryReason::MovedInPackage)),
             2..=MAX_SEVERAL => Some(Outcome::Uncertain(best, CarryReason::Several)),
@@ -155,27 +165,47 @@ impl<'a> Matcher<'a> {
     }
 
     /// What has the same content somewhere else.
-    fn by_content(&self, path: &ImagePath) -> Result<Option<Outcome>, ReadFileError> {
+    fn by_content(&mut self, path: &ImagePath) -> Result<Option<Outcome>, ReadFileError> {
         let Some(facts) = self.old.files.get(path) else { return Ok(None) };
         let (Some(digest), size) = (facts.digest, facts.size_bytes) else { return Ok(None) };
         if size < MIN_CONTENT_BYTES {
             return Ok(None);
         }
-        let same_size = self.image.tree().iter().filter(|(candidate, node)| {
-            matches!(node.kind, NodeKind::File { size_bytes, .. } if size_bytes == size)
-                && !self.was_there(candidate)
-        });
+        let by_size = match self.by_size.take() {
+            Some(known) => known,
+            None => self.new_files_by_size(),
+        };
+        let candidates: Vec<ImagePath> =
+            by_size.get(&size).into_iter().flatten().take(MAX_COMPARED).cloned().collect();
+        self.by_size = Some(by_size);
         let mut same = Vec::new();
-        for (candidate, _) in same_size.take(MAX_COMPARED) {
-            if surroundings::facts(self.image, candidate, size)?.digest == Some(digest) {
-                same.push(candidate.clone());
+        for candidate in candidates {
+            if !self.digests.contains_key(&candidate) {
+                let facts = surroundings::facts(self.image, &candidate, size)?;
+                self.digests.insert(candidate.clone(), facts.digest);
+            }
+            if self.digests.get(&candidate) == Some(&Some(digest)) {
+                same.push(candidate);
             }
         }
         Ok(match same.len() {
             0 => None,
             1 => Some(Outcome::Carried(same, CarryReason::SameContent)),
-            _ => Some(Outcome::Uncertain(same, CarryReason::Several)),
+            2..=MAX_SEVERAL => Some(Outcome::Uncertain(same, CarryReason::Several)),
+            _ => Some(Outcome::Dropped(DropReason::TooMany)),
         })
+    }
+
+    fn new_files_by_size(&self) -> BTreeMap<u64, Vec<ImagePath>> {
+        let mut by_size: BTreeMap<u64, Vec<ImagePath>> = BTreeMap::new();
+        for (path, node) in self.image.tree().iter() {
+            if let NodeKind::File { size_bytes, .. } = node.kind
+                && !self.was_there(path)
+            {
+                by_size.entry(size_bytes).or_default().push(path.clone());
+            }
+        }
+        by_size
     }
 
     /// Whether the other version is known to have had this path.

@@ -11,7 +11,8 @@ use crate::scene::Scene;
 use crate::{PlanError, Rule};
 
 /// Keeps all files but documents and licences of each package of which the workload ran a program or mapped a
-/// library, where the policy says so.
+/// library, be it by a link that the package owns (`redis-server` of Debian is a link into `redis-tools`), where the
+/// policy says so.
 ///
 /// Base packages are no exception: whoever runs a shell keeps the shell's package, and everybody keeps the C library's
 /// with all of its converters. What a package depends on is not kept for that.
@@ -35,10 +36,15 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), Plan
     Ok(())
 }
 
+/// Whether a path was executed or mapped, or is a used link to such a file: the link may be another package's.
 fn was_executed(scene: &Scene<'_>, path: &ImagePath) -> bool {
-    let usage = scene.profile.usage(path);
-    usage
-        .is_some_and(|usage| usage.kinds().any(|kind| matches!(kind, AccessKind::Exec | AccessKind::MapExec)))
+    let is_used_as = |path: &ImagePath, kinds: &[AccessKind]| {
+        scene.profile.usage(path).is_some_and(|usage| usage.kinds().any(|kind| kinds.contains(&kind)))
+    };
+    let executed = [AccessKind::Exec, AccessKind::MapExec];
+    is_used_as(path, &executed)
+        || (is_used_as(path, &[AccessKind::Readlink])
+            && scene.find(&path.to_absolute()).is_some_and(|end| is_used_as(&end, &executed)))
 }
 
 #[cfg(test)]
@@ -60,5 +66,19 @@ mod tests {
         for (uses, coherent) in [("exec:/usr/bin/tool", false), ("/usr/share/tool/data", true)] {
             assert_eq!(with(uses, coherent).by(Rule::CoherentPackage), [""; 0], "{uses}");
         }
+    }
+
+    #[test]
+    fn a_link_to_what_another_package_owns_is_an_executable_of_its_package() {
+        let layer = debian(&[
+            ("server", "/usr/bin/server /etc/server.conf"),
+            ("tools", "/usr/bin/tool /etc/tool.conf"),
+        ]);
+        let upper = testkit::TarBuilder::new().entry(testkit::TarEntry::symlink("usr/bin/server", "tool"));
+        let layout = testkit::ImageBuilder::new().layer(layer).layer(upper).oci_layout();
+        let fixture = crate::fixture::open(&layout)
+            .uses("readlink:/usr/bin/server exec:/usr/bin/tool")
+            .policy(|policy| policy.keep_packages_coherent = true);
+        assert_eq!(fixture.by(Rule::CoherentPackage), ["/etc/server.conf", "/etc/tool.conf"]);
     }
 }
