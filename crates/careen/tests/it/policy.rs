@@ -155,10 +155,9 @@ fn coherent_packages_are_whole_by_dpkgs_own_list() {
         let list = unpacked.rootfs.join(format!("var/lib/dpkg/info/{package}.list"));
         for line in fs::read_to_string(list).unwrap().lines() {
             let file = unpacked.rootfs.join(line.trim_start_matches('/'));
+            let documents = ["doc/", "doc-base/", "info/", "man/", "lintian/", "bug/"];
             let is_document =
-                ["/usr/share/doc/", "/usr/share/man/", "/usr/share/lintian/", "/usr/share/bug/"]
-                    .iter()
-                    .any(|directory| line.starts_with(directory));
+                documents.iter().any(|directory| line.starts_with(&format!("/usr/share/{directory}")));
             if is_document || fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_dir()) {
                 continue;
             }

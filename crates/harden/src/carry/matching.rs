@@ -36,7 +36,7 @@ pub(crate) struct Matcher<'a> {
     owners: BTreeMap<&'a ImagePath, Vec<&'a PackageFiles>>,
     /// Packages of the image by the role of their name.
     successors: BTreeMap<Vec<u8>, Vec<PackageIndex>>,
-    /// What a directory of the other version may be, each with the number of names that changed.
+    /// What a directory of the other version may be, each with how far the names are apart.
     directories: BTreeMap<ImagePath, Vec<(ImagePath, u32)>>,
     /// What is in a directory of the image, by the role of its name.
     children: BTreeMap<ImagePath, BTreeMap<Vec<u8>, Vec<ImagePath>>>,
@@ -96,7 +96,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// What has the same names but for versions and hashes. What is new in this image goes before what was there, and
-    /// what the same package owns before the rest; of these, what differs in the fewest names.
+    /// what the same package owns before the rest; of these, the nearest.
     fn by_name(&mut self, path: &ImagePath, is_directory: bool) -> Option<Outcome> {
         let candidates = self.candidates(path, is_directory);
         let fits = |was_there: bool, owner: bool| {
@@ -225,7 +225,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Every path whose names have the same roles, with the number of names that changed.
+    /// Every path whose names have the same roles, with how far they are apart ([`role::distance`]).
     fn candidates(&mut self, path: &ImagePath, is_directory: bool) -> Vec<(ImagePath, u32)> {
         let Some(parent) = path.parent() else { return Vec::new() };
         let mut found = Vec::new();
@@ -234,8 +234,8 @@ impl<'a> Matcher<'a> {
                 let fits = self.image.tree().get(&child).is_some_and(|node| fits_kind(node, is_directory));
                 // A link to the directory that the old path lay in does as well.
                 if fits && child != *path {
-                    let differs = u32::from(child.name() != path.name());
-                    found.push((child, changed + differs));
+                    let differs = role::distance(path.name(), child.name());
+                    found.push((child, changed.saturating_add(differs)));
                 }
             }
         }
@@ -252,8 +252,8 @@ impl<'a> Matcher<'a> {
         for (directory, changed) in self.directories_of(&parent) {
             for child in self.alike(&directory, old.name()) {
                 if self.image.tree().get(&child).is_some_and(|node| node.kind == NodeKind::Directory) {
-                    let differs = u32::from(child.name() != old.name());
-                    found.push((child, changed + differs));
+                    let differs = role::distance(old.name(), child.name());
+                    found.push((child, changed.saturating_add(differs)));
                 }
             }
         }

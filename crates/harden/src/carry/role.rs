@@ -14,23 +14,41 @@ const MIN_LONG_HASH: usize = 20;
 /// A name with its versions replaced by `#` and its hashes by `~`: `libfoo.so.#`, `decoder.cpython-#.pyc`, `app.~.js`.
 /// Two files of one directory that have the same role in two versions of an image are the same file in two versions.
 pub(crate) fn of_name(name: &[u8]) -> Vec<u8> {
+    split(name).0
+}
+
+/// How far two names of the same role are apart: 2 for each version or hash that differs, and 1 more where a version
+/// has more or fewer numbers. `utf_8.cpython-311.pyc` is nearer to `utf_8.cpython-312.pyc` than to
+/// `utf_16.cpython-312.pyc`, and `python3.11` is nearer to `python3.12` than to `python3`.
+pub(crate) fn distance(name: &[u8], other: &[u8]) -> u32 {
+    let numbers = |version: &[u8]| version.split(|byte| !byte.is_ascii_digit()).count();
+    let (versions, others) = (split(name).1, split(other).1);
+    let pairs = versions.iter().zip(&others).filter(|(version, other)| version != other);
+    pairs.map(|(version, other)| 2 + u32::from(numbers(version) != numbers(other))).sum()
+}
+
+/// The role of a name, and the versions and hashes that were taken out, in order.
+fn split(name: &[u8]) -> (Vec<u8>, Vec<&[u8]>) {
     let mut role = Vec::with_capacity(name.len());
+    let mut versions = Vec::new();
     let mut rest = name;
     while let Some(&first) = rest.first() {
         let word = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         let begins_word = role.last().is_none_or(|byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'#');
-        if begins_word && is_hash(&rest[..word]) {
-            role.push(b'~');
-            rest = &rest[word..];
+        let (mark, length) = if begins_word && is_hash(&rest[..word]) {
+            (b'~', word)
         } else if first.is_ascii_digit() {
-            role.push(b'#');
-            rest = &rest[version_length(rest)..];
+            (b'#', version_length(rest))
         } else {
             role.push(first);
             rest = &rest[1..];
-        }
+            continue;
+        };
+        role.push(mark);
+        versions.push(&rest[..length]);
+        rest = &rest[length..];
     }
-    role
+    (role, versions)
 }
 
 /// A path with each of its names replaced so.
@@ -103,5 +121,16 @@ mod tests {
         }
         let path = ImagePath::from_text("/usr/lib/python3.11/json/__pycache__/tool.cpython-311.pyc").unwrap();
         assert_eq!(of_path(&path), b"/usr/lib/python#/json/__pycache__/tool.cpython-#.pyc");
+    }
+
+    #[test]
+    fn names_are_the_farther_apart_the_more_versions_differ() {
+        let far = |a: &str, b: &str| distance(a.as_bytes(), b.as_bytes());
+        assert_eq!(far("liba.so.1", "liba.so.1"), 0);
+        assert_eq!(far("liba.so.1.2", "liba.so.1.3"), 2);
+        let (old, new) = ("utf_8.cpython-311.pyc", "utf_8.cpython-312.pyc");
+        assert!(far(old, new) < far(old, "utf_16.cpython-312.pyc"));
+        assert!(far("python3.11", "python3.12") < far("python3.11", "python3"));
+        assert!(far("python3.11", "python3") < far("a1-b.2", "a2-b.3"));
     }
 }

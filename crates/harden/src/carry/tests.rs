@@ -81,6 +81,33 @@ fn hard_69_versions_in_names_are_carried_within_their_package() {
 }
 
 #[test]
+fn the_nearest_of_several_names_is_the_next_version() {
+    let files = |python: &str, tag: &str| {
+        let cache = format!("/usr/lib/{python}/encodings/__pycache__");
+        format!(
+            "{cache}/utf_8.cpython-{tag}.pyc {cache}/utf_16.cpython-{tag}.pyc {cache}/cp437.cpython-{tag}.pyc \
+             {cache}/cp1252.cpython-{tag}.pyc"
+        )
+    };
+    let (old, new) = (files("python3.11", "311"), files("python3.12", "312"));
+    let shared = ("python3", "/usr/lib/python3/dist-packages/six.py");
+    let before = [APP, shared, ("libpython3.11-stdlib", &old)];
+    let after = [APP, shared, ("libpython3.12-stdlib", &new)];
+    let cache = "/usr/lib/python3.11/encodings/__pycache__";
+    let uses = format!("/usr/bin/app readdir:/usr/lib/python3.11 {cache}/utf_8.cpython-311.pyc");
+    assert_eq!(
+        moves(&before, &uses, &after),
+        [
+            "/usr/lib/python3.11 -> /usr/lib/python3.12, SameName".to_owned(),
+            format!(
+                "{cache}/utf_8.cpython-311.pyc -> \
+                 /usr/lib/python3.12/encodings/__pycache__/utf_8.cpython-312.pyc, SamePackage"
+            ),
+        ]
+    );
+}
+
+#[test]
 fn what_no_package_owns_is_carried_by_name_and_by_content() {
     let tree = |files: &[(&str, &str)]| {
         let files = files.iter().map(|(name, text)| TarEntry::file(name, *text));
