@@ -52,7 +52,10 @@ pub(crate) fn apply(
         }
         let content = scene.image.read_file(path, MAX_SCRIPT_BYTES)?;
         for name in script::names(&String::from_utf8_lossy(&content)) {
-            if let Name::Module { specifier, is_import, is_eager: true } = name {
+            // A loader of native code tries the packages of all systems in a function that it calls at once.
+            if let Name::Module { specifier, is_import, is_eager } = name
+                && (is_eager || specifier.contains("linux-") || specifier.ends_with(".node"))
+            {
                 for found in resolve::resolve(scene, &directory, &specifier, is_import) {
                     draft.keep_way(&root, &found.to_absolute(), Rule::Node, Some(path));
                 }

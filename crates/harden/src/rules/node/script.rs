@@ -264,7 +264,8 @@ fn tokens(source: &str) -> Vec<(Token<'_>, bool)> {
             }
             b'`' => at = template(source, at + 1, &mut out, &mut braces, eager),
             b'{' => {
-                let is_function = matches!(out.last(), Some((Token::Mark(b')' | b'>'), _)));
+                let is_function =
+                    matches!(out.last(), Some((Token::Mark(b')' | b'>'), _))) && !is_called_at_once(&out);
                 functions += usize::from(is_function);
                 braces.push((is_function, false));
                 out.push((Token::Mark(byte), eager));
@@ -297,6 +298,15 @@ fn tokens(source: &str) -> Vec<(Token<'_>, bool)> {
         }
     }
     out
+}
+
+/// Whether the last tokens are `(function (…)` at the start of a statement: a body that is run as soon as it is read.
+fn is_called_at_once(tokens: &[(Token<'_>, bool)]) -> bool {
+    let marks =
+        |at: usize, wanted: &[u8]| matches!(tokens[at].0, Token::Mark(mark) if wanted.contains(&mark));
+    let Some(open) = tokens.iter().rposition(|(token, _)| *token == Token::Mark(b'(')) else { return false };
+    let is_function = open.checked_sub(1).is_some_and(|at| tokens[at].0 == Token::Word("function"));
+    is_function && open >= 2 && marks(open - 2, b"(!") && (open == 2 || marks(open - 3, b";}"))
 }
 
 /// Reads a template on from `at`: up to its end or its next `${`. `a${b}c` gives the tokens of `"a" + b + "c"`.
@@ -435,6 +445,7 @@ mod tests {
             ("function f() { return require('a') }", &["~a"]),
             ("const f = () => { require('a') }; if (x) { require('b') }", &["~a", "~b"]),
             ("module.exports = { a: require('a') }; try { require('b') } catch (e) {}", &["a", "b"]),
+            ("(function() { require('a'); function f() { require('b') } }).call(this)", &["a", "~b"]),
             ("class A { m() { require('a') } } require('b')", &["~a", "b"]),
             ("require.resolve('a/package.json')", &["~a/package.json"]),
             (
