@@ -142,6 +142,10 @@ pub(crate) fn install(rootfs: &Path, users: &[User], packages: &[String], log: &
         );
     }
     if !packages.is_empty() {
+        if packages.iter().any(|package| package.starts_with("openjdk-")) {
+            // Its alternatives are set up with their manuals, which the slim base has no folder for.
+            script += "mkdir -p /usr/share/man/man1\n";
+        }
         script += "apt-get -q update\n";
         script += &format!("apt-get -q install -y --no-install-recommends {}\n", packages.join(" "));
     }

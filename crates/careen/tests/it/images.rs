@@ -78,6 +78,30 @@ fn rabbitmq_does_what_its_coverage_never_tried() {
 }
 
 #[test]
+#[ignore = "only with --all-images"]
+fn busybox_does_what_its_coverage_never_tried() {
+    passes_its_checks("busybox", 100);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn node_express_does_what_its_coverage_never_tried() {
+    passes_its_checks("node-express", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn python_flask_does_what_its_coverage_never_tried() {
+    passes_its_checks("python-flask", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn tomcat_does_what_its_coverage_never_tried() {
+    passes_its_checks("tomcat", 67);
+}
+
+#[test]
 fn every_declared_image_has_a_test_here() {
     let mut declared = BTreeSet::new();
     for entry in fs::read_dir(images_dir()).unwrap() {
