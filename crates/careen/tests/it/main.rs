@@ -7,6 +7,7 @@ mod docker;
 mod errors;
 mod fidelity;
 mod images;
+mod languages;
 mod look;
 mod nginx;
 mod policy;

@@ -32,6 +32,14 @@ pub(super) const COMMON: [&str; 14] = [
     "utf_8_sig",
 ];
 
+/// Whether a module is for a character set of East Asia: with the extensions that they share, these weigh 1 MB, and
+/// libraries name them in lists of all that there is.
+pub(super) fn is_east_asian(module: &ImagePath) -> bool {
+    let name = String::from_utf8_lossy(module.name()).into_owned();
+    let starts = ["big5", "cp932", "cp949", "cp950", "euc_", "gb", "hz", "iso2022_", "johab", "shift_jis"];
+    starts.iter().any(|start| name.starts_with(start))
+}
+
 /// Other names of character sets, by `encodings/aliases.py`.
 #[derive(Debug, Default)]
 pub(super) struct Aliases(BTreeMap<String, String>);

@@ -1,11 +1,14 @@
 //! Where the Pythons of an image look for modules.
 
-use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::rc::Rc;
 
 use image::{ImagePath, NodeKind};
 
 use super::codec::Aliases;
+use super::distribution::Distributions;
+use crate::PlanError;
 use crate::scene::Scene;
 
 /// Directories of one image that Python searches.
@@ -19,6 +22,9 @@ pub(crate) struct Environment {
     /// Endings of extension modules, such as `.cpython-311-x86_64-linux-gnu.so`, longest first.
     pub(super) suffixes: Vec<String>,
     aliases: OnceCell<Aliases>,
+    /// What stands before the first dot of the names in a directory, for those that were looked into.
+    stems: RefCell<BTreeMap<ImagePath, HashSet<Vec<u8>>>>,
+    distributions: RefCell<BTreeMap<ImagePath, Rc<Distributions>>>,
 }
 
 /// A standard library and what belongs to it.
@@ -79,7 +85,7 @@ impl Environment {
         if !installations.iter().any(|one| one.is_used) {
             installations.clear();
         }
-        Self { installations, venvs, roots, suffixes: found.suffixes(), aliases: OnceCell::new() }
+        Self { installations, venvs, roots, suffixes: found.suffixes(), ..Self::default() }
     }
 
     /// The directories that a module imported by `from` is looked up in, in order.
@@ -124,6 +130,39 @@ impl Environment {
         let sites = self.installations.iter().flat_map(|one| &one.sites);
         let sites = sites.chain(self.venvs.iter().flat_map(|venv| &venv.sites));
         sites.filter(|site| path.is_within(site) && path != *site).max_by_key(|site| site.as_bytes().len())
+    }
+
+    /// Whether a directory has anything of this name, with whatever ending.
+    pub(super) fn may_hold(&self, scene: &Scene<'_>, directory: &ImagePath, name: &str) -> bool {
+        if let Some(stems) = self.stems.borrow().get(directory) {
+            return stems.contains(name.as_bytes());
+        }
+        let names = scene.tree().children(directory).map(|(path, _)| path.name());
+        let stems: HashSet<Vec<u8>> =
+            names.filter_map(|name| name.split(|&byte| byte == b'.').next()).map(<[u8]>::to_vec).collect();
+        let found = stems.contains(name.as_bytes());
+        self.stems.borrow_mut().insert(directory.clone(), stems);
+        found
+    }
+
+    /// The distributions of a directory of third-party modules, read once.
+    pub(super) fn distributions(
+        &self,
+        scene: &Scene<'_>,
+        site: &ImagePath,
+    ) -> Result<Rc<Distributions>, PlanError> {
+        if let Some(found) = self.distributions.borrow().get(site) {
+            return Ok(Rc::clone(found));
+        }
+        let read = Rc::new(Distributions::read(scene, site)?);
+        self.distributions.borrow_mut().insert(site.clone(), Rc::clone(&read));
+        Ok(read)
+    }
+
+    /// Whether a package is there to test the standard library, or to develop with: nothing that runs needs it.
+    pub(super) fn is_for_tests(&self, package: &ImagePath) -> bool {
+        matches!(package.name(), b"test" | b"idlelib" | b"turtledemo")
+            && self.installations.iter().any(|one| package.parent().as_ref() == Some(&one.stdlib))
     }
 
     /// Other names of character sets.

@@ -1,20 +1,22 @@
 //! What a used part of Python needs beside it.
 
+mod bytecode;
 mod codec;
 mod distribution;
 mod environment;
 mod resolve;
 mod source;
+mod unit;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use image::ImagePath;
 
-use self::distribution::Distributions;
 pub(crate) use self::environment::Environment;
 use self::environment::join;
 use self::resolve::Resolver;
-use super::reference::Reference;
+use self::source::Code;
+use super::reference::{self, Reference};
 use crate::draft::Draft;
 use crate::scene::Scene;
 use crate::{PlanError, Rule, shell};
@@ -31,7 +33,6 @@ pub(crate) fn apply(
     fresh: &BTreeSet<ImagePath>,
 ) -> Result<(), PlanError> {
     let environment = scene.python();
-    let mut distributions: BTreeMap<ImagePath, Distributions> = BTreeMap::new();
     for path in fresh.iter().filter(|path| is_module(path)) {
         if scene.file_size(path).is_none() || !scene.is_in_use(draft, path) {
             continue;
@@ -64,17 +65,15 @@ pub(crate) fn apply(
             draft.keep(&package, Rule::Python, Some(path));
         }
         if let Some(site) = site {
-            if !distributions.contains_key(site) {
-                distributions.insert(site.clone(), Distributions::read(scene, site)?);
-            }
-            for metadata in distributions[site].of(scene, site, path) {
+            for metadata in environment.distributions(scene, site)?.of(scene, site, path) {
                 for file in distribution::metadata(scene, &metadata) {
                     draft.keep(&file, Rule::Python, Some(path));
                 }
             }
         }
-        if path.name().ends_with(b".py") && scene.profile.usage(path).is_none_or(|usage| !usage.is_used()) {
-            let code = source::read(&text(scene, path)?);
+        let is_readable = path.name().ends_with(b".py") || is_sourceless(path);
+        if is_readable && scene.profile.usage(path).is_none_or(|usage| !usage.is_used()) {
+            let code = code(scene, path)?;
             let resolver = Resolver::new(scene, environment, path);
             for import in code.imports.iter().chain(&code.computed()).filter(|import| !import.is_lazy) {
                 for file in resolver.import(import) {
@@ -98,13 +97,17 @@ pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) ->
         return Some(files.map(Reference::File).collect());
     }
     let is_source = path.name().ends_with(b".py") || is_script(content);
-    if !is_source && !path.name().ends_with(b".pyc") {
+    let is_bytecode = path.name().ends_with(b".pyc");
+    if !is_source && !is_bytecode {
         return None;
     }
-    if !is_source || content.len() as u64 > MAX_SOURCE_BYTES {
+    if content.len() as u64 > MAX_SOURCE_BYTES {
         return Some(BTreeSet::new());
     }
-    let code = source::read(&String::from_utf8_lossy(content));
+    let code = match is_bytecode {
+        true => bytecode::read(content),
+        false => source::read(&String::from_utf8_lossy(content)),
+    };
     let resolver = Resolver::new(scene, environment, path);
     let mut out: BTreeSet<Reference> = code
         .imports
@@ -120,10 +123,20 @@ pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) ->
         out.extend(codec::modules(scene, environment, &codec::COMMON).map(Reference::File));
     }
     let is_aliases = in_encodings && path.name() == b"aliases.py";
+    // What it stands in for is found where code imports from it.
+    let is_six = path.name() == b"six.py";
+    let is_own = reference::is_own_code(scene, path);
+    if is_own && code.imports.iter().any(|import| import.module == "zoneinfo") {
+        out.extend(zones(scene));
+    }
     for text in &code.literals {
-        out.extend(resolver.literal(text).into_iter().map(Reference::File));
+        if !is_six {
+            out.extend(resolver.literal(text).into_iter().map(Reference::File));
+        }
         if !is_aliases {
-            out.extend(environment.aliases(scene).module(scene, environment, text).map(Reference::File));
+            let module = environment.aliases(scene).module(scene, environment, text);
+            let module = module.filter(|module| is_own || !codec::is_east_asian(module));
+            out.extend(module.map(Reference::File));
         }
         let zone = format!("/usr/share/zoneinfo/{text}");
         if text.contains('/')
@@ -139,8 +152,11 @@ pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) ->
 }
 
 /// The rest of the unit that a Python file belongs to; `None` for what is no file of Python.
-pub(crate) fn unit(_scene: &Scene<'_>, _path: &ImagePath) -> Option<BTreeSet<ImagePath>> {
-    None
+pub(crate) fn unit(scene: &Scene<'_>, path: &ImagePath) -> Option<BTreeSet<ImagePath>> {
+    let environment = scene.python();
+    let is_python = !is_extension(path) || is_named_for_python(path) || environment.site_of(path).is_some();
+    // Metadata that cannot be read gives no unit; keeping the module itself has said so before.
+    (is_module(path) && is_python).then(|| unit::of(scene, environment, path).unwrap_or_default())
 }
 
 /// The source that stands for bytecode: what to read of a module of which the workload read the bytecode alone.
@@ -151,13 +167,32 @@ pub(crate) fn source_of(scene: &Scene<'_>, path: &ImagePath) -> Option<ImagePath
     same_module(scene.python(), path).into_iter().find(|source| scene.file_size(source).is_some())
 }
 
-fn text(scene: &Scene<'_>, path: &ImagePath) -> Result<String, PlanError> {
-    match scene.file_size(path) {
-        Some(size) if size <= MAX_SOURCE_BYTES => {
-            Ok(String::from_utf8_lossy(&scene.image.read_file(path, MAX_SOURCE_BYTES)?).into_owned())
-        }
-        _ => Ok(String::new()),
+fn code(scene: &Scene<'_>, path: &ImagePath) -> Result<Code, PlanError> {
+    if scene.file_size(path).is_none_or(|size| size > MAX_SOURCE_BYTES) {
+        return Ok(Code::default());
     }
+    let content = scene.image.read_file(path, MAX_SOURCE_BYTES)?;
+    Ok(match path.name().ends_with(b".pyc") {
+        true => bytecode::read(&content),
+        false => source::read(&String::from_utf8_lossy(&content)),
+    })
+}
+
+/// Every time zone: which one is asked for comes with requests and users. 1.3 MB.
+fn zones(scene: &Scene<'_>) -> BTreeSet<Reference> {
+    let Some(base) = scene.find(b"/usr/share/zoneinfo") else { return BTreeSet::new() };
+    let is_copy = |path: &ImagePath| {
+        path.components()
+            .nth(base.components().count())
+            .is_some_and(|part| matches!(part, b"posix" | b"right"))
+    };
+    let files = scene.tree().within(&base).map(|(path, _)| path);
+    files.filter(|path| !scene.is_directory(path) && !is_copy(path)).cloned().map(Reference::File).collect()
+}
+
+/// Bytecode that stands for itself: outside of `__pycache__`.
+fn is_sourceless(path: &ImagePath) -> bool {
+    path.name().ends_with(b".pyc") && path.parent().is_some_and(|parent| parent.name() != b"__pycache__")
 }
 
 fn is_module(path: &ImagePath) -> bool {
@@ -323,5 +358,33 @@ mod tests {
         assert!(fixture.by(Rule::Python).contains(&"/usr/lib/python3.11/csv.py".to_owned()));
         let none = fixture.policy(|policy| policy.generalize = Generalize::None);
         assert_eq!(none.by(Rule::Reference), Vec::<String>::new());
+    }
+
+    #[test]
+    fn hard_41_the_unit_of_a_module_is_its_package_without_tests() {
+        let site = "usr/lib/python3/dist-packages";
+        let words = format!(
+            "{site}/numpy/__init__.py {site}/numpy/core/x.py {site}/numpy/tests/t.py {site}/numpy/core/x.pyi \
+             {site}/numpy.libs/libblas.so {site}/numpy-1.dist-info/METADATA {site}/numpy-1.dist-info/LICENSE \
+             {site}/other/__init__.py usr/lib/python3.11/json/__init__.py usr/lib/python3.11/json/tool.py \
+             usr/lib/python3.11/csv.py"
+        );
+        let used = format!(
+            "/usr/lib/python3.11/os.py /{site}/numpy/__init__.py /usr/lib/python3.11/json/__init__.py"
+        );
+        let fixture =
+            python(&words, &[]).uses(&used).policy(|policy| policy.generalize = Generalize::Package);
+        let mut kept = fixture.by(Rule::Unit);
+        kept.sort();
+        let site = format!("/{site}");
+        assert_eq!(
+            kept,
+            [
+                "/usr/lib/python3.11/json/tool.py".to_owned(),
+                format!("{site}/numpy-1.dist-info/LICENSE"),
+                format!("{site}/numpy.libs/libblas.so"),
+                format!("{site}/numpy/core/x.py"),
+            ]
+        );
     }
 }

@@ -109,8 +109,11 @@ impl<'a> Resolver<'a> {
     fn find(&self, directories: &[ImagePath], name: &str) -> Option<Module> {
         let mut portions = Vec::new();
         for directory in directories {
+            if !self.environment.may_hold(self.scene, directory, name) {
+                continue;
+            }
             let package = join(directory, name)?;
-            if self.scene.is_directory(&package) {
+            if self.scene.is_directory(&package) && !self.environment.is_for_tests(&package) {
                 if let Some(file) = self.file(&package, "__init__") {
                     return Some(Module { file: Some(file), inside: vec![package] });
                 }
@@ -127,7 +130,12 @@ impl<'a> Resolver<'a> {
     fn file(&self, directory: &ImagePath, name: &str) -> Option<ImagePath> {
         let endings = self.environment.suffixes.iter().map(String::as_str).chain([".py", ".pyc"]);
         endings.filter_map(|ending| join(directory, &format!("{name}{ending}"))).find(|path| {
-            self.scene.find(&path.to_absolute()).is_some_and(|end| self.scene.file_size(&end).is_some())
+            self.scene.file_size(path).is_some()
+                || (self.scene.tree().get(path).is_some()
+                    && self
+                        .scene
+                        .find(&path.to_absolute())
+                        .is_some_and(|end| self.scene.file_size(&end).is_some()))
         })
     }
 }

@@ -116,7 +116,7 @@ pub(super) fn read(text: &str) -> Code {
 enum Block {
     /// Runs when it is called, or when the file is a program of its own.
     Later,
-    /// For type checkers or other systems.
+    /// For type checkers, for other systems, or for the module's own tests.
     Never,
 }
 
@@ -127,6 +127,7 @@ fn block(line: &[Token<'_>]) -> Option<Block> {
         return None;
     }
     match line {
+        [Name("def"), Name(name), ..] if *name == "_test" || name.starts_with("_test_") => Some(Block::Never),
         [Name("def"), ..] | [Name("async"), Name("def"), ..] => Some(Block::Later),
         [Name("if"), Name("__name__"), ..] => Some(Block::Later),
         [Name("if"), Name("TYPE_CHECKING"), Sign(':'), ..]
@@ -426,6 +427,7 @@ mod tests {
                 &["0:a", "lazy 0:b", "0:c"],
             ),
             ("if __name__ == '__main__':\n\timport a\n", &["lazy 0:a"]),
+            ("def _test():\n  import a\nimport b", &["0:b"]),
             ("if TYPE_CHECKING:\n  import a\nelse:\n  import b", &["0:b"]),
             ("if typing.TYPE_CHECKING:\n  import a", &[]),
             ("if sys.platform == 'win32':\n  import a\nelif os.name == 'posix':\n  import b", &["0:b"]),

@@ -9,10 +9,10 @@ use image::ImagePath;
 
 pub(crate) use self::library::Library;
 use self::library::file;
-use super::reference::Reference;
+use super::reference::{self, Reference};
 use crate::draft::Draft;
 use crate::scene::Scene;
-use crate::{PlanError, Rule, shell};
+use crate::{Generalize, PlanError, Rule, shell};
 
 /// Longest source that is read.
 const MAX_SOURCE_BYTES: u64 = 8 << 20;
@@ -44,13 +44,28 @@ pub(crate) fn apply(
         if scene.file_size(path).is_none_or(|size| size > MAX_SOURCE_BYTES) || !scene.is_in_use(draft, path) {
             continue;
         }
+        if path.name() == b"encdb.so" && scene.policy.generalize >= Generalize::References {
+            let directory = path.parent().unwrap_or_default();
+            for encoding in COMMON_ENCODINGS.iter().filter_map(|name| directory.join(name.as_bytes()).ok()) {
+                draft.keep(&encoding, Rule::Ruby, Some(path));
+            }
+        }
         for part in description(scene, path) {
             draft.keep(&part, Rule::Ruby, Some(path));
         }
-        if !path.name().ends_with(b".rb") || scene.profile.usage(path).is_some_and(|usage| usage.is_used()) {
+        if scene.profile.usage(path).is_some_and(|usage| usage.is_used()) {
             continue;
         }
         let content = scene.image.read_file(path, MAX_SOURCE_BYTES)?;
+        if path.name().ends_with(b".so") {
+            // Extensions load Ruby as well: psych.so asks for psych/syntax_error.
+            for name in content.split(|&byte| byte == 0).filter_map(feature_name) {
+                if let Some(file) = scene.ruby().feature(scene, path, name) {
+                    draft.keep_way(&root, &file.to_absolute(), Rule::Ruby, Some(path));
+                }
+            }
+            continue;
+        }
         let code = source::read(&String::from_utf8_lossy(&content));
         let features = code.eager.iter().filter_map(|name| scene.ruby().feature(scene, path, name));
         let directory = path.parent().unwrap_or_default();
@@ -68,21 +83,23 @@ pub(crate) fn apply(
 
 /// What a Ruby file names literally; `None` for what is no Ruby.
 pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) -> Option<BTreeSet<Reference>> {
-    if path.name() == b"encdb.so" {
-        let directory = path.parent()?;
-        let encodings = COMMON_ENCODINGS.iter().filter_map(|name| directory.join(name.as_bytes()).ok());
-        return Some(encodings.filter(|file| scene.file_size(file).is_some()).map(Reference::File).collect());
-    }
     if !is_ruby(path, content) {
         return None;
     }
-    if content.len() as u64 > MAX_SOURCE_BYTES {
+    // Lists of paths and of files; and the installer of gems, which is not there to be run by an application.
+    let is_list = path.name() == b"rbconfig.rb" || path.name().ends_with(b".gemspec");
+    let is_installer =
+        path.components().any(|part| matches!(part, b"rubygems" | b"rubygems.rb" | b"bundler"));
+    if content.len() as u64 > MAX_SOURCE_BYTES || is_list || is_installer {
         return Some(BTreeSet::new());
     }
     let library = scene.ruby();
+    let is_own = reference::is_own_code(scene, path);
     let code = source::read(&String::from_utf8_lossy(content));
     let directory = path.parent().unwrap_or_default();
-    let features = code.eager.iter().chain(&code.lazy).filter_map(|name| library.feature(scene, path, name));
+    let named = code.named.iter().filter(|_| is_own);
+    let features = code.eager.iter().chain(&code.lazy).chain(named);
+    let features = features.filter_map(|name| library.feature(scene, path, name));
     let beside = code.beside.iter().filter_map(|(name, _)| {
         file(scene, &directory, name).or_else(|| {
             let text = [&directory.to_absolute()[..], b"/", name.as_bytes()].concat();
@@ -144,6 +161,15 @@ fn is_feature(path: &ImagePath) -> bool {
         || path.name().ends_with(b".so") && path.components().any(|part| part == b"ruby" || part == b"gems")
 }
 
+/// A string of an extension that may be a feature with a directory.
+fn feature_name(text: &[u8]) -> Option<&str> {
+    let is_name = (3..100).contains(&text.len())
+        && text.contains(&b'/')
+        && text[0].is_ascii_lowercase()
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"/_-".contains(byte));
+    is_name.then(|| std::str::from_utf8(text).ok()).flatten()
+}
+
 fn is_ruby(path: &ImagePath, content: &[u8]) -> bool {
     let name = path.name();
     let line = content.split(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -196,14 +222,13 @@ fn encoding(scene: &Scene<'_>, path: &ImagePath, text: &str) -> Option<ImagePath
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Generalize;
     use crate::fixture::{Fixture, image};
     use testkit::{TarBuilder, TarEntry};
 
     fn ruby() -> Fixture {
         let gems = "var/lib/gems/3.1.0";
         let words = format!(
-            "usr/lib/x86_64-linux-gnu/ruby/3.1.0/date_core.so usr/lib/ruby/3.1.0/csv.rb \
+            "usr/lib/ruby/3.1.0/csv.rb \
              usr/lib/ruby/3.1.0/csv/parser.rb usr/lib/x86_64-linux-gnu/ruby/3.1.0/enc/encdb.so usr/bin/uname@755 \
              usr/lib/x86_64-linux-gnu/ruby/3.1.0/enc/windows_1252.so usr/lib/x86_64-linux-gnu/ruby/3.1.0/enc/gbk.so \
              {gems}/gems/puma-6.0/lib/puma.rb {gems}/gems/puma-6.0/test/x.rb {gems}/gems/puma-6.0/lib/puma/cli.rb \
@@ -217,6 +242,7 @@ mod tests {
             ),
             ("srv/app/lib/part.rb", "def g\n  require 'date'\nend\nrequire 'csv'\n"),
             ("usr/lib/ruby/3.1.0/date.rb", "require 'date_core'\n"),
+            ("usr/lib/x86_64-linux-gnu/ruby/3.1.0/date_core.so", "ELF\0csv/parser\0"),
         ];
         image(
             sources.iter().fold(TarBuilder::from_text(&words), |tar, (name, text)| {
@@ -244,16 +270,16 @@ mod tests {
         let fixture = ruby().uses("/srv/app/app.rb /usr/lib/x86_64-linux-gnu/ruby/3.1.0/enc/encdb.so");
         assert_eq!(
             fixture.by(Rule::Reference),
-            [
-                "/srv/app/lib/part.rb",
-                "/usr/bin/uname",
-                "/usr/lib/ruby/3.1.0/date.rb",
-                "/usr/lib/x86_64-linux-gnu/ruby/3.1.0/enc/windows_1252.so",
-            ]
+            ["/srv/app/lib/part.rb", "/usr/bin/uname", "/usr/lib/ruby/3.1.0/date.rb",]
         );
         assert_eq!(
             fixture.by(Rule::Ruby),
-            ["/usr/lib/ruby/3.1.0/csv.rb", "/usr/lib/x86_64-linux-gnu/ruby/3.1.0/date_core.so"]
+            [
+                "/usr/lib/ruby/3.1.0/csv/parser.rb",
+                "/usr/lib/ruby/3.1.0/csv.rb",
+                "/usr/lib/x86_64-linux-gnu/ruby/3.1.0/date_core.so",
+                "/usr/lib/x86_64-linux-gnu/ruby/3.1.0/enc/windows_1252.so",
+            ]
         );
     }
 }

@@ -8,8 +8,10 @@ pub(super) struct Code {
     /// Features as `require` names them, that loading the file loads; those of `autoload` too: they belong to the
     /// constants that the file offers.
     pub(super) eager: BTreeSet<String>,
-    /// Features that only a method loads, strings that look like one, and those named after a constant.
+    /// Features that only a method loads, and those named after a constant.
     pub(super) lazy: BTreeSet<String>,
+    /// Strings that look like a feature.
+    pub(super) named: BTreeSet<String>,
     /// Files beside this one: `require_relative`, `File.join(__dir__, …)`; `true` if loading the file loads them.
     pub(super) beside: BTreeSet<(String, bool)>,
     pub(super) commands: BTreeSet<String>,
@@ -186,7 +188,7 @@ fn statement(tokens: &[Token], in_method: bool, code: &mut Code) {
                 } else if offers {
                     code.eager.insert(text.clone());
                 } else if text.contains('/') && !text.starts_with('/') {
-                    code.lazy.insert(text.clone());
+                    code.named.insert(text.clone());
                 }
                 code.literals.insert(text.clone());
             }
@@ -241,7 +243,7 @@ mod tests {
             \n  x = <<~EOS\n    require 'no'\n  EOS\n  load 'f.rb'\nend\n__END__\nrequire 'no'\n";
         let code = read(text);
         assert_eq!(list(&code.eager), ["a", "b/c", "e", "f.rb", "x/y"]);
-        assert_eq!(list(&code.lazy), ["b/c", "d", "h"]);
+        assert_eq!(list(&code.lazy), ["d", "h"]);
     }
 
     #[test]
@@ -255,7 +257,7 @@ mod tests {
         assert_eq!(beside, [("a", true), ("b", true), ("lib/r", true)]);
         assert_eq!(
             list(&code.lazy),
-            ["a#{b[\"c\"]}/d", "digest/sha2", "digest/sha256", "rack/method_override", "rack/methodoverride"]
+            ["digest/sha2", "digest/sha256", "rack/method_override", "rack/methodoverride"]
         );
         assert_eq!(list(&code.commands), ["git"]);
         assert_eq!(list(&code.shell), ["ls -l", "uname -s", "x"]);
