@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::{apt, command, images, results, workspace};
 
 /// Packages that tests call, beside those that build images.
-const TO_TEST: [&str; 12] = [
+const TO_TEST: [&str; 14] = [
     "git",
     "curl",
     "busybox-static",
@@ -22,6 +22,8 @@ const TO_TEST: [&str; 12] = [
     "zstd",
     "zsh",
     "fish",
+    "rpm",
+    "db5.3-util",
 ];
 /// Images that tests run.
 const IMAGES: [&str; 2] = ["redis", "nginx"];

@@ -92,7 +92,7 @@ pub struct FieldChange {
 /// How a package differs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct PackageDiff {
-    /// Its name.
+    /// Its name; of a language's package with its ecosystem, such as `npm:express`.
     pub name: String,
     /// Its architecture.
     pub architecture: String,
@@ -270,11 +270,11 @@ fn content_digest(path: &ImagePath, image: &Image) -> Result<String, ReadFileErr
 }
 
 fn package_diffs(a: &PackageDatabase, b: &PackageDatabase) -> Vec<PackageDiff> {
-    type Versions<'p> = BTreeMap<(&'p str, &'p str), Vec<(&'p str, usize)>>;
+    type Versions<'p> = BTreeMap<(String, &'p str), Vec<(&'p str, usize)>>;
     fn versions(database: &PackageDatabase) -> Versions<'_> {
         let mut out = Versions::new();
         for package in database.installed() {
-            let versions = out.entry((&package.name, &package.architecture)).or_default();
+            let versions = out.entry((package.label(), package.architecture.as_str())).or_default();
             versions.push((package.version.as_str(), package.files.len()));
         }
         out
@@ -291,7 +291,7 @@ fn package_diffs(a: &PackageDatabase, b: &PackageDatabase) -> Vec<PackageDiff> {
                 continue;
             }
             diffs.push(PackageDiff {
-                name: key.0.to_owned(),
+                name: key.0.clone(),
                 architecture: key.1.to_owned(),
                 before: old.map(|(version, _)| (*version).to_owned()),
                 after: new.map(|(version, _)| (*version).to_owned()),

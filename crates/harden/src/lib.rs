@@ -14,6 +14,7 @@ pub mod explain;
 #[cfg(test)]
 mod fixture;
 pub mod ledger;
+pub mod left;
 pub mod metrics;
 pub mod plan;
 pub mod policy;
@@ -33,6 +34,7 @@ pub use diff::{FieldChange, ImageDiff, LayerDiff, PackageDiff, PathDiff, Setting
 pub use document::ReadLedgerError;
 pub use explain::{Explanation, Link, explain};
 pub use ledger::{Decision, Evidence, Ledger, LedgerEntry, PathKind, Total};
+pub use left::{LeftOver, PackageCount, PackageLeft, PackagesLeft, packages_left};
 pub use metrics::{Metrics, MetricsError, metrics};
 pub use plan::{Plan, PlanError, plan};
 pub use policy::{

@@ -26,8 +26,11 @@ pub struct Metrics {
     pub executables: u64,
     /// ELF shared objects that are not programs: libraries, plug-ins, modules of interpreters, the dynamic loader.
     pub libraries: u64,
-    /// Packages that the databases list as installed.
+    /// Packages of the distribution (dpkg, apk, rpm) that the databases list as installed.
     pub packages: u64,
+    /// Packages of languages (Python, npm) that are installed and that no package of the distribution owns.
+    #[serde(default)]
+    pub language_packages: u64,
     /// Regular files with the setuid bit.
     pub setuid_files: u64,
     /// Regular files with the setgid bit and the group's execute bit (without that bit it means locking).
@@ -66,7 +69,8 @@ const SHELL_NAMES: [&str; 19] = [
 pub fn metrics(image: &Image, packages: &PackageDatabase) -> Result<Metrics, MetricsError> {
     let mut metrics = Metrics {
         compressed_bytes: image.compressed_bytes(),
-        packages: packages.installed().map(|_| 1).sum(),
+        packages: packages.installed_system().map(|_| 1).sum(),
+        language_packages: packages.installed().filter(|p| !p.ecosystem.is_system()).map(|_| 1).sum(),
         ..Metrics::default()
     };
     let mut contents: BTreeMap<(usize, usize), Content> = BTreeMap::new();

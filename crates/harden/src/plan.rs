@@ -252,18 +252,18 @@ fn entries(
                 None if removed.contains(path) => (Decision::Remove, Rule::PolicyRemove, None),
                 None => (Decision::Remove, Rule::Unused, None),
             };
-            let packages: BTreeSet<&str> = scene
+            let packages: BTreeSet<String> = scene
                 .packages
                 .owners(path)
                 .iter()
-                .filter_map(|&index| Some(&*scene.packages.package(index)?.name))
+                .filter_map(|&index| Some(scene.packages.package(index)?.label()))
                 .collect();
             let entry = LedgerEntry {
                 decision,
                 rule,
                 because,
                 evidence: scene.profile.usage(path).and_then(|usage| evidence(scene.profile, path, usage)),
-                packages: packages.into_iter().map(ToOwned::to_owned).collect(),
+                packages: packages.into_iter().collect(),
                 kind: PathKind::from(&node.kind),
                 size_bytes,
                 layer: node.layer,

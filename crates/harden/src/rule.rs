@@ -268,7 +268,7 @@ impl Rule {
             }
             Self::Licence => "It is the licence of a package that is still there.",
             Self::PackageDatabase => {
-                "It belongs to the package database, cut down to the packages that are still there."
+                "It belongs to a package database: by default cut down to what is still there."
             }
             Self::PolicyRemove => "The policy says to remove it.",
             Self::Unused => "It was not used, and nothing that is kept needs it.",

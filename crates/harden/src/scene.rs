@@ -123,11 +123,12 @@ impl<'a> Scene<'a> {
     }
 
     /// Whether the content of a kept path matters: it was read, mapped or run, people want it, or a rule
-    /// other than [`Rule::Observed`] and [`Rule::Carried`] keeps it for this image's own sake. A program that was only looked
-    /// at (`stat`, `access`) does nothing of its own.
+    /// other than [`Rule::Observed`] and [`Rule::Carried`] keeps it for this image's own sake. A program that was only
+    /// looked at (`stat`, `access`) does nothing of its own, nor does a script in a package database.
     pub(crate) fn is_in_use(&self, draft: &Draft<'_>, path: &ImagePath) -> bool {
         let Some(reason) = draft.kept().get(path) else { return false };
-        !matches!(reason.rule, Rule::Observed | Rule::Carried | Rule::SharedLayer)
+        let idle = [Rule::Observed, Rule::Carried, Rule::SharedLayer, Rule::PackageDatabase];
+        !idle.contains(&reason.rule)
             || draft.is_wanted(path)
             || self.profile.usage(path).is_some_and(|usage| {
                 usage

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use image::ImagePath;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::documents::counts;
 use crate::os_release::OsRelease;
@@ -11,7 +11,7 @@ use crate::os_release::OsRelease;
 /// All packages of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PackageDatabase {
-    /// The packages, by name, then architecture, then version.
+    /// The packages, by name, then architecture, then version, then ecosystem.
     pub packages: Vec<Package>,
     /// What distribution the image says it is.
     pub os_release: Option<OsRelease>,
@@ -26,6 +26,8 @@ pub struct PackageDatabase {
 /// One package: installed, or removed with something left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
+    /// Who installed it.
+    pub ecosystem: Ecosystem,
     /// Its name, such as `libssl3`.
     pub name: String,
     /// Its version, epoch and revision included; empty where the database has none.
@@ -36,6 +38,8 @@ pub struct Package {
     pub source_name: String,
     /// The version of that source package, which differs for rebuilds (`1.2-3` of `1.2-3+b1`).
     pub source_version: String,
+    /// What its licence is called, as the database has it; none in dpkg's.
+    pub licence: Option<String>,
     /// How far it is installed.
     pub state: InstallState,
     /// Package URL, such as `pkg:deb/debian/libssl3@3.0.15-1?arch=amd64&distro=debian-12&upstream=openssl`.
@@ -47,6 +51,22 @@ pub struct Package {
     pub files: BTreeSet<ImagePath>,
     /// Where the database speaks of it.
     pub origin: Origin,
+}
+
+/// The package manager that a package belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ecosystem {
+    /// dpkg: Debian, Ubuntu, distroless.
+    Dpkg,
+    /// apk: Alpine, Wolfi.
+    Apk,
+    /// rpm: Fedora, Red Hat, SUSE.
+    Rpm,
+    /// Python distributions, as pip and its like install them.
+    Python,
+    /// npm packages in a `node_modules`.
+    Npm,
 }
 
 /// Position of a package in [`PackageDatabase::packages`].
@@ -79,11 +99,13 @@ pub enum FileList {
     Complete,
     /// A list of checksums and configuration files: regular files only.
     Checksums,
+    /// There is none, and none is needed: what lies in the package's own directory is its own.
+    Directory,
     /// There is none: what the package owns is unknown.
     Absent,
 }
 
-/// Where a database speaks of a package.
+/// Where a database speaks of a package. Paths are those of the tree, links followed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// A stanza of dpkg's `status`, or of a file in its `status.d`.
@@ -96,6 +118,34 @@ pub enum Origin {
         list: Option<ImagePath>,
         /// The list of its regular files with their checksums, where there is one.
         md5sums: Option<ImagePath>,
+    },
+    /// A stanza of apk's `installed`.
+    Apk {
+        /// The file.
+        file: ImagePath,
+        /// The stanza's first byte in that file, and the byte after its last line.
+        bytes: std::ops::Range<usize>,
+    },
+    /// A header in rpm's database.
+    Rpm {
+        /// The file.
+        file: ImagePath,
+        /// The number of the header.
+        number: u32,
+    },
+    /// A directory with metadata beside the modules of a distribution, or a single such file.
+    Python {
+        /// The directory (`NAME.dist-info`, `NAME.egg-info`, `EGG-INFO`) or the file (`NAME.egg-info`).
+        place: ImagePath,
+        /// The file that names the distribution: `METADATA` or `PKG-INFO`.
+        metadata: ImagePath,
+        /// `RECORD`, or `installed-files.txt`, where there is one.
+        record: Option<ImagePath>,
+    },
+    /// The `package.json` of a package in a `node_modules`.
+    Npm {
+        /// The file.
+        manifest: ImagePath,
     },
 }
 
@@ -154,7 +204,8 @@ impl PackageDatabase {
     ) -> Self {
         packages.sort_by(|a, b| {
             let key = |p: &Package| (p.name.clone(), p.architecture.clone(), p.version.clone());
-            key(a).cmp(&key(b)).then_with(|| a.origin.cmp_position(&b.origin))
+            let ecosystem = a.ecosystem.cmp(&b.ecosystem);
+            key(a).cmp(&key(b)).then(ecosystem).then_with(|| a.origin.place().cmp(&b.origin.place()))
         });
         let mut owners: BTreeMap<ImagePath, Vec<PackageIndex>> = BTreeMap::new();
         for (index, package) in packages.iter().enumerate() {
@@ -180,7 +231,12 @@ impl PackageDatabase {
         self.owners.iter().map(|(path, owners)| (path, owners.as_slice()))
     }
 
-    /// Packages whose files are expected to be there.
+    /// Packages of the distribution whose files are expected to be there.
+    pub fn installed_system(&self) -> impl Iterator<Item = &Package> {
+        self.installed().filter(|package| package.ecosystem.is_system())
+    }
+
+    /// Packages whose files are expected to be there, of the distribution and of languages.
     pub fn installed(&self) -> impl Iterator<Item = &Package> {
         self.packages.iter().filter(|package| package.state.is_installed())
     }
@@ -193,6 +249,20 @@ impl PackageDatabase {
 }
 
 impl Package {
+    /// What people call it: the name of a distribution's package, `npm:express` for one of a language.
+    pub fn label(&self) -> String {
+        if self.ecosystem.is_system() {
+            self.name.clone()
+        } else {
+            format!("{}:{}", self.ecosystem.name(), self.name)
+        }
+    }
+
+    /// How many of its files speak for its presence: licences and documents do not.
+    pub fn counted_files(&self) -> usize {
+        self.files.iter().filter(|path| counts(path)).count()
+    }
+
     /// What is left of this package when only paths for which `kept` is true remain.
     pub fn presence(&self, kept: &dyn Fn(&ImagePath) -> bool) -> Presence {
         if self.file_list == FileList::Absent && self.state.is_installed() {
@@ -208,10 +278,36 @@ impl Package {
     }
 }
 
+impl Ecosystem {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Dpkg, Self::Apk, Self::Rpm, Self::Python, Self::Npm];
+
+    /// Its name: `dpkg`, `apk`, `rpm`, `python`, `npm`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dpkg => "dpkg",
+            Self::Apk => "apk",
+            Self::Rpm => "rpm",
+            Self::Python => "python",
+            Self::Npm => "npm",
+        }
+    }
+
+    /// Whether it is the package manager of a distribution, and not of a language. What a distribution's package
+    /// owns is its own, even where a language's package manager would list it too.
+    pub fn is_system(self) -> bool {
+        matches!(self, Self::Dpkg | Self::Apk | Self::Rpm)
+    }
+}
+
 impl Origin {
-    fn cmp_position(&self, other: &Self) -> std::cmp::Ordering {
-        let Self::Dpkg { file, bytes, .. } = self;
-        let Self::Dpkg { file: other_file, bytes: other_bytes, .. } = other;
-        file.cmp(other_file).then(bytes.start.cmp(&other_bytes.start))
+    /// The file that names the package, and where in it.
+    pub fn place(&self) -> (&ImagePath, usize) {
+        match self {
+            Self::Dpkg { file, bytes, .. } | Self::Apk { file, bytes } => (file, bytes.start),
+            Self::Rpm { file, number } => (file, usize::try_from(*number).unwrap_or(usize::MAX)),
+            Self::Python { metadata, .. } => (metadata, 0),
+            Self::Npm { manifest } => (manifest, 0),
+        }
     }
 }

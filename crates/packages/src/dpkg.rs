@@ -4,8 +4,9 @@
 //! owns, `diversions` which of those paths are elsewhere, `alternatives/` which links nobody owns. Distroless images
 //! have only `status.d/NAME`, and beside it `NAME.md5sums` with the regular files.
 //!
-//! `statoverride` is not read: it says with which modes dpkg would unpack files the next time, and the layers say
-//! which they have. Journals in `updates/` are not merged: no image is built with dpkg still running.
+//! Journals in `updates/`, which an interrupted dpkg leaves, are merged into `status` as dpkg would at its next start.
+//! `statoverride` says with which modes dpkg would unpack files the next time: the layers say which they have, so it
+//! is only filtered.
 //!
 //! Source: `dpkg(1)`, `deb822(5)`, `dpkg-divert(1)`, `update-alternatives(1)`, Debian wiki "Teams/Dpkg/Spec/InfoDB".
 
@@ -14,8 +15,9 @@ mod deb822;
 mod diversions;
 pub(crate) mod filter;
 mod lists;
-mod locate;
+mod overrides;
 mod status;
+mod triggers;
 
 pub use status::{ParsedStatus, StatusEntry, parse_status};
 
@@ -23,9 +25,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use image::{Image, ImagePath, NodeKind};
 
-use crate::read::{self, Limits, Problems, ReadPackagesError};
-use crate::{FileList, Origin, OsRelease, Package, purl};
-use locate::Locator;
+use crate::locate::Locator;
+use crate::read::{self, Limits, Problems, ReadPackagesError, Reading};
+use crate::{Ecosystem, FileList, Origin, OsRelease, Package, purl};
 
 const ADMIN_DIRECTORY: &[u8] = b"/var/lib/dpkg";
 
@@ -37,39 +39,87 @@ pub(crate) struct DpkgDatabase {
 }
 
 /// Reads the whole database; an empty one if there is none.
-pub(crate) fn read(
-    image: &Image,
-    os_release: Option<&OsRelease>,
-    limits: &Limits,
-    problems: &mut Problems,
-) -> Result<DpkgDatabase, ReadPackagesError> {
+pub(crate) fn read(reading: &mut Reading<'_>) -> Result<DpkgDatabase, ReadPackagesError> {
     let mut found = DpkgDatabase::default();
+    let (image, limits) = (reading.image, reading.limits);
     let Some(admin) = read::directory(image, ADMIN_DIRECTORY) else { return Ok(found) };
     let mut locator = Locator::new(image.tree());
-    for (from, diversion) in diversions::read(image, &admin, limits, problems)? {
+    for (from, diversion) in diversions::read(image, &admin, limits, reading.problems)? {
         locator.divert(&from, diversion);
     }
-    let mut listed_paths = 0_usize;
     for file in status_files(image, &admin) {
-        let bytes = read::file(image, &file, limits.status_bytes)?;
+        let bytes = merged(image, &admin, &file, limits)?;
         let parsed = parse_status(&bytes);
-        problems.extend(&file, parsed.problems);
-        if found.packages.len() + parsed.entries.len() > limits.packages {
-            return Err(ReadPackagesError::Packages { limit: limits.packages });
-        }
+        reading.problems.extend(&file, parsed.problems);
+        reading.count(parsed.entries.len(), 0)?;
         for entry in parsed.entries {
             let info = InfoFiles::of(image, &admin, &file, &entry);
-            let (file_list, listed) = listed(image, &info, &entry, limits, problems)?;
-            listed_paths = listed_paths.saturating_add(listed.len());
-            if listed_paths > limits.files {
-                return Err(ReadPackagesError::Files { limit: limits.files });
-            }
+            let (file_list, listed) = listed(image, &info, &entry, limits, reading.problems)?;
+            reading.count(0, listed.len())?;
             let files = locator.owned(&entry.name, &listed);
-            found.packages.push(package(entry, &file, info, file_list, files, os_release));
+            found.packages.push(package(entry, &file, info, file_list, files, reading.os));
         }
     }
-    found.alternatives = alternatives::read(image, &admin, &mut locator, limits, problems)?;
+    found.alternatives = alternatives::read(image, &admin, &mut locator, limits, reading.problems)?;
     Ok(found)
+}
+
+/// Where the database lies.
+pub(crate) fn places(image: &Image) -> Vec<read::Place> {
+    read::place(image, ADMIN_DIRECTORY).into_iter().collect()
+}
+
+/// The journals of `updates/`, in the order in which they were written.
+fn journals(image: &Image, admin: &ImagePath) -> Vec<ImagePath> {
+    let updates = below(admin, b"updates");
+    let journal = |path: &ImagePath| !path.name().is_empty() && path.name().iter().all(u8::is_ascii_digit);
+    let files = image.tree().children(&updates);
+    files
+        .filter(|(path, node)| matches!(node.kind, NodeKind::File { .. }) && journal(path))
+        .map(|(path, _)| path.clone())
+        .collect()
+}
+
+/// The content of a status file; of `status` itself, with the stanzas of the journals in place of its own.
+fn merged(
+    image: &Image,
+    admin: &ImagePath,
+    file: &ImagePath,
+    limits: &Limits,
+) -> Result<Vec<u8>, ReadPackagesError> {
+    let bytes = read::file(image, file, limits.status_bytes)?;
+    let journals = if file.name() == b"status" { journals(image, admin) } else { Vec::new() };
+    if journals.is_empty() {
+        return Ok(bytes);
+    }
+    let mut newer: BTreeMap<(String, String), Vec<u8>> = BTreeMap::new();
+    let mut total_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    for journal in journals {
+        let room_bytes = limits.status_bytes.saturating_sub(total_bytes);
+        let text = read::file(image, &journal, room_bytes)?;
+        total_bytes = total_bytes.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        for entry in parse_status(&text).entries {
+            newer.insert((entry.name, entry.architecture), text[entry.bytes].to_vec());
+        }
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut push = |stanza: &[u8]| {
+        out.extend_from_slice(stanza.trim_ascii_end());
+        out.extend_from_slice(b"\n\n");
+    };
+    let mut position = 0;
+    for entry in parse_status(&bytes).entries {
+        if !bytes[position..entry.bytes.start].trim_ascii().is_empty() {
+            push(&bytes[position..entry.bytes.start]);
+        }
+        position = entry.bytes.end;
+        match newer.remove(&(entry.name, entry.architecture)) {
+            Some(stanza) => push(&stanza),
+            None => push(&bytes[entry.bytes]),
+        }
+    }
+    newer.values().for_each(|stanza| push(stanza));
+    Ok(out)
 }
 
 /// `status`, then the files of `status.d` in order, as far as they exist.
@@ -120,11 +170,13 @@ fn package(
         (&entry.source_name, &entry.source_version),
     );
     Package {
+        ecosystem: Ecosystem::Dpkg,
         name: entry.name,
         version: entry.version,
         architecture: entry.architecture,
         source_name: entry.source_name,
         source_version: entry.source_version,
+        licence: None,
         state: entry.state,
         purl,
         file_list,

@@ -1,21 +1,13 @@
-//! The package database of a hardened image.
+//! The package databases of a hardened image.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use image::tree::ResolutionEnd;
 use image::{Image, ImagePath, NodeKind};
 
-use crate::{PackageDatabase, ReadPackagesError, dpkg};
-
-/// What the database of the hardened image consists of.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct FilteredDatabase {
-    /// Paths to keep, with the reason, as a sentence for people. Links on the way are among them; directories are
-    /// the caller's to add.
-    pub keep: BTreeMap<ImagePath, String>,
-    /// New content for some of them. A file that filtering leaves as it was is not here.
-    pub replace: BTreeMap<ImagePath, Vec<u8>>,
-}
+use crate::cut::Cut;
+use crate::read::Limits;
+use crate::{FilteredDatabase, PackageDatabase, ReadPackagesError, apk, dpkg, npm, python, rpm};
 
 /// Files by which people, scanners and package managers recognise a distribution.
 const IDENTITY_FILES: [&str; 9] = [
@@ -32,7 +24,7 @@ const IDENTITY_FILES: [&str; 9] = [
 
 const IDENTITY: &str = "scanners recognise the distribution by it";
 
-/// Makes the database that lists exactly the packages which still own a path in `kept`, other than licences,
+/// Makes the databases that list exactly the packages which still own a path in `kept`, other than licences,
 /// documents and directories.
 ///
 /// `kept` holds everything that stays: what the workload needs and the [`crate::licences()`]. The files by which
@@ -40,7 +32,7 @@ const IDENTITY: &str = "scanners recognise the distribution by it";
 ///
 /// A package whose files the database never listed stays in it, since nobody can tell that it is gone. One that owns
 /// nothing but documents and directories (a meta package) goes: there is nothing left of it that a finding could be
-/// about. A stanza that could not be read is of no package, and goes too; [`PackageDatabase::problems`] names it.
+/// about. What could not be read stays as it is; [`PackageDatabase::problems`] names it.
 ///
 /// # Errors
 /// [`ReadPackagesError`], as [`crate::read()`].
@@ -51,9 +43,27 @@ pub fn filter(
 ) -> Result<FilteredDatabase, ReadPackagesError> {
     let mut filtered = FilteredDatabase::default();
     filtered.keep.extend(identity(image).into_iter().map(|path| (path, IDENTITY.into())));
-    let present: Vec<_> = present(database, image, kept);
-    dpkg::filter::filter(database, image, kept, &present, &mut filtered)?;
+    let present = present(database, image, kept);
+    let cut = Cut { database, image, kept, present: &present, limits: Limits::default() };
+    dpkg::filter::filter(&cut, &mut filtered)?;
+    apk::filter::filter(&cut, &mut filtered)?;
+    rpm::filter::filter(&cut, &mut filtered)?;
+    python::filter::filter(&cut, &mut filtered)?;
+    npm::filter::filter(&cut, &mut filtered)?;
     Ok(filtered)
+}
+
+/// Every path of the image's package databases, as far as there are any: what stays where they stay as they are.
+pub fn database_files(database: &PackageDatabase, image: &Image) -> BTreeSet<ImagePath> {
+    let mut files = BTreeSet::new();
+    for part in [dpkg::places(image), apk::places(image), rpm::places(image)].into_iter().flatten() {
+        files.extend(part.symlinks);
+        files.extend(image.tree().within(&part.path).map(|(path, _)| path.clone()));
+    }
+    for place in python::places(database).chain(npm::places(database, image)) {
+        files.extend(image.tree().within(&place).map(|(path, _)| path.clone()));
+    }
+    files
 }
 
 /// For each package, whether the hardened database lists it.

@@ -1,23 +1,32 @@
 //! Package databases of an image: which packages it has, which files they own, and what is left of them.
 //!
-//! Start at [`read()`] and [`PackageDatabase`]. [`filter()`] makes the database of a hardened image,
-//! [`licences()`] says which licence texts go with it. One module per package manager: [`dpkg`].
+//! Start at [`read()`] and [`PackageDatabase`]. [`filter()`] makes the databases of a hardened image,
+//! [`licences()`] says which licence texts go with them. One module per package manager: [`dpkg`], `apk`, `rpm`,
+//! `python`, `npm`.
 #![forbid(unsafe_code)]
 
+mod apk;
+mod cut;
 pub mod database;
 pub mod documents;
 pub mod dpkg;
 pub mod filter;
 pub mod licences;
+mod lines;
+mod locate;
+mod npm;
 pub mod os_release;
 pub mod purl;
+mod python;
 pub mod read;
+mod rpm;
 
+pub use cut::FilteredDatabase;
 pub use database::{
-    FileList, InstallState, Origin, Package, PackageDatabase, PackageIndex, Presence, Problem,
+    Ecosystem, FileList, InstallState, Origin, Package, PackageDatabase, PackageIndex, Presence, Problem,
 };
 pub use documents::{is_document, is_licence};
-pub use filter::{FilteredDatabase, filter};
+pub use filter::{database_files, filter};
 pub use licences::licences;
 pub use os_release::OsRelease;
 pub use read::{Limits, ReadPackagesError, read, read_within};

@@ -6,7 +6,7 @@ use image::tree::ResolutionEnd;
 use image::{Image, ImagePath, NodeKind};
 
 use crate::read::{self, ReadPackagesError};
-use crate::{PackageDatabase, filter, is_licence};
+use crate::{Ecosystem, PackageDatabase, filter, is_licence};
 
 /// How much of a copyright file is searched for references; real ones have up to 500 KB.
 const MAX_SEARCHED_BYTES: u64 = 4 << 20;
@@ -18,7 +18,8 @@ const COMMON_LICENSES: &[u8] = b"/usr/share/common-licenses/";
 /// For each such package its `/usr/share/doc/NAME/copyright`, with the links on the way (packages of one source
 /// often share a directory), and those texts of `/usr/share/common-licenses` that it refers to: Debian lets a
 /// copyright file name a common licence in place of its text (policy 12.5), so without that text it would say
-/// nothing. They are 10-35 KB each. A package without a copyright file keeps the licences that it owns elsewhere.
+/// nothing. They are 10-35 KB each. A package without a copyright file, and one of another package manager, keeps the
+/// licences that it owns elsewhere (`/usr/share/licenses/NAME`, `LICENSE` beside its modules).
 /// Packages that are gone keep none.
 ///
 /// # Errors
@@ -32,8 +33,9 @@ pub fn licences(
     let mut references: BTreeMap<ImagePath, BTreeSet<Vec<u8>>> = BTreeMap::new();
     let present = filter::present(database, image, kept);
     for (package, _) in database.packages.iter().zip(present).filter(|(_, present)| *present) {
-        let Some(copyright) = follow(image, format!("/usr/share/doc/{}/copyright", package.name).as_bytes())
-        else {
+        let copyright = (package.ecosystem == Ecosystem::Dpkg)
+            .then(|| follow(image, format!("/usr/share/doc/{}/copyright", package.name).as_bytes()));
+        let Some(copyright) = copyright.flatten() else {
             licences.extend(package.files.iter().filter(|path| is_licence(path)).cloned());
             continue;
         };

@@ -15,18 +15,30 @@ pub fn deb(
     distro: &str,
     (source_name, source_version): (&str, &str),
 ) -> String {
-    let mut purl = format!("pkg:deb/{}/{}", encode(namespace), encode(name));
-    if !version.is_empty() {
-        let _ = write!(purl, "@{}", encode(version));
-    }
     let upstream = match (source_name == name, source_version == version) {
         (true, true) => String::new(),
         (_, true) => source_name.to_owned(),
         (_, false) => format!("{source_name}@{source_version}"),
     };
-    let qualifiers = [("arch", architecture), ("distro", distro), ("upstream", &upstream)];
+    of(
+        "deb",
+        &[namespace, name],
+        version,
+        &[("arch", architecture), ("distro", distro), ("upstream", &upstream)],
+    )
+}
+
+/// A package URL: type, namespace and name, version, qualifiers in the order of their keys. Empty parts are left out.
+pub fn of(kind: &str, names: &[&str], version: &str, qualifiers: &[(&str, &str)]) -> String {
+    let mut purl = format!("pkg:{kind}");
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        let _ = write!(purl, "/{}", encode(name));
+    }
+    if !version.is_empty() {
+        let _ = write!(purl, "@{}", encode(version));
+    }
     let mut separator = '?';
-    for (key, value) in qualifiers.into_iter().filter(|(_, value)| !value.is_empty()) {
+    for (key, value) in qualifiers.iter().filter(|(_, value)| !value.is_empty()) {
         let _ = write!(purl, "{separator}{key}={}", encode(value));
         separator = '&';
     }

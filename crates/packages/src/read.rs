@@ -1,9 +1,11 @@
 //! Reading the databases of an image.
 
+use std::collections::BTreeSet;
+
 use image::tree::ResolutionEnd;
 use image::{Image, ImagePath, NodeKind};
 
-use crate::{OsRelease, PackageDatabase, Problem, dpkg};
+use crate::{OsRelease, PackageDatabase, Problem, apk, dpkg, npm, python, rpm};
 
 /// How much a package database may ask of us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub struct Limits {
     pub status_bytes: u64,
     /// Bytes of one file that lists a package's files, and of every other file of a database.
     pub list_bytes: u64,
+    /// Bytes of an rpm database.
+    pub rpm_bytes: u64,
     /// Packages.
     pub packages: usize,
     /// Paths that all packages list together.
@@ -19,9 +23,15 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 64 MiB for each file, 100,000 packages, five million paths: some ten times what all of a desktop needs.
+    /// 64 MiB for each file, 512 MiB for an rpm database, 100,000 packages, five million paths: some ten times what all of a desktop needs.
     fn default() -> Self {
-        Self { status_bytes: 64 << 20, list_bytes: 64 << 20, packages: 100_000, files: 5_000_000 }
+        Self {
+            status_bytes: 64 << 20,
+            list_bytes: 64 << 20,
+            rpm_bytes: 512 << 20,
+            packages: 100_000,
+            files: 5_000_000,
+        }
     }
 }
 
@@ -80,8 +90,71 @@ pub fn read(image: &Image) -> Result<PackageDatabase, ReadPackagesError> {
 pub fn read_within(image: &Image, limits: &Limits) -> Result<PackageDatabase, ReadPackagesError> {
     let os_release = os_release(image, limits)?;
     let mut problems = Problems::default();
-    let dpkg = dpkg::read(image, os_release.as_ref(), limits, &mut problems)?;
-    Ok(PackageDatabase::new(dpkg.packages, os_release, dpkg.alternatives, problems.0))
+    let mut reading =
+        Reading { image, os: os_release.as_ref(), limits, problems: &mut problems, packages: 0, files: 0 };
+    let dpkg = dpkg::read(&mut reading)?;
+    let mut packages = dpkg.packages;
+    packages.append(&mut apk::read(&mut reading)?);
+    packages.append(&mut rpm::read(&mut reading)?);
+    // What a distribution's package owns is its own: a language's package begins where that ends.
+    let owned: BTreeSet<ImagePath> =
+        packages.iter().flat_map(|package| package.files.iter().cloned()).collect();
+    packages.append(&mut python::read(&mut reading, &owned)?);
+    packages.append(&mut npm::read(&mut reading, &owned)?);
+    Ok(PackageDatabase::new(packages, os_release, dpkg.alternatives, problems.0))
+}
+
+/// What the readers of one image share.
+pub(crate) struct Reading<'a> {
+    pub(crate) image: &'a Image,
+    pub(crate) os: Option<&'a OsRelease>,
+    pub(crate) limits: &'a Limits,
+    pub(crate) problems: &'a mut Problems,
+    packages: usize,
+    files: usize,
+}
+
+impl Reading<'_> {
+    /// Counts packages and the paths that they list.
+    ///
+    /// # Errors
+    /// `Packages` or `Files` where there are more than the limits allow.
+    pub(crate) fn count(&mut self, packages: usize, files: usize) -> Result<(), ReadPackagesError> {
+        self.packages = self.packages.saturating_add(packages);
+        self.files = self.files.saturating_add(files);
+        if self.packages > self.limits.packages {
+            return Err(ReadPackagesError::Packages { limit: self.limits.packages });
+        }
+        if self.files > self.limits.files {
+            return Err(ReadPackagesError::Files { limit: self.limits.files });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn file(&self, path: &ImagePath) -> Result<Vec<u8>, ReadPackagesError> {
+        file(self.image, path, self.limits.list_bytes)
+    }
+
+    /// What is wrong with a file as a whole.
+    pub(crate) fn problem(&mut self, file: &ImagePath, message: impl Into<String>) {
+        self.problems.extend(file, vec![(0, message.into())]);
+    }
+}
+
+/// Where something of a database lies, and the links that lead there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) symlinks: Vec<ImagePath>,
+    pub(crate) path: ImagePath,
+}
+
+/// The file or directory that this path leads to.
+pub(crate) fn place(image: &Image, path: &[u8]) -> Option<Place> {
+    let resolution = image.tree().resolve(&ImagePath::root(), path, true);
+    match resolution.end {
+        ResolutionEnd::Found(path) => Some(Place { symlinks: resolution.symlinks, path }),
+        _ => None,
+    }
 }
 
 fn os_release(image: &Image, limits: &Limits) -> Result<Option<OsRelease>, ReadPackagesError> {

@@ -351,11 +351,14 @@ fn an_image_without_a_database_has_no_packages() {
 }
 
 #[test]
-fn a_database_without_readable_packages_ends_empty() {
-    let (_layout, image) = image(&[("var/lib/dpkg/status", "Package: ../x\nVersion: 1\n\n\0\u{1}\n")]);
+fn what_is_no_package_stays_since_nobody_can_tell_what_it_was() {
+    let status = "Package: ../x\nVersion: 1\n\nPackage: gone\nVersion: 1\n\n\0\u{1}\n";
+    let (_layout, image) =
+        image(&[("var/lib/dpkg/status", status), ("var/lib/dpkg/info/gone.list", "/.\n/usr/bin/gone\n")]);
     let database = read(&image).unwrap();
-    assert_eq!((database.packages.len(), database.problems.len()), (0, 3));
-    assert_eq!(replaced(&filter(&database, &image, &BTreeSet::new()).unwrap(), "/var/lib/dpkg/status"), "");
+    assert_eq!((database.packages.len(), database.problems.len()), (1, 3));
+    let left = replaced(&filter(&database, &image, &BTreeSet::new()).unwrap(), "/var/lib/dpkg/status");
+    assert_eq!(left, "Package: ../x\nVersion: 1\n\n\0\u{1}\n\n");
 }
 
 #[test]
@@ -496,4 +499,111 @@ proptest! {
         prop_assert_eq!(listed, expected);
         prop_assert!(filtered.replace.keys().all(|path| stays.contains(path)));
     }
+}
+
+#[test]
+fn hard_77_settings_of_dpkg_name_what_is_left() {
+    let stanza = |name: &str| {
+        format!("Package: {name}\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\n")
+    };
+    let status = ["editor", "gone", "mailer"].map(stanza).concat();
+    let alternative = "auto\n/usr/bin/editor\neditor.1.gz\n/usr/share/man/man1/editor.1.gz\n\n\
+        /usr/bin/nano\n40\n/man/nano.1.gz\n/usr/bin/vim\n50\n/man/vim.1.gz\n\n";
+    let (_layout, image) = image(&[
+        ("etc/alternatives/editor", "->/usr/bin/vim"),
+        ("etc/passwd", "root:x:0:0::/root:/bin/sh\nmail:x:8:8::/:/bin/false\n"),
+        ("etc/group", "root:x:0:\n"),
+        ("usr/bin/editor", "->/etc/alternatives/editor"),
+        ("usr/bin/vim", "vim"),
+        ("usr/bin/nano", "nano"),
+        ("usr/bin/mailer", "mailer"),
+        ("usr/bin/mailer.real", "mailer"),
+        ("usr/bin/gone", "gone"),
+        ("usr/bin/gone.real", "gone"),
+        ("var/lib/dpkg/status", &status),
+        ("var/lib/dpkg/available", &status),
+        ("var/lib/dpkg/status-old", &status),
+        ("var/lib/dpkg/info/editor.list", "/usr/bin/vim\n/usr/bin/nano\n"),
+        ("var/lib/dpkg/info/editor.conffiles", "/etc/vimrc\n/usr/bin/vim\n"),
+        ("var/lib/dpkg/info/gone.list", "/usr/bin/gone\n"),
+        ("var/lib/dpkg/info/mailer.list", "/usr/bin/mailer\n"),
+        ("var/lib/dpkg/alternatives/editor", alternative),
+        (
+            "var/lib/dpkg/diversions",
+            "/usr/bin/mailer\n/usr/bin/mailer.real\n:\n/usr/bin/gone\n/usr/bin/gone.real\n:\n",
+        ),
+        (
+            "var/lib/dpkg/statoverride",
+            "mail root 2755 /usr/bin/mailer.real\nmail #0 755 /usr/bin/gone\nmail mail 755 /usr/bin/vim\n",
+        ),
+        ("var/lib/dpkg/triggers/File", "/usr/share/man gone\n/usr/bin editor/noawait\n"),
+        ("var/lib/dpkg/triggers/Unincorp", "/usr/bin editor gone\n"),
+    ]);
+    let database = read(&image).unwrap();
+    let ours = ["alternatives/editor", "diversions", "status", "statoverride"];
+    let used =
+        paths(&["/usr/bin/vim", "/usr/bin/editor", "/etc/alternatives/editor", "/usr/bin/mailer.real"]);
+    let used = &used | &paths(&["/etc/passwd", "/etc/group"]);
+    let filtered = filter(&database, &image, &used).unwrap();
+    let mut kept: Vec<_> = ours.iter().map(|name| format!("/var/lib/dpkg/{name}")).collect();
+    kept.extend(["editor", "mailer"].map(|name| format!("/var/lib/dpkg/info/{name}.list")));
+    kept.sort();
+    assert_eq!(texts(filtered.keep.keys()), kept);
+    let left = |file: &str| replaced(&filtered, &format!("/var/lib/dpkg/{file}"));
+    assert_eq!(left("alternatives/editor"), "auto\n/usr/bin/editor\n\n/usr/bin/vim\n50\n\n");
+    assert_eq!(left("diversions"), "/usr/bin/mailer\n/usr/bin/mailer.real\n:\n");
+    assert_eq!(left("statoverride"), "mail root 2755 /usr/bin/mailer.real\n");
+
+    // What the workload used of the rest is cut down in the same way.
+    let more = [
+        "available",
+        "status-old",
+        "info/editor.conffiles",
+        "info/gone.list",
+        "triggers/File",
+        "triggers/Unincorp",
+    ];
+    let more: Vec<_> = more.iter().map(|name| format!("/var/lib/dpkg/{name}")).collect();
+    let used = &used | &paths(&more.iter().map(String::as_str).collect::<Vec<_>>());
+    let filtered = filter(&database, &image, &used).unwrap();
+    let left = |file: &str| replaced(&filtered, &format!("/var/lib/dpkg/{file}"));
+    let present = ["editor", "mailer"].map(stanza).concat();
+    assert_eq!((left("available"), left("status-old")), (present.clone(), present));
+    assert_eq!(left("info/editor.conffiles"), "/usr/bin/vim\n");
+    assert_eq!(left("info/gone.list"), "");
+    assert_eq!(left("triggers/File"), "/usr/bin editor/noawait\n");
+    assert_eq!(left("triggers/Unincorp"), "/usr/bin editor\n");
+}
+
+#[test]
+fn journals_of_an_interrupted_dpkg_are_merged() {
+    let stanza = |name: &str, version: &str, status: &str| {
+        format!("Package: {name}\nStatus: {status}\nVersion: {version}\nArchitecture: all\n\n")
+    };
+    let installed = "install ok installed";
+    let status = stanza("a", "1", installed) + &stanza("b", "1", installed);
+    let (_layout, image) = image(&[
+        ("usr/bin/a", "a"),
+        ("usr/bin/b", "b"),
+        ("usr/bin/c", "c"),
+        ("var/lib/dpkg/status", &status),
+        ("var/lib/dpkg/info/a.list", "/usr/bin/a\n"),
+        ("var/lib/dpkg/info/b.list", "/usr/bin/b\n"),
+        ("var/lib/dpkg/info/c.list", "/usr/bin/c\n"),
+        ("var/lib/dpkg/updates/0000", &stanza("a", "2", "install ok unpacked")),
+        ("var/lib/dpkg/updates/0001", &(stanza("a", "3", installed) + &stanza("c", "1", installed))),
+        ("var/lib/dpkg/updates/tmp.i", "half a stan"),
+    ]);
+    let database = read(&image).unwrap();
+    let versions: Vec<_> = database.packages.iter().map(|p| (p.name.as_str(), p.version.as_str())).collect();
+    assert_eq!(versions, [("a", "3"), ("b", "1"), ("c", "1")]);
+    let filtered = filter(&database, &image, &paths(&["/usr/bin/a", "/usr/bin/c"])).unwrap();
+    let left = stanza("a", "3", installed) + &stanza("c", "1", installed);
+    assert_eq!(replaced(&filtered, "/var/lib/dpkg/status"), left);
+    assert!(texts(filtered.keep.keys()).iter().all(|path| !path.contains("updates")));
+    // Where the workload reads the journals, they do not bring back what is gone.
+    let used = paths(&["/usr/bin/b", "/var/lib/dpkg/updates/0001"]);
+    let filtered = filter(&database, &image, &used).unwrap();
+    let journal = replaced(&filtered, "/var/lib/dpkg/updates/0001");
+    assert!(journal.starts_with("Package: a\nStatus: purge ok not-installed\n"), "{journal}");
 }

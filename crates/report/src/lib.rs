@@ -9,5 +9,7 @@ pub mod result;
 pub mod text;
 
 pub use page::{RenderError, render};
-pub use result::{Change, FORMAT_VERSION, Hardening, ImageSummary, MetricValue, metric_values};
+pub use result::{
+    Change, FORMAT_VERSION, Hardening, ImageSummary, LANGUAGE_PACKAGES, MetricValue, metric_values,
+};
 pub use text::{bytes_text, count_text};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
-use harden::{Decision, Ledger, LedgerEntry, PathKind, Rule};
+use harden::{Decision, Ledger, LedgerEntry, PathKind};
 use profile::{Run, StepOutcome, StepResult, Verdict};
 use serde::Serialize;
 
@@ -241,7 +241,7 @@ fn packages(ledger: &Ledger) -> Vec<PackageText> {
                 tally.kept += 1;
                 tally.bytes_kept = tally.bytes_kept.saturating_add(entry.size_bytes);
                 // A licence does not make a package present, nor does any other document.
-                tally.essential += u64::from(entry.rule != Rule::Licence && !packages::is_document(path));
+                tally.essential += u64::from(!packages::is_licence(path) && !packages::is_document(path));
             } else {
                 tally.removed += 1;
                 tally.bytes_removed = tally.bytes_removed.saturating_add(entry.size_bytes);

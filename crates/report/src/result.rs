@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use harden::{CarryReport, Metrics, Verification, VerificationVerdict};
+use harden::{CarryReport, Metrics, PackagesLeft, Verification, VerificationVerdict};
 use image::{Digest, Platform};
 use profile::Run;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct Hardening {
     pub layers: usize,
     /// Of those, the ones that are the original's to the byte.
     pub layers_reused: usize,
+    /// What is left of each package of the original.
+    #[serde(default)]
+    pub packages: PackagesLeft,
     /// The runs that the profile consists of.
     pub runs: Vec<Run>,
     /// What running the coverage on the result showed; absent where it was not run.
@@ -85,6 +88,9 @@ pub struct Change {
     pub is_bytes: bool,
 }
 
+/// A figure that most images do not have; tables leave it out where it is 0.
+pub const LANGUAGE_PACKAGES: &str = "language packages";
+
 /// The figures of an image, in the order in which every table shows them.
 pub fn metric_values(metrics: &Metrics) -> Vec<MetricValue> {
     let value = |name, value, is_bytes| MetricValue { name, value, is_bytes };
@@ -95,6 +101,7 @@ pub fn metric_values(metrics: &Metrics) -> Vec<MetricValue> {
         value("executables", metrics.executables, false),
         value("libraries", metrics.libraries, false),
         value("packages", metrics.packages, false),
+        value(LANGUAGE_PACKAGES, metrics.language_packages, false),
         value("setuid files", metrics.setuid_files, false),
         value("shells", metrics.shells, false),
     ]
@@ -106,7 +113,7 @@ impl Hardening {
         self.verification.as_ref().map(|verification| verification.verdict == VerificationVerdict::Passed)
     }
 
-    /// The figures before and after, in the order of [`metric_values`].
+    /// The figures before and after, in the order of [`metric_values`]; packages of languages only where there are any.
     pub fn changes(&self) -> Vec<Change> {
         let after = metric_values(&self.hardened.metrics);
         metric_values(&self.original.metrics)
@@ -118,6 +125,7 @@ impl Hardening {
                 after: after.value,
                 is_bytes: before.is_bytes,
             })
+            .filter(|change| change.name != LANGUAGE_PACKAGES || change.before + change.after > 0)
             .collect()
     }
 }

@@ -113,6 +113,7 @@ fn hardening() -> Hardening {
         unchanged: false,
         layers: 2,
         layers_reused: 0,
+        packages: Default::default(),
         runs: vec![Run {
             coverage: "redis".into(),
             started_at: "2026-01-02T03:04:05Z".into(),

@@ -96,14 +96,22 @@ impl Finished {
         let Attempt { plan, written, unchanged, hardened, verified } = attempt;
 
         let hardened_packages = read_packages(&hardened)?;
+        let left = harden::packages_left(packages, &plan.ledger);
+        let mut after = figures(&target::as_source(target), &hardened, &hardened_packages)?;
+        if !unchanged {
+            // By the files that are there, so that no policy on the databases changes a count.
+            after.metrics.packages = left.system();
+            after.metrics.language_packages = left.language();
+        }
         let result = Hardening {
             format_version: report::FORMAT_VERSION,
             careen_version: env!("CARGO_PKG_VERSION").to_owned(),
             original: figures(source, original, packages)?,
-            hardened: figures(&target::as_source(target), &hardened, &hardened_packages)?,
+            hardened: after,
             unchanged,
             layers_reused: written.layers.iter().filter(|layer| layer.reused).count(),
             layers: written.layers.len(),
+            packages: left,
             runs: profile.runs.clone(),
             verification: verified.as_ref().map(|(verification, _)| verification.clone()),
             healed: plan.ledger.policy.heal.len(),

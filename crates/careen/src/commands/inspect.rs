@@ -1,8 +1,15 @@
 //! `careen inspect`: what an image holds.
 
+use std::collections::BTreeSet;
+
+use harden::Decision;
+use image::Image;
+use packages::{Ecosystem, Problem};
 use serde::Serialize;
 
+use crate::artifacts::ResultStore;
 use crate::cli::InspectArgs;
+use crate::commands::verify::load_ledger;
 use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
@@ -16,6 +23,24 @@ struct Inspection {
     platform: image::Platform,
     layers: usize,
     metrics: harden::Metrics,
+    packages: Vec<InstalledPackage>,
+    /// What the databases say that could not be understood.
+    package_problems: Vec<Problem>,
+}
+
+/// A package that the image's databases list as installed.
+#[derive(Serialize)]
+struct InstalledPackage {
+    ecosystem: Ecosystem,
+    name: String,
+    version: String,
+    architecture: String,
+    purl: String,
+    licence: Option<String>,
+    /// Files of it in this image.
+    files: usize,
+    /// Whether it has lost files; none where that is unknown, since the image was not hardened here.
+    partial: Option<bool>,
 }
 
 /// Prints counts and sizes of one image.
@@ -27,6 +52,17 @@ pub(crate) fn run(context: &Context, args: &InspectArgs) -> Result<(), Failure> 
         hints::plain(ExitCode::Image, format!("cannot measure {}", image.source()), source)
     })?;
     context.progress.abandon();
+    let lost = lost_files(context, &image)?;
+    let installed = packages.installed().map(|package| InstalledPackage {
+        ecosystem: package.ecosystem,
+        name: package.name.clone(),
+        version: package.version.clone(),
+        architecture: package.architecture.clone(),
+        purl: package.purl.clone(),
+        licence: package.licence.clone(),
+        files: package.files.len(),
+        partial: lost.as_ref().map(|lost| lost.contains(&package.label())),
+    });
     let inspection = Inspection {
         image: image.source().to_string(),
         manifest_digest: image.manifest_digest(),
@@ -34,8 +70,25 @@ pub(crate) fn run(context: &Context, args: &InspectArgs) -> Result<(), Failure> 
         platform: image.platform().clone(),
         layers: image.layers().len(),
         metrics,
+        packages: installed.collect(),
+        package_problems: packages.problems.clone(),
     };
     output::print(context.output, &inspection, text)
+}
+
+/// The packages of a hardened image that lost files other than licences and documents, by what its ledger says; none
+/// where no ledger is known.
+fn lost_files(context: &Context, image: &Image) -> Result<Option<BTreeSet<String>>, Failure> {
+    let found = ResultStore::new(&context.data_dir).find(image.source(), image.manifest_digest());
+    let Some(artifacts) = found else { return Ok(None) };
+    let ledger = load_ledger(&artifacts.ledger())?;
+    if ledger.image.manifest_digest == image.manifest_digest() {
+        return Ok(Some(BTreeSet::new()));
+    }
+    let lost = ledger.entries.iter().filter(|(path, entry)| {
+        entry.decision == Decision::Remove && !packages::is_document(path) && !packages::is_licence(path)
+    });
+    Ok(Some(lost.flat_map(|(_, entry)| entry.packages.iter().cloned()).collect()))
 }
 
 fn text(inspection: &Inspection) -> String {
@@ -45,10 +98,22 @@ fn text(inspection: &Inspection) -> String {
         vec!["platform".to_owned(), inspection.platform.to_string()],
         vec!["layers".to_owned(), output::count_text(inspection.layers as u64)],
     ];
-    rows.extend(report::metric_values(&inspection.metrics).into_iter().map(|metric| {
+    let partial = inspection.packages.iter().filter(|package| package.partial == Some(true)).count();
+    for metric in report::metric_values(&inspection.metrics) {
         let show = if metric.is_bytes { output::bytes_text } else { output::count_text };
-        vec![metric.name.to_owned(), show(metric.value)]
-    }));
+        if metric.name != report::LANGUAGE_PACKAGES || metric.value > 0 {
+            rows.push(vec![metric.name.to_owned(), show(metric.value)]);
+        }
+    }
+    if partial > 0 {
+        rows.push(vec![
+            "in part only".to_owned(),
+            format!("{} packages", output::count_text(partial as u64)),
+        ]);
+    }
+    for problem in inspection.package_problems.iter().take(5) {
+        rows.push(vec!["problem".to_owned(), problem.to_string()]);
+    }
     let width = rows.iter().map(|row| row[0].len()).max().unwrap_or(0);
     rows.iter().map(|row| format!("  {:width$}  {}\n", row[0], row[1])).collect()
 }

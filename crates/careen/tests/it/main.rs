@@ -10,6 +10,7 @@ mod images;
 mod languages;
 mod look;
 mod nginx;
+mod packages;
 mod policy;
 mod redis;
 mod runtimes;

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use image::{Image, ImagePath, NodeKind};
 
-use super::lists;
-use super::locate::Locator;
+use crate::lines;
+use crate::locate::Locator;
 use crate::read::{self, Limits, Problems, ReadPackagesError};
 
 /// The links that alternatives manage and that exist, with the name of their alternative.
@@ -27,7 +27,7 @@ pub(super) fn read(
         }
         let bytes = read::file(image, file, limits.list_bytes)?;
         let name = file.name();
-        let Some(managed) = parse(name, &bytes) else {
+        let Some(managed) = parse(&bytes).map(|alternative| managed_links(name, &alternative)) else {
             problems.extend(file, vec![(1, "an alternative that is none".to_owned())]);
             continue;
         };
@@ -42,20 +42,81 @@ pub(super) fn read(
     Ok(links)
 }
 
-/// The links of one alternative and of those that follow it, each with its link in `/etc/alternatives`.
-fn parse(name: &[u8], bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut lines = lists::lines(bytes).map(|line| lists::content(&bytes[line]));
+/// One file of `alternatives/`, in its own lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Alternative<'a> {
+    mode: &'a [u8],
+    link: &'a [u8],
+    /// Names and links of those that follow.
+    followers: Vec<(&'a [u8], &'a [u8])>,
+    /// Targets, priorities, and the targets of the followers, empty where a choice has none.
+    choices: Vec<(&'a [u8], &'a [u8], Vec<&'a [u8]>)>,
+}
+
+fn parse(bytes: &[u8]) -> Option<Alternative<'_>> {
+    let mut lines = lines::contents(bytes);
     let mode = lines.next()?;
     if mode != b"auto" && mode != b"manual" {
         return None;
     }
-    let managed = |name: &[u8]| [b"/etc/alternatives/", name].concat();
-    let mut links = vec![managed(name), lines.next()?.to_vec()];
+    let link = lines.next()?;
+    let mut followers = Vec::new();
     while let Some(follower) = lines.next().filter(|line| !line.is_empty()) {
-        links.push(managed(follower));
-        links.push(lines.next()?.to_vec());
+        followers.push((follower, lines.next()?));
     }
-    Some(links)
+    let mut choices = Vec::new();
+    while let Some(target) = lines.next().filter(|line| !line.is_empty()) {
+        let priority = lines.next()?;
+        let targets = followers.iter().map(|_| lines.next().unwrap_or_default()).collect();
+        choices.push((target, priority, targets));
+    }
+    Some(Alternative { mode, link, followers, choices })
+}
+
+fn managed(name: &[u8]) -> Vec<u8> {
+    [b"/etc/alternatives/", name].concat()
+}
+
+/// The links of one alternative and of those that follow it, each with its link in `/etc/alternatives`.
+fn managed_links(name: &[u8], alternative: &Alternative<'_>) -> Vec<Vec<u8>> {
+    let main = [managed(name), alternative.link.to_vec()];
+    let followers = alternative.followers.iter();
+    main.into_iter().chain(followers.flat_map(|(name, link)| [managed(name), link.to_vec()])).collect()
+}
+
+/// What is left of an alternative.
+pub(super) struct Left {
+    /// The choices whose target is still there, and the followers whose link is.
+    pub(super) bytes: Vec<u8>,
+    /// Whether a link of it and a choice are left.
+    pub(super) is_used: bool,
+}
+
+/// Cuts the choices and followers that are gone; none for what is no alternative.
+pub(super) fn filter(name: &[u8], bytes: &[u8], has: &mut dyn FnMut(&[u8]) -> bool) -> Option<Left> {
+    let alternative = parse(bytes)?;
+    let followers: Vec<bool> = alternative.followers.iter().map(|(_, link)| has(link)).collect();
+    let mut out = [alternative.mode, b"\n", alternative.link, b"\n"].concat();
+    for ((name, link), _) in alternative.followers.iter().zip(&followers).filter(|(_, stays)| **stays) {
+        out.extend([name, &b"\n"[..], link, b"\n"].concat());
+    }
+    out.push(b'\n');
+    let mut choices = 0;
+    for (target, priority, targets) in &alternative.choices {
+        if !has(target) {
+            continue;
+        }
+        choices += 1;
+        out.extend([target, &b"\n"[..], priority, b"\n"].concat());
+        for (target, _) in targets.iter().zip(&followers).filter(|(_, stays)| **stays) {
+            let stays = !target.is_empty() && has(target);
+            out.extend_from_slice(if stays { target } else { b"" });
+            out.push(b'\n');
+        }
+    }
+    out.push(b'\n');
+    let is_used = choices > 0 && (has(&managed(name)) || has(alternative.link));
+    Some(Left { bytes: out, is_used })
 }
 
 #[cfg(test)]
@@ -66,7 +127,7 @@ mod tests {
     fn followers_are_managed_too() {
         let text =
             b"auto\n/usr/bin/editor\neditor.1.gz\n/usr/share/man/man1/editor.1.gz\n\n/bin/nano\n40\n\n";
-        let links = parse(b"editor", text).unwrap();
+        let links = managed_links(b"editor", &parse(text).unwrap());
         let expected: [&[u8]; 4] = [
             b"/etc/alternatives/editor",
             b"/usr/bin/editor",
@@ -75,7 +136,22 @@ mod tests {
         ];
         assert_eq!(links, expected);
         for broken in [&b""[..], b"other\n/a\n", b"auto\n", b"auto\n/a\nfollower\n"] {
-            assert_eq!(parse(b"x", broken), None);
+            assert_eq!(parse(broken), None);
         }
+    }
+
+    #[test]
+    fn choices_and_followers_that_are_gone_are_cut() {
+        let text = b"auto\n/usr/bin/editor\neditor.1.gz\n/usr/share/man/man1/editor.1.gz\neditorrc\n/etc/editorrc\n\n\
+            /bin/nano\n40\n/man/nano.1.gz\n/etc/nanorc\n/usr/bin/vim\n50\n/man/vim.1.gz\n\n\n";
+        let left = |gone: &[&[u8]]| {
+            let left = filter(b"editor", text, &mut |path| !gone.contains(&path)).unwrap();
+            (String::from_utf8(left.bytes).unwrap(), left.is_used)
+        };
+        assert_eq!(left(&[]), (String::from_utf8(text.to_vec()).unwrap(), true));
+        let expected = "auto\n/usr/bin/editor\neditorrc\n/etc/editorrc\n\n/usr/bin/vim\n50\n\n\n";
+        assert_eq!(left(&[b"/bin/nano", b"/usr/share/man/man1/editor.1.gz"]), (expected.to_owned(), true));
+        assert!(!left(&[b"/bin/nano", b"/usr/bin/vim"]).1);
+        assert!(!left(&[b"/etc/alternatives/editor", b"/usr/bin/editor"]).1);
     }
 }

@@ -6,17 +6,9 @@
 
 use image::{Image, ImagePath};
 
-use super::lists;
+use crate::lines;
+use crate::locate::Diversion;
 use crate::read::{self, Limits, Problems, ReadPackagesError};
-
-/// Where a diverted path went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Diversion {
-    /// The new place of every package's file but the diverter's.
-    pub(super) to: ImagePath,
-    /// The package that diverts and keeps the old place; `:` for the administrator, which no package is named.
-    pub(super) by: String,
-}
 
 /// Reads the diversions of an image, if it has any.
 pub(super) fn read(
@@ -31,11 +23,23 @@ pub(super) fn read(
     Ok(diversions)
 }
 
+/// The diversions of which one end is still there.
+pub(super) fn filter(bytes: &[u8], has: &mut dyn FnMut(&[u8]) -> bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let lines: Vec<_> = lines::lines(bytes).map(|line| &bytes[line]).collect();
+    for group in lines.chunks(3) {
+        if group[..group.len().min(2)].iter().any(|end| has(lines::content(end))) {
+            out.extend(group.concat());
+        }
+    }
+    out
+}
+
 /// Diversions by the path that is diverted, and the lines that are none.
 type Parsed = (Vec<(ImagePath, Diversion)>, Vec<(usize, String)>);
 
 fn parse(bytes: &[u8]) -> Parsed {
-    let lines: Vec<_> = lists::lines(bytes).map(|line| lists::content(&bytes[line])).collect();
+    let lines: Vec<_> = lines::contents(bytes).collect();
     let mut diversions = Vec::new();
     let mut problems = Vec::new();
     for (number, group) in lines.chunks(3).enumerate() {

@@ -1,6 +1,6 @@
 //! Lists of a package's files: `.list`, `.md5sums`, and the lines of `Conffiles`.
 
-use std::ops::Range;
+use crate::lines::{content, lines};
 
 /// The lines of a `.list`: absolute paths, directories and `/.` among them. dpkg quotes nothing.
 pub(super) fn parse_list(bytes: &[u8]) -> Vec<Vec<u8>> {
@@ -41,21 +41,6 @@ pub(super) fn conffile_path(line: &[u8]) -> Option<&[u8]> {
     let space = line.iter().rposition(|&byte| byte == b' ')?;
     let path = line[..space].trim_ascii_end();
     path.starts_with(b"/").then_some(path)
-}
-
-/// All lines, each with its newline.
-pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    let mut start = 0;
-    bytes.split_inclusive(|&byte| byte == b'\n').map(move |line| {
-        let range = start..start + line.len();
-        start = range.end;
-        range
-    })
-}
-
-/// A line without its newline.
-pub(super) fn content(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\n").unwrap_or(line)
 }
 
 #[cfg(test)]

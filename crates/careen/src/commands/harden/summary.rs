@@ -23,6 +23,11 @@ pub(crate) fn text(result: &Hardening) -> String {
     if result.healed > 0 {
         out += &format!("  healed    {} paths that the first verification missed\n", result.healed);
     }
+    let partial: u64 = result.packages.counts.values().map(|count| count.partial).sum();
+    if partial > 0 && !result.unchanged {
+        out +=
+            &format!("  packages  of {} only a part is left: see the report\n", output::count_text(partial));
+    }
     for warning in &result.warnings {
         out += &format!("  warning   {warning}\n");
     }

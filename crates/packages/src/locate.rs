@@ -1,14 +1,21 @@
-//! From a path as dpkg lists it to the path in the tree.
+//! From a path as a database lists it to the path in the tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use image::tree::ResolutionEnd;
 use image::{ImagePath, NodeKind, Tree};
 
-use super::diversions::Diversion;
+/// Where a diverted path went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Diversion {
+    /// The new place of every package's file but the diverter's.
+    pub(crate) to: ImagePath,
+    /// The package that diverts and keeps the old place; `:` for the administrator, which no package is named.
+    pub(crate) by: String,
+}
 
 /// Finds listed paths in a tree: diversions applied, links in their directories followed.
-pub(super) struct Locator<'a> {
+pub(crate) struct Locator<'a> {
     tree: &'a Tree,
     /// Where the directories of listed paths really are.
     directories: BTreeMap<ImagePath, Option<ImagePath>>,
@@ -18,27 +25,27 @@ pub(super) struct Locator<'a> {
 
 /// Where a listed path is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Located {
+pub(crate) struct Located {
     /// The path in the tree.
-    pub(super) path: ImagePath,
+    pub(crate) path: ImagePath,
     /// Whether a diversion led there.
-    pub(super) diverted: bool,
+    pub(crate) diverted: bool,
 }
 
 impl<'a> Locator<'a> {
-    pub(super) fn new(tree: &'a Tree) -> Self {
+    pub(crate) fn new(tree: &'a Tree) -> Self {
         Self { tree, directories: BTreeMap::new(), diversions: BTreeMap::new() }
     }
 
     /// Adds a diversion of `from`.
-    pub(super) fn divert(&mut self, from: &ImagePath, diversion: Diversion) {
+    pub(crate) fn divert(&mut self, from: &ImagePath, diversion: Diversion) {
         if let Some(from) = self.real(from) {
             self.diversions.insert(from, diversion);
         }
     }
 
     /// The path with the links in its directory followed; none if that directory does not exist.
-    pub(super) fn real(&mut self, path: &ImagePath) -> Option<ImagePath> {
+    pub(crate) fn real(&mut self, path: &ImagePath) -> Option<ImagePath> {
         let Some(parent) = path.parent() else { return Some(path.clone()) };
         let tree = self.tree;
         let directory = self.directories.entry(parent).or_insert_with_key(|parent| {
@@ -51,7 +58,7 @@ impl<'a> Locator<'a> {
     }
 
     /// Where `package` has this path; none if it is nowhere in the tree.
-    pub(super) fn locate(&mut self, package: &str, path: &ImagePath) -> Option<Located> {
+    pub(crate) fn locate(&mut self, package: &str, path: &ImagePath) -> Option<Located> {
         let mut real = self.real(path)?;
         let mut diverted = false;
         if let Some(diversion) = self.diversions.get(&real)
@@ -67,7 +74,7 @@ impl<'a> Locator<'a> {
 
     /// Of the listed paths, those that `package` owns in the tree: no directories, and no links that stand where the
     /// package has a directory (`/lib` on a merged system).
-    pub(super) fn owned(&mut self, package: &str, listed: &[Vec<u8>]) -> BTreeSet<ImagePath> {
+    pub(crate) fn owned(&mut self, package: &str, listed: &[Vec<u8>]) -> BTreeSet<ImagePath> {
         let listed: BTreeSet<_> =
             listed.iter().filter_map(|path| ImagePath::from_absolute(path).ok()).collect();
         let mut owned = BTreeSet::new();
