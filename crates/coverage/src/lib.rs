@@ -33,6 +33,6 @@ pub use coverage::{
 pub use error::{LoadCoverageError, Problem};
 pub use load::{check, load};
 pub use observer::{Observer, RecordEvent, Silent};
-pub use record::{RecordOptions, record};
+pub use record::{RecordOptions, record, record_on};
 pub use record_error::{Failure, RecordError, StepFailure};
 pub use signal::Signal;

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use engine::{Bind, Engine, EngineError, Network, RunOptions, Unpacked};
-use image::Image;
+use image::{Image, Tree};
 use profile::Profile;
 use sensor::{Sensor, SensorOptions, Target};
 
@@ -45,6 +45,23 @@ pub fn record(
     options: &RecordOptions,
     observer: &dyn Observer,
 ) -> Result<Profile, RecordError> {
+    record_on(engine, image, image.tree(), unpacked, coverage, options, observer)
+}
+
+/// The same on an edited image: `unpacked` is what runs, `tree` what it holds, while settings and identity are those
+/// of `image`.
+///
+/// # Errors
+/// As [`record`].
+pub fn record_on(
+    engine: &Engine,
+    image: &Image,
+    tree: &Tree,
+    unpacked: &Unpacked,
+    coverage: &Coverage,
+    options: &RecordOptions,
+    observer: &dyn Observer,
+) -> Result<Profile, RecordError> {
     let sensor = Sensor::load(&options.sensor).map_err(RecordError::LoadSensor)?;
     observer.event(&RecordEvent::SensorLoaded);
     let container =
@@ -75,7 +92,7 @@ pub fn record(
         results: Vec::new(),
     };
     let result = run.exercise();
-    run.finish(image, result)
+    run.finish(image, tree, result)
 }
 
 fn run_options(settings: &ContainerSettings) -> RunOptions {

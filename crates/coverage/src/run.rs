@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use engine::{Container, EngineError, Exit};
-use image::Image;
+use image::{Image, Tree};
 use profile::{ImageIdentity, Incomplete, Profile, SensorReport, Step as StepNumber, StepResult, Verdict};
 use sensor::Recording;
 
@@ -182,6 +182,7 @@ impl Run<'_> {
     pub(crate) fn finish(
         mut self,
         image: &Image,
+        tree: &Tree,
         result: Result<(), RecordError>,
     ) -> Result<Profile, RecordError> {
         if let Err(RecordError::Interrupted) = result {
@@ -192,7 +193,7 @@ impl Run<'_> {
         {
             tracing::debug!(%error, "the container was not stopped after a failure");
         }
-        let record = self.recording.finish(image.tree()).map_err(RecordError::Sensor);
+        let record = self.recording.finish(tree).map_err(RecordError::Sensor);
         if let Err(error) = self.container.remove() {
             tracing::warn!(%error, "the container was not removed cleanly");
         }

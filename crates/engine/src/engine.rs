@@ -4,12 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use image::Image;
+use image::{Edits, Image};
 
 use crate::cgroup::Hierarchy;
 use crate::program::HelperProgram;
 use crate::protocol::Plan;
-use crate::{Container, EngineError, EngineOptions, RunOptions, Unpacked, overlay, run_dir, store};
+use crate::{Container, Edited, EngineError, EngineOptions, RunOptions, Unpacked, overlay, run_dir, store};
 
 /// Runs containers of unpacked images, without a daemon.
 #[derive(Debug)]
@@ -52,6 +52,26 @@ impl Engine {
     /// `Unpack`, `DataDir`, `Interrupted`.
     pub fn unpack(&self, image: &Image, on_layer: &dyn Fn(usize)) -> Result<Unpacked, EngineError> {
         store::unpack(&self.data_dir, image, &self.options.interrupt, on_layer)
+    }
+
+    /// The image as it would be with these edits, without writing it: the difference becomes one more layer over the
+    /// unpacked ones.
+    ///
+    /// # Errors
+    /// `DataDir`, `Edit`, `Interrupted`. Nothing remains then.
+    pub fn edited(&self, image: &Image, unpacked: &Unpacked, edits: &Edits) -> Result<Edited, EngineError> {
+        use std::os::unix::fs::PermissionsExt;
+        if self.options.interrupt.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(EngineError::Interrupted);
+        }
+        let failed = |source| EngineError::DataDir { path: self.data_dir.join("run"), source };
+        let (dir, lock) = run_dir::reserve(&self.data_dir, "edits-").map_err(failed)?;
+        let top = dir.path().join("layer");
+        fs::create_dir(&top).map_err(failed)?;
+        fs::set_permissions(&top, fs::Permissions::from_mode(0o755)).map_err(failed)?;
+        image::unpack_edits(image, edits, &top)
+            .map_err(|source| EngineError::Edit { source: Box::new(source) })?;
+        Ok(Edited::new(unpacked, top, dir, lock))
     }
 
     /// Makes a container, its main process ready but not started.

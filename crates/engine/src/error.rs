@@ -54,6 +54,12 @@ pub enum EngineError {
         /// Whether the disk ran full.
         disk_full: bool,
     },
+    /// What edits change in an image cannot be laid over its layers.
+    #[error("cannot lay the changes over the layers")]
+    Edit {
+        /// Why.
+        source: Box<image::UnpackError>,
+    },
     /// The image says nothing that could be run, and neither did the caller.
     #[error("there is nothing to run: the image has neither entrypoint nor command")]
     NoCommand,
@@ -195,6 +201,7 @@ impl EngineError {
             Self::DataDir { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space, or set XDG_DATA_HOME to a directory on a larger disk".to_owned()
             }
+            Self::Edit { source } => return source.hint(),
             Self::StartHelper { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "it is executed from a copy in memory, which the kernel refuses where `sysctl vm.memfd_noexec` is 2".to_owned()
             }

@@ -33,4 +33,4 @@ pub use engine::Engine;
 pub use error::{EngineError, Refusal};
 pub use helper::helper_main;
 pub use options::{Bind, EngineOptions, Helper, Network, RunOptions};
-pub use unpacked::Unpacked;
+pub use unpacked::{Edited, Unpacked};

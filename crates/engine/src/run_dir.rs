@@ -88,6 +88,14 @@ pub(crate) fn with_scratch<T>(data_dir: &Path, trial: impl FnOnce(&Path) -> T) -
     Ok(trial(scratch.path()))
 }
 
+/// A directory to keep for a while, swept up like that of a container once its lock is free.
+pub(crate) fn reserve(data_dir: &Path, prefix: &str) -> io::Result<(tempfile::TempDir, RunLock)> {
+    let _guard = lock_run(data_dir)?;
+    let dir = tempfile::Builder::new().prefix(prefix).tempdir_in(data_dir.join("run"))?;
+    let lock = RunLock::share(dir.path())?;
+    Ok((dir, lock))
+}
+
 fn random_id() -> io::Result<String> {
     let mut bytes = [0; 6];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::inside::Ownership;
+use crate::run_dir::RunLock;
 
 /// An image ready to be run: its layers as directories of the store, and what its config says about running it.
 #[derive(Debug, Clone)]
@@ -17,6 +18,29 @@ impl Unpacked {
     /// Of layers that lie unpacked already, as overlayfs wants them (whiteouts as character devices 0:0), base first.
     pub fn from_directories(layers: Vec<PathBuf>, config: &image::ContainerConfig) -> Self {
         Self { layers, root: Ownership { mode: 0o755, uid: 0, gid: 0 }, defaults: config.into() }
+    }
+}
+
+/// An image as it would be with some edits: what they change lies in one more directory over the layers, which is gone
+/// when this is dropped.
+#[derive(Debug)]
+pub struct Edited {
+    unpacked: Unpacked,
+    _dir: tempfile::TempDir,
+    /// After the directory: whoever finds it unlocked sweeps it up.
+    _lock: RunLock,
+}
+
+impl Edited {
+    pub(crate) fn new(below: &Unpacked, top: PathBuf, dir: tempfile::TempDir, lock: RunLock) -> Self {
+        let mut unpacked = below.clone();
+        unpacked.layers.push(top);
+        Self { unpacked, _dir: dir, _lock: lock }
+    }
+
+    /// What containers are made of. They must be gone before this is.
+    pub fn unpacked(&self) -> &Unpacked {
+        &self.unpacked
     }
 }
 

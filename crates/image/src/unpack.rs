@@ -1,11 +1,14 @@
 //! One layer as a directory that overlayfs can stack.
 
+mod edits;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use edits::unpack_edits;
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT, Uid,
     XattrFlags,
@@ -111,11 +114,8 @@ fn unpack(
     interrupt: Option<&AtomicBool>,
 ) -> Result<(), UnpackError> {
     let layer = layers.len() - 1;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::openat(CWD, into, flags, Mode::empty())
-        .map_err(|error| UnpackError::Open { dir: into.to_owned(), source: error.into() })?;
     let marks = Marks::of(&layers[layer], hidden, merged);
-    let mut unpacker = Unpacker { layers, root, parent: None, names: BTreeMap::new(), interrupt };
+    let mut unpacker = Unpacker::new(layers, open_root(into)?, interrupt);
     let mut directories = Vec::new();
     let own = layers[layer].entries.iter().map(|entry| &entry.path);
     let paths: BTreeSet<_> = own.chain(&marks.needed).collect();
@@ -142,6 +142,12 @@ fn unpack(
         unpacker.finish_directory(path, &node.metadata, marks.opaque.contains(path))?;
     }
     Ok(())
+}
+
+fn open_root(into: &Path) -> Result<OwnedFd, UnpackError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, into, flags, Mode::empty())
+        .map_err(|error| UnpackError::Open { dir: into.to_owned(), source: error.into() })
 }
 
 /// What lower layers have where this layer has whiteouts, and whether it is a directory.
@@ -216,7 +222,11 @@ struct Unpacker<'a> {
     interrupt: Option<&'a AtomicBool>,
 }
 
-impl Unpacker<'_> {
+impl<'a> Unpacker<'a> {
+    fn new(layers: &'a [Layer], root: OwnedFd, interrupt: Option<&'a AtomicBool>) -> Self {
+        Self { layers, root, parent: None, names: BTreeMap::new(), interrupt }
+    }
+
     fn check_interrupt(&self) -> Result<(), UnpackError> {
         match self.interrupt {
             Some(interrupt) if interrupt.load(Ordering::Relaxed) => Err(UnpackError::Interrupted),

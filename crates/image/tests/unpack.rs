@@ -8,9 +8,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use careen_image::{UnpackError, unpack_layer};
+use careen_image::{
+    Edits, ImagePath, ImageTarget, UnpackError, WriteOptions, unpack_edits, unpack_layer, write,
+};
 use common::{
-    chain, differences, is_root, of_directory, of_image, open, skip, stacked, unpack, without_links,
+    chain, differences, is_root, of_directory, of_image, open, skip, stacked, stacked_with, unpack,
+    without_links,
 };
 use tempfile::TempDir;
 use testkit::{ImageBuilder, TarBuilder, TarEntry};
@@ -57,6 +60,61 @@ fn overlayfs_shows_what_the_tree_says() {
             differences.join("\n")
         );
     }
+}
+
+#[test]
+fn edits_over_the_layers_show_what_the_written_image_shows() {
+    if !is_root() {
+        return skip("unpacking needs root");
+    }
+    let base = TarBuilder::from_text(
+        "./@750,5,6,77 etc/@711,1,2,3 etc/status@640,7,8,9:old etc/gone opt/ opt/app/@2775,3,3,3 opt/app/used:x \
+         opt/app/plugin:y opt/whole/ opt/whole/a/ opt/whole/a/b tmp/@1777,0,0,5 fifo!p link->opt/app bare/in/file:z",
+    )
+    .entry(TarEntry::dir("marked").xattr("user.dir", "1"))
+    .entry(TarEntry::file("marked/gone", ""));
+    let upper =
+        "opt/app/new:n opt/app/other:o opt/.wh.whole opt/whole/ opt/whole/late etc/status@600,1,1,1:newer";
+    let image = ImageBuilder::new().layer(base).layer(upper);
+    let image = open(&image.oci_layout().source()).unwrap();
+    let path = |text: &str| ImagePath::from_text(text).unwrap();
+    let all: std::collections::BTreeSet<_> = image.tree().iter().map(|(path, _)| path.clone()).collect();
+    let without = |gone: &[&str]| {
+        let gone: Vec<_> = gone.iter().map(|text| path(text)).collect();
+        all.iter().filter(|path| !gone.iter().any(|gone| path.is_within(gone))).cloned().collect()
+    };
+    for edits in [
+        Edits { keep: all.clone(), ..Edits::default() },
+        Edits {
+            keep: without(&[
+                "/etc/gone",
+                "/opt/app/plugin",
+                "/opt/app/new",
+                "/opt/whole",
+                "/fifo",
+                "/marked/gone",
+            ]),
+            replace: [(path("/etc/status"), b"fewer packages\n".to_vec())].into(),
+        },
+        Edits {
+            keep: without(&["/etc", "/opt", "/tmp", "/link", "/bare/in/file", "/marked"]),
+            ..Edits::default()
+        },
+        Edits { keep: [ImagePath::root()].into(), ..Edits::default() },
+    ] {
+        let dir = TempDir::new().unwrap();
+        let target = ImageTarget::OciLayout { dir: dir.path().join("out"), tag: None };
+        write(&image, &edits, &target, &WriteOptions::default()).unwrap();
+        let written = open(&format!("oci:{}", dir.path().join("out").display())).unwrap();
+        let Some(seen) = stacked_with(&image, Some(&edits)) else {
+            return skip("overlayfs cannot be mounted here");
+        };
+        let differences = differences(&without_links(of_image(&written)), &without_links(seen));
+        assert!(differences.is_empty(), "{}", differences.join("\n"));
+    }
+    let odd = Edits { keep: all.clone(), replace: [(path("/link"), Vec::new())].into() };
+    let error = unpack_edits(&image, &odd, TempDir::new().unwrap().path()).unwrap_err();
+    assert_eq!(chain(&error), "cannot replace /link\n  caused by: it is no regular file of the image");
 }
 
 /// cap_net_raw+ep, version 2.

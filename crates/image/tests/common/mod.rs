@@ -15,7 +15,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use careen_image::{Digest, Image, NodeKind, OpenImageError, OpenOptions, unpack_layer};
+use careen_image::{Digest, Edits, Image, NodeKind, OpenImageError, OpenOptions, unpack_edits, unpack_layer};
 use tempfile::TempDir;
 
 /// Everything that must be equal, of each path.
@@ -181,9 +181,20 @@ impl Drop for Mounted {
 
 /// What overlayfs makes of the layers, where it can be mounted; hard links across layers are copies there.
 pub fn stacked(image: &Image) -> Option<Seen> {
+    stacked_with(image, None)
+}
+
+/// The same with these edits on top.
+pub fn stacked_with(image: &Image, edits: Option<&Edits>) -> Option<Seen> {
     let dir = unpack(image);
     let mut lower: Vec<_> =
         (0..image.layers().len()).rev().map(|layer| dir.path().join(layer.to_string())).collect();
+    if let Some(edits) = edits {
+        let top = dir.path().join("edits");
+        fs::create_dir(&top).unwrap();
+        unpack_edits(image, edits, &top).unwrap();
+        lower.insert(0, top);
+    }
     let empty = dir.path().join("empty");
     fs::create_dir(&empty).unwrap();
     // overlayfs asks for two lower directories where there is no upper one.
