@@ -10,6 +10,7 @@ pub mod diff;
 pub mod document;
 mod draft;
 mod elf;
+pub mod evaluation;
 pub mod explain;
 #[cfg(test)]
 mod fixture;
@@ -32,6 +33,7 @@ pub use carry::{
 };
 pub use diff::{FieldChange, ImageDiff, LayerDiff, PackageDiff, PathDiff, SettingChange, Side, diff};
 pub use document::ReadLedgerError;
+pub use evaluation::{Evaluation, PolicyFigures, StepEvaluation, Trial, TrialVerdict, judge};
 pub use explain::{Explanation, Link, explain};
 pub use ledger::{Decision, Evidence, Ledger, LedgerEntry, PathKind, Total};
 pub use left::{LeftOver, PackageCount, PackageLeft, PackagesLeft, packages_left};
