@@ -25,6 +25,7 @@ Examples:
   careen profile show shop.profile
   careen harden oci:shop --profile shop.profile -o oci:shop-hardened
   careen verify oci:shop-hardened --coverage shop.yaml
+  careen evaluate oci:shop --coverage shop.yaml
   careen explain oci:shop-hardened /usr/bin/perl
 
 An IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF] (as `docker save` writes);
@@ -67,6 +68,8 @@ pub(crate) enum Command {
     Record(RecordArgs),
     /// Run a coverage on a hardened image and compare with the original's run
     Verify(VerifyArgs),
+    /// Leave out one step of a coverage at a time, and see whether it still works on what is kept without it
+    Evaluate(Box<EvaluateArgs>),
     /// Look at workload profiles, or join several
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -338,6 +341,33 @@ pub(crate) struct VerifyArgs {
     /// Ledger of the hardening
     #[arg(long, value_name = "FILE")]
     pub(crate) ledger: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) container: ContainerArgs,
+}
+
+/// `careen evaluate`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careen evaluate oci:shop --coverage shop.yaml
+  careen evaluate oci:shop --coverage shop.yaml --generalize references --step 'monthly report'
+  careen evaluate oci:shop --coverage shop.yaml --output json > evaluation.json
+
+A coverage never runs everything. For each of its steps, the image is hardened with the recording of all others, and
+the coverage is run on that: does the step that nobody recorded still work? The table tells it for each way of going
+beyond what was seen (--generalize), beside what that costs. Start-up (wait_for) and stop are never left out.")]
+pub(crate) struct EvaluateArgs {
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
+    /// Coverage that exercises the image: a built-in name, a YAML file, or a script
+    #[arg(long, short, value_name = "COVERAGE")]
+    pub(crate) coverage: String,
+    /// Leave out only this step, or these
+    #[arg(long, value_name = "NAME")]
+    pub(crate) step: Vec<String>,
+    /// With --generalize only that policy is tried, else all of them
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
     #[command(flatten)]
     pub(crate) container: ContainerArgs,
 }

@@ -3,6 +3,7 @@
 pub(crate) mod coverage;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod harden;
 pub(crate) mod inspect;

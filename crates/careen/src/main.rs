@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod container;
 mod context;
+mod evaluation;
 mod exit;
 mod failure;
 mod hardening;
@@ -75,6 +76,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Harden(args) => commands::harden::run(context, &args),
         Command::Record(args) => commands::record::run(context, &args),
         Command::Verify(args) => commands::verify::run(context, &args),
+        Command::Evaluate(args) => commands::evaluate::run(context, &args),
         Command::Profile(command) => commands::profile::run(context, &command),
         Command::Plan(args) => commands::plan::run(context, &args),
         Command::Diff(args) => commands::diff::run(context, &args),

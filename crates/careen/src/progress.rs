@@ -40,16 +40,25 @@ impl Progress {
 
     /// Begins a stage; the one before it counts as done. `total_bytes` makes it a bar.
     pub(crate) fn stage(&self, name: impl Into<String>, total_bytes: Option<u64>) {
-        let name = name.into();
+        let (bar, template) = match total_bytes {
+            Some(total) => (ProgressBar::new(total), "  {spinner} {msg} {wide_bar} {bytes}/{total_bytes}"),
+            None => (ProgressBar::new_spinner(), "  {spinner} {msg} {elapsed}"),
+        };
+        self.begin(name.into(), bar, template);
+    }
+
+    /// Begins a stage of so many runs, which [`Progress::ran`] counts.
+    pub(crate) fn runs(&self, name: impl Into<String>, total: u64) {
+        let template = "  {spinner} {msg} {wide_bar} {pos}/{len} runs, {eta} to go";
+        self.begin(name.into(), ProgressBar::new(total), template);
+    }
+
+    fn begin(&self, name: String, bar: ProgressBar, template: &str) {
         self.done("");
         self.bytes.store(0, Ordering::Relaxed);
         if self.mode == Mode::Quiet {
             return;
         }
-        let (bar, template) = match total_bytes {
-            Some(total) => (ProgressBar::new(total), "  {spinner} {msg} {wide_bar} {bytes}/{total_bytes}"),
-            None => (ProgressBar::new_spinner(), "  {spinner} {msg} {elapsed}"),
-        };
         let target = match self.mode {
             Mode::Live => ProgressDrawTarget::stderr(),
             Mode::Lines | Mode::Quiet => ProgressDrawTarget::hidden(),
@@ -68,6 +77,20 @@ impl Progress {
             && let Some(stage) = self.lock().as_ref()
         {
             stage.bar.set_position(total);
+        }
+    }
+
+    /// Counts runs of a stage that [`Progress::runs`] began.
+    pub(crate) fn ran(&self, count: u64) {
+        if let Some(stage) = self.lock().as_ref() {
+            stage.bar.inc(count);
+        }
+    }
+
+    /// As [`Progress::detail`], but not worth a line where there is no terminal.
+    pub(crate) fn passing(&self, detail: &str) {
+        if let Some(stage) = self.lock().as_ref() {
+            stage.bar.set_message(format!("{}: {detail}", stage.name));
         }
     }
 

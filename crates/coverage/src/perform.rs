@@ -79,9 +79,11 @@ impl Run<'_> {
                 Ok(Performed::silent(done, begin))
             }
             Action::WaitFor(condition) => {
-                let waited =
-                    self.wait_until(condition, step.timeout).map_err(|source| self.broken(step, source))?;
-                match waited {
+                let waited = self.wait_until(condition, step.timeout);
+                if let Err(error) = &waited {
+                    self.note_missing_program(error);
+                }
+                match waited.map_err(|source| self.broken(step, source))? {
                     Waited::Holds => {
                         self.ended_as_expected |= matches!(condition, Condition::Exit(_));
                         Ok(Performed::silent(done, begin))
@@ -98,7 +100,7 @@ impl Run<'_> {
 
     /// The result of a command of the step.
     fn command(
-        &self,
+        &mut self,
         step: &Step,
         result: Result<CommandOutput, EngineError>,
         begin: Instant,
@@ -110,6 +112,9 @@ impl Run<'_> {
             Err(EngineError::ProgramNotExecutable { .. } | EngineError::UnknownUser { .. }) => NOT_EXECUTABLE,
             _ => 0,
         };
+        if let Err(error) = &result {
+            self.note_missing_program(error);
+        }
         match result {
             Ok(output) => {
                 let failure = judge(step, &output);
@@ -124,7 +129,7 @@ impl Run<'_> {
             Err(error) if code != 0 => Ok(Performed {
                 failure: Some(Failure::Code(code)),
                 stderr: match &error {
-                    EngineError::ProgramNotFound { program } if on_host => {
+                    EngineError::ProgramNotFound { program, .. } if on_host => {
                         format!("{program:?} is not on this host").into_bytes()
                     }
                     error => error.to_string().into_bytes(),
@@ -132,6 +137,15 @@ impl Run<'_> {
                 ..Performed::silent(StepOutcome::Exited { code }, begin)
             }),
             Err(error) => Err(self.broken(step, error)),
+        }
+    }
+
+    /// The engine looks a program up before anything of the workload's runs, so the sensor takes no notice.
+    pub(crate) fn note_missing_program(&mut self, error: &EngineError) {
+        if let EngineError::ProgramNotFound { program, tried } = error {
+            let step = u32::try_from(self.results.len()).unwrap_or(u32::MAX).saturating_add(1);
+            let step = if self.in_step { profile::Step(step) } else { profile::Step::default() };
+            self.not_found.extend(tried.iter().map(|path| (step, program.clone(), path.clone())));
         }
     }
 

@@ -90,6 +90,8 @@ pub fn record_on(
         log_before_start: Vec::new(),
         ended_as_expected: false,
         results: Vec::new(),
+        in_step: false,
+        not_found: Vec::new(),
     };
     let result = run.exercise();
     run.finish(image, tree, result)

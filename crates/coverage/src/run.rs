@@ -1,11 +1,16 @@
 //! One run of a workload: the container, its recording, and the order of what happens to them.
 
 use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use engine::{Container, EngineError, Exit};
-use image::{Image, Tree};
-use profile::{ImageIdentity, Incomplete, Profile, SensorReport, Step as StepNumber, StepResult, Verdict};
+use image::{Image, ImagePath, ResolutionEnd, Tree};
+use profile::{
+    AccessKind, ImageIdentity, Incomplete, Observation, Process, Profile, SensorReport, Step as StepNumber,
+    StepResult, Verdict,
+};
 use sensor::Recording;
 
 use crate::coverage::{Action, Condition, Coverage, Step};
@@ -31,6 +36,10 @@ pub(crate) struct Run<'a> {
     /// Whether a step waited for the end of PID 1 and it came.
     pub(crate) ended_as_expected: bool,
     pub(crate) results: Vec<StepResult>,
+    /// Whether the first step has begun.
+    pub(crate) in_step: bool,
+    /// Programs that the coverage asked for and the engine did not find: step, name, and where it looked.
+    pub(crate) not_found: Vec<(StepNumber, String, PathBuf)>,
 }
 
 impl Run<'_> {
@@ -61,6 +70,9 @@ impl Run<'_> {
             let condition = wait.condition.to_string();
             self.observer.event(&RecordEvent::Waiting { condition: &condition });
             let waited = self.wait_until(&wait.condition, wait.timeout);
+            if let Err(error) = &waited {
+                self.note_missing_program(error);
+            }
             match waited.map_err(|source| self.engine_error(format!("wait for {condition}"), source))? {
                 Waited::Holds => self.ended_as_expected |= matches!(wait.condition, Condition::Exit(_)),
                 Waited::Ended(exit) => return Err(self.ended(exit, format!("before {condition} held"))),
@@ -118,6 +130,7 @@ impl Run<'_> {
     fn begin_step(&mut self, name: &str) -> u32 {
         let n = u32::try_from(self.results.len()).unwrap_or(u32::MAX).saturating_add(1);
         self.recording.begin_step(StepNumber(n));
+        self.in_step = true;
         self.observer.event(&RecordEvent::StepStarted { n, of: self.count(), name });
         n
     }
@@ -197,7 +210,7 @@ impl Run<'_> {
         if let Err(error) = self.container.remove() {
             tracing::warn!(%error, "the container was not removed cleanly");
         }
-        let record = match (record, result.is_err()) {
+        let mut record = match (record, result.is_err()) {
             (Ok(record), _) => record,
             // The first error is the one to show.
             (Err(error), true) => {
@@ -206,6 +219,7 @@ impl Run<'_> {
             }
             (Err(error), false) => return Err(error),
         };
+        record.observations.extend(not_found(&self.not_found, tree));
         self.observer.event(&RecordEvent::Finished { counters: record.counters });
         let mut reasons = record.counters.verdict().reasons().to_vec();
         if result.is_err() {
@@ -236,6 +250,27 @@ impl Run<'_> {
             Err(error) => Err(error.with_partial(Some(profile))),
         }
     }
+}
+
+/// Lookups of programs that the engine did not find, as the sensor would have seen them. The program stands for itself.
+fn not_found(tried: &[(StepNumber, String, PathBuf)], tree: &Tree) -> Vec<Observation> {
+    let observe = |(step, program, path): &(StepNumber, String, PathBuf)| {
+        let resolution = tree.resolve(&ImagePath::root(), path.as_os_str().as_bytes(), true);
+        let (path, errno) = match resolution.end {
+            ResolutionEnd::Missing(path) => (path, rustix::io::Errno::NOENT),
+            ResolutionEnd::NotADirectory(path) => (path, rustix::io::Errno::NOTDIR),
+            _ => return None,
+        };
+        let process = Process { exe: program.clone(), argv0: program.clone() };
+        Some(Observation {
+            path,
+            kind: AccessKind::Missing,
+            errno: errno.raw_os_error(),
+            process,
+            step: *step,
+        })
+    };
+    tried.iter().filter_map(observe).collect()
 }
 
 /// An output as a profile keeps it.

@@ -349,3 +349,52 @@ fn an_interrupted_run_ends_soon_and_leaves_nothing() {
     assert!(matches!(error, RecordError::Interrupted), "{error}");
     assert!(begin.elapsed() < 20 * SECOND);
 }
+
+#[test]
+fn what_an_edited_image_lacks_is_missed_in_its_step_a_program_of_the_coverage_too() {
+    if skip() {
+        return;
+    }
+    let bench = Bench::new();
+    let text = format!(
+        "{SERVER}
+steps:
+  - name: page
+    exec: [cat, /srv/index.html]
+  - name: program
+    exec: [touch, /tmp/new]
+  - name: program by path
+    exec: [/bin/true]
+  - name: never there
+    exec: [no-such-program]
+stop: {{ grace: 1s, expect_exit: KILL }}
+"
+    );
+    let removed = ["/srv/index.html", "/bin/touch", "/bin/true"];
+    let profile = bench.record_without(&bench.coverage("lacking.yaml", &text), &removed).unwrap();
+    let codes: Vec<_> = profile.runs[0].steps.iter().map(|step| step.outcome).collect();
+    assert_eq!(codes[..4], [1, 127, 127, 127].map(|code| StepOutcome::Exited { code }));
+    for (path, step) in [
+        ("/srv/index.html", "page"),
+        ("/bin/touch", "program"),
+        ("/bin/true", "program by path"),
+        ("/bin/no-such-program", "never there"),
+    ] {
+        assert_eq!(first_step(&profile, path, AccessKind::Missing), Some(step), "{path}");
+    }
+    assert!(profile.verdict().is_complete());
+    assert_eq!(first_step(&profile, "/bin/echo", AccessKind::Missing), None);
+}
+
+#[test]
+fn a_program_that_is_waited_with_and_not_there_is_missed_at_the_start() {
+    if skip() {
+        return;
+    }
+    let bench = Bench::new();
+    let text = "version: 1\ncontainer: { cmd: [sleep, 60] }\nwait_for: [{ exec: touch /tmp/x }]\nsteps: []\n";
+    let error = bench.record_without(&bench.coverage("waits.yaml", text), &["/bin/touch"]).unwrap_err();
+    assert!(matches!(&error, RecordError::Engine { .. }), "{error}");
+    let partial = error.partial_profile().unwrap();
+    assert_eq!(first_step(partial, "/bin/touch", AccessKind::Missing), Some("start"));
+}

@@ -68,6 +68,8 @@ pub enum EngineError {
     ProgramNotFound {
         /// As asked for.
         program: String,
+        /// Where it was looked for, absolute in the container; empty for a program of the host.
+        tried: Vec<PathBuf>,
     },
     /// The program to run exists but cannot be executed (Docker's 126).
     #[error("{program:?} cannot be executed")]
@@ -206,7 +208,7 @@ impl EngineError {
                 "it is executed from a copy in memory, which the kernel refuses where `sysctl vm.memfd_noexec` is 2".to_owned()
             }
             Self::NoCommand => "give the container an entrypoint or a command in the coverage".to_owned(),
-            Self::ProgramNotFound { program } if program.contains(' ') => {
+            Self::ProgramNotFound { program, .. } if program.contains(' ') => {
                 "write program and arguments as separate items, or run it with a shell".to_owned()
             }
             Self::ProgramNotFound { .. } => "check the name, and whether the image has the program (a hardened image has only what was used)".to_owned(),

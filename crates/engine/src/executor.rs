@@ -72,7 +72,11 @@ pub(crate) fn reported(causes: &[String]) -> Option<Failure> {
 
 fn find(args: &[String], env: &[String]) -> Result<PathBuf, Failure> {
     let program = args.first().ok_or(Failure::NoCommand)?;
-    let not_found = || Failure::ProgramNotFound { program: program.clone() };
+    let not_found = |tried: &[PathBuf]| {
+        let at = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let tried = tried.iter().map(|path| at.join(path)).collect();
+        Failure::ProgramNotFound { program: program.clone(), tried }
+    };
     let not_executable =
         |reason: &str| Failure::ProgramNotExecutable { program: program.clone(), reason: reason.to_owned() };
     let problem = |path: &Path| -> Option<&'static str> {
@@ -85,20 +89,22 @@ fn find(args: &[String], env: &[String]) -> Result<PathBuf, Failure> {
         }
     };
     if program.is_empty() {
-        return Err(not_found());
+        return Err(not_found(&[]));
     }
     if program.contains('/') {
         let path = PathBuf::from(program);
         if std::fs::metadata(&path).is_err_and(|error| error.kind() != std::io::ErrorKind::PermissionDenied) {
-            return Err(not_found());
+            return Err(not_found(&[path]));
         }
         return problem(&path).map_or(Ok(path), |reason| Err(not_executable(reason)));
     }
     let search = env.iter().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or_default();
     let mut reason = None;
+    let mut tried = Vec::new();
     for dir in search.split(':') {
         let path = Path::new(if dir.is_empty() { "." } else { dir }).join(program);
         if std::fs::metadata(&path).is_err() {
+            tried.push(path);
             continue;
         }
         match problem(&path) {
@@ -106,7 +112,7 @@ fn find(args: &[String], env: &[String]) -> Result<PathBuf, Failure> {
             Some(problem) => reason = reason.or(Some(problem)),
         }
     }
-    Err(reason.map_or_else(not_found, not_executable))
+    Err(reason.map_or_else(|| not_found(&tried), not_executable))
 }
 
 #[cfg(test)]
@@ -131,15 +137,20 @@ mod tests {
         let find = |program: &str| find(&[program.to_owned()], &env);
         assert_eq!(find("tool"), Ok(path("b/tool")), "the first that can be executed");
         assert!(matches!(find("data"), Err(Failure::ProgramNotExecutable { .. })));
-        assert!(matches!(find("nothing"), Err(Failure::ProgramNotFound { .. })));
+        let tried = vec![path("a/nothing"), path("b/nothing")];
+        assert_eq!(find("nothing"), Err(Failure::ProgramNotFound { program: "nothing".into(), tried }));
         assert!(matches!(find(""), Err(Failure::ProgramNotFound { .. })));
         assert!(matches!(find(path("a").to_str().unwrap()), Err(Failure::ProgramNotExecutable { .. })));
-        assert!(matches!(find("/no/such/file"), Err(Failure::ProgramNotFound { .. })));
+        let tried = vec![PathBuf::from("/no/such/file")];
+        assert_eq!(
+            find("/no/such/file"),
+            Err(Failure::ProgramNotFound { program: "/no/such/file".into(), tried })
+        );
     }
 
     #[test]
     fn failures_survive_the_way_out_of_the_container() {
-        let failure = Failure::ProgramNotFound { program: "a\"b: c".into() };
+        let failure = Failure::ProgramNotFound { program: "a\"b: c".into(), tried: vec!["/bin/x".into()] };
         let text = format!(
             "exec process failed with error {MARK}{}; more",
             serde_json::to_string(&failure).unwrap()

@@ -92,7 +92,7 @@ pub(crate) enum FromCommand {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Failure {
     NoCommand,
-    ProgramNotFound { program: String },
+    ProgramNotFound { program: String, tried: Vec<PathBuf> },
     ProgramNotExecutable { program: String, reason: String },
     UnknownUser { user: String },
     Option { option: String, value: String, problem: String },
@@ -111,7 +111,7 @@ impl Failure {
         let id = id.to_owned();
         match self {
             Self::NoCommand => EngineError::NoCommand,
-            Self::ProgramNotFound { program } => EngineError::ProgramNotFound { program },
+            Self::ProgramNotFound { program, tried } => EngineError::ProgramNotFound { program, tried },
             Self::ProgramNotExecutable { program, reason } => {
                 EngineError::ProgramNotExecutable { program, reason }
             }

@@ -178,7 +178,9 @@ fn commands_run_inside_and_say_how_they_ended() {
         .unwrap();
     assert_eq!(String::from_utf8(set.stdout).unwrap(), "1 /home/app /var/data\nreopened\n");
     let fails = |args: &[&str]| container.exec(&exec(args)).unwrap_err();
-    assert!(matches!(fails(&["nothing"]), EngineError::ProgramNotFound { program } if program == "nothing"));
+    assert!(
+        matches!(fails(&["nothing"]), EngineError::ProgramNotFound { program, .. } if program == "nothing")
+    );
     assert!(matches!(fails(&["/no/such"]), EngineError::ProgramNotFound { .. }));
     assert!(matches!(fails(&["/not-executable"]), EngineError::ProgramNotExecutable { .. }));
     assert!(matches!(fails(&["/bin"]), EngineError::ProgramNotExecutable { .. }));
@@ -432,7 +434,7 @@ fn what_cannot_run_is_said_and_undone() {
     assert!(matches!(create(ContainerConfig::default(), &plain), EngineError::NoCommand));
     let missing = create(config(&["no such"]), &plain);
     assert!(
-        matches!(&missing, EngineError::ProgramNotFound { program } if program == "no such"),
+        matches!(&missing, EngineError::ProgramNotFound { program, .. } if program == "no such"),
         "{missing:?}"
     );
     assert!(missing.hint().is_some());

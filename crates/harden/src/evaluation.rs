@@ -40,9 +40,9 @@ pub struct PolicyFigures {
     pub generalize: Generalize,
     /// What stays under it when no step is left out.
     pub kept: Total,
-    /// Left-out steps that did as on the original and missed nothing.
+    /// Left-out steps that did as on the original, and so did all others, and nothing was missed.
     pub works: u64,
-    /// Left-out steps that ended as on the original, but looked for something that was removed.
+    /// Left-out steps that ended as on the original, while something was missed or another step ended otherwise.
     pub lacks: u64,
     /// Left-out steps that ended otherwise.
     pub broken: u64,
@@ -74,9 +74,10 @@ pub struct Trial {
     pub hardened: Option<StepOutcome>,
     /// Where its outputs differ, also where that does not count.
     pub differences: Vec<OutputDifference>,
-    /// Lookups in this step that failed only because something was removed; of a run that never came to it, all.
+    /// Lookups of the run that failed only because something was removed: those in this step first, then the others,
+    /// each by path.
     pub missing_lookups: Vec<MissingLookup>,
-    /// Other steps of the run that ended otherwise or missed something.
+    /// Other steps of the run that ended otherwise than on the original.
     pub others: Vec<String>,
     /// Why the run as a whole proves less than it should: its record is incomplete, or it broke off.
     pub failures: Vec<VerificationFailure>,
@@ -86,9 +87,9 @@ pub struct Trial {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrialVerdict {
-    /// It did as on the original.
+    /// It did as on the original, as did all other steps, and nothing was missed.
     Works,
-    /// It ended as on the original, but looked for something that was removed.
+    /// It ended as on the original, but something that was removed was looked for, or another step ended otherwise.
     Lacks,
     /// It ended otherwise, or was never reached.
     Broken,
@@ -131,35 +132,34 @@ impl PolicyFigures {
 }
 
 impl Trial {
-    /// The removed path that the step asked for first, in path order.
+    /// The removed path to name: the first that the step itself asked for, else the first of the run.
     pub fn first_missing(&self) -> Option<&ImagePath> {
         self.missing_lookups.first().map(|lookup| &lookup.path)
     }
 }
 
-/// Judges the run of a whole coverage on the plan of `ledger`, which was made without `step`: that step by its own
-/// result and its own lookups, the others in passing. Pure.
+/// Judges the run of a whole coverage on the plan of `ledger`, which was made without `step`. Pure.
 ///
-/// `original` is a profile of the original with all steps. A run that never came to the step has broken it: the way to
-/// a step is part of it.
+/// `original` is a profile of the original with all steps. The other steps were recorded for the plan, so what they
+/// miss or do otherwise comes of what the left-out step did before them (or of chance): it counts, though less than
+/// the end of the step itself. A run that never came to the step has broken it: the way to a step is part of it.
 pub fn judge(step: &str, ledger: &Ledger, original: &Profile, hardened: &Profile) -> Trial {
     let verification = verify(ledger, original, hardened);
     let result = verification.steps.iter().find(|result| result.name == step);
-    let ended_as_before = result.is_some_and(|result| result.passed);
-    let (own, elsewhere): (Vec<_>, Vec<_>) =
-        verification.missing_lookups.into_iter().partition(|lookup| lookup.step == step || result.is_none());
-    let verdict = match (ended_as_before, own.is_empty()) {
-        (true, true) => TrialVerdict::Works,
-        (true, false) => TrialVerdict::Lacks,
-        (false, _) => TrialVerdict::Broken,
-    };
-    let others = verification
+    let others: Vec<_> = verification
         .steps
         .iter()
-        .filter(|other| !other.passed || elsewhere.iter().any(|lookup| lookup.step == other.name))
+        .filter(|other| !other.passed && other.name != step)
         .map(|other| other.name.clone())
-        .filter(|name| name != step)
         .collect();
+    let mut missing_lookups = verification.missing_lookups;
+    missing_lookups.sort_by_key(|lookup| lookup.step != step);
+    let verdict = match result {
+        Some(result) if !result.passed => TrialVerdict::Broken,
+        None => TrialVerdict::Broken,
+        Some(_) if missing_lookups.is_empty() && others.is_empty() => TrialVerdict::Works,
+        Some(_) => TrialVerdict::Lacks,
+    };
     Trial {
         generalize: ledger.policy.generalize,
         kept: ledger.total(crate::Decision::Keep),
@@ -172,7 +172,7 @@ pub fn judge(step: &str, ledger: &Ledger, original: &Profile, hardened: &Profile
             .map(|result| result.outcome),
         hardened: result.map(|result| result.hardened),
         differences: result.map(|result| result.differences.clone()).unwrap_or_default(),
-        missing_lookups: own,
+        missing_lookups,
         others,
         failures: verification.failures,
     }
@@ -180,6 +180,8 @@ pub fn judge(step: &str, ledger: &Ledger, original: &Profile, hardened: &Profile
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use image::ImagePath;
     use profile::{
         AccessKind, Compare, Counters, Observation, Process, Run, SensorReport, Step, StepResult, Verdict,
@@ -217,6 +219,8 @@ mod tests {
                 verdict: Verdict::Complete,
             },
             steps,
+            tags: BTreeSet::new(),
+            carried_from: None,
         }
     }
 
@@ -243,12 +247,14 @@ mod tests {
     #[test]
     fn a_step_is_judged_by_its_own_result_and_its_own_lookups() {
         let same = [("one", 0, ""), ("two", 0, "b"), ("three", 1, "")];
-        let cases: [(&[_], &[_], _, Option<&str>, &[&str]); 7] = [
+        let cases: [(&[_], &[_], _, Option<&str>, &[&str]); 9] = [
             (&same, &[], TrialVerdict::Works, None, &[]),
             (&same, &[("/opt/b", 2)], TrialVerdict::Lacks, Some("/opt/b"), &[]),
             (&same, &[("/opt/dir/c", 2)], TrialVerdict::Lacks, Some("/opt/dir/c"), &[]),
-            (&same, &[("/opt/b", 3)], TrialVerdict::Works, None, &["three"]),
+            (&same, &[("/opt/a", 3), ("/opt/b", 3)], TrialVerdict::Lacks, Some("/opt/b"), &[]),
+            (&same, &[("/opt/b", 3), ("/opt/dir/c", 2)], TrialVerdict::Lacks, Some("/opt/dir/c"), &[]),
             (&same, &[("/not/in/the/image", 2)], TrialVerdict::Works, None, &[]),
+            (&[("one", 2, ""), ("two", 0, "b"), ("three", 1, "")], &[], TrialVerdict::Lacks, None, &["one"]),
             (
                 &[("one", 0, ""), ("two", 1, "b"), ("three", 0, "")],
                 &[("/opt/b", 2)],

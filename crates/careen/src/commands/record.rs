@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use coverage::{Coverage, Observer, RecordError, RecordEvent, RecordOptions};
-use engine::Engine;
+use engine::{Engine, EngineError, Unpacked};
 use harden::{CarryReport, Ledger, Verification};
 use image::{Image, Platform};
 use packages::PackageDatabase;
@@ -165,7 +165,8 @@ impl<'a> Recorder<'a> {
 
     /// Runs the coverage on an original image under the sensor; a step that fails ends it.
     pub(crate) fn record(&self, image: &Image) -> Result<Profile, Failure> {
-        self.run(image, "run", None)?.map_err(|error| self.failed(image, error))
+        let unpacked = self.unpack(image)?;
+        self.run(image, &unpacked, "run", None).map_err(|error| self.failed(image, error))
     }
 
     /// Runs the coverage on a hardened image to the end, whatever fails, and holds it against the original's run.
@@ -177,28 +178,14 @@ impl<'a> Recorder<'a> {
         ledger: &Ledger,
         original: &Profile,
     ) -> Result<(Verification, Profile), Failure> {
-        match self.run(image, "verify", Some(reference))? {
-            Ok(profile) => Ok((harden::verify(ledger, original, &profile), profile)),
-            Err(error) => match error.partial_profile() {
-                Some(partial) if is_about_the_workload(&error) => {
-                    let verification = harden::verify(ledger, original, partial);
-                    let profile = partial.clone();
-                    self.context.progress.abandon();
-                    tracing::warn!("the coverage broke down: {error}");
-                    Ok((verification, profile))
-                }
-                _ => Err(self.failed(image, error)),
-            },
-        }
+        let unpacked = self.unpack(image)?;
+        let recorded = self.run(image, &unpacked, "verify", Some(reference));
+        let profile = self.whatever_was_recorded(image, recorded)?;
+        Ok((harden::verify(ledger, original, &profile), profile))
     }
 
-    /// `verified` is what the user calls the image whose verification this is; then a failed step does not end it.
-    fn run(
-        &self,
-        image: &Image,
-        stage: &str,
-        verified: Option<&str>,
-    ) -> Result<Result<Profile, RecordError>, Failure> {
+    /// Unpacks the layers of an image, if it can run here at all.
+    pub(crate) fn unpack(&self, image: &Image) -> Result<Unpacked, Failure> {
         let progress = &self.context.progress;
         let host = Platform::host();
         if !image.platform().serves(&host) {
@@ -209,27 +196,73 @@ impl<'a> Recorder<'a> {
         }
         progress.stage("unpack", None);
         let layers = image.layers().len();
-        let unpacked = self
-            .engine
+        self.engine
             .unpack(image, &|layer| progress.detail(&format!("layer {} of {layers}", layer + 1)))
-            .map_err(|error| hints::engine(&format!("cannot unpack {}", image.source()), error))?;
-        progress.stage(format!("{stage} {}", self.coverage.name), None);
-        let options = RecordOptions {
-            sensor: self.context.sensor_options(),
-            reference: verified.map(str::to_owned),
-            started_at: SystemTime::now(),
-            interrupt: Arc::clone(&self.context.interrupt),
-            keep_going: verified.is_some(),
-        };
-        let recorded =
-            coverage::record(&self.engine, image, &unpacked, &self.coverage, &options, &Told(progress));
-        if let Ok(profile) = &recorded {
-            progress.done(&format!("{} paths used", output::count_text(profile.used().count() as u64)));
-        }
-        Ok(recorded)
+            .map_err(|error| hints::engine(&format!("cannot unpack {}", image.source()), error))
     }
 
-    fn failed(&self, image: &Image, error: RecordError) -> Failure {
+    /// `verified` is what the user calls the image whose verification this is; then a failed step does not end it.
+    fn run(
+        &self,
+        image: &Image,
+        unpacked: &Unpacked,
+        stage: &str,
+        verified: Option<&str>,
+    ) -> Result<Profile, RecordError> {
+        let progress = &self.context.progress;
+        progress.stage(format!("{stage} {}", self.coverage.name), None);
+        let options = RecordOptions {
+            reference: verified.map(str::to_owned),
+            keep_going: verified.is_some(),
+            ..self.options()
+        };
+        let observer = Told(progress);
+        let profile = coverage::record(&self.engine, image, unpacked, &self.coverage, &options, &observer)?;
+        progress.done(&format!("{} paths used", output::count_text(profile.used().count() as u64)));
+        Ok(profile)
+    }
+
+    /// How a run is recorded unless there is more to say: its first failed step ends it.
+    pub(crate) fn options(&self) -> RecordOptions {
+        RecordOptions {
+            sensor: self.context.sensor_options(),
+            reference: None,
+            started_at: SystemTime::now(),
+            interrupt: Arc::clone(&self.context.interrupt),
+            keep_going: false,
+        }
+    }
+
+    /// The coverage that this runs, with what was typed about its container.
+    pub(crate) fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// What it runs on.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// A run as a profile, also one that the workload itself ended early; what the host failed at is a failure.
+    pub(crate) fn whatever_was_recorded(
+        &self,
+        image: &Image,
+        recorded: Result<Profile, RecordError>,
+    ) -> Result<Profile, Failure> {
+        match recorded {
+            Ok(profile) => Ok(profile),
+            Err(error) => match error.partial_profile() {
+                Some(partial) if is_about_the_workload(&error) => {
+                    tracing::info!("the coverage broke down: {error}");
+                    Ok(partial.clone())
+                }
+                _ => Err(self.failed(image, error)),
+            },
+        }
+    }
+
+    /// A run that gave no profile, as the user reads it.
+    pub(crate) fn failed(&self, image: &Image, error: RecordError) -> Failure {
         let hint = error.hint();
         let code = match &error {
             RecordError::Interrupted => ExitCode::Interrupted,
@@ -252,8 +285,14 @@ impl<'a> Recorder<'a> {
 }
 
 /// Whether the workload failed, not the host beneath it.
-fn is_about_the_workload(error: &RecordError) -> bool {
-    matches!(error, RecordError::NotReady { .. } | RecordError::Ended { .. } | RecordError::StepFailed(_))
+pub(crate) fn is_about_the_workload(error: &RecordError) -> bool {
+    matches!(
+        error,
+        RecordError::NotReady { .. }
+            | RecordError::Ended { .. }
+            | RecordError::StepFailed(_)
+            | RecordError::Engine { source: EngineError::ProgramNotFound { .. }, .. }
+    )
 }
 
 struct Told<'a>(&'a Progress);

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use careen_coverage as coverage;
 use coverage::{Coverage, Observer, RecordError, RecordEvent, RecordOptions};
 use engine::{Engine, EngineOptions, Unpacked};
-use image::{Image, OpenOptions};
+use image::{Edits, Image, ImagePath, OpenOptions, Tree};
 use profile::{AccessKind, Profile};
 use sensor::SensorOptions;
 use testkit::{ImageBuilder, TarBuilder, TarEntry};
@@ -90,17 +90,39 @@ impl Bench {
         keep_going: bool,
         observer: &dyn Observer,
     ) -> Result<Profile, RecordError> {
-        let options = RecordOptions {
-            sensor: SensorOptions::new(sensor::Helper { program: helper(), args: vec!["canary".into()] }),
-            reference: Some("oci:busybox".to_owned()),
-            started_at: SystemTime::UNIX_EPOCH,
-            interrupt: Arc::clone(&self.interrupt),
-            keep_going,
-        };
+        let options = RecordOptions { keep_going, ..self.options() };
         let result =
             coverage::record(&self.engine, &self.image, &self.unpacked, coverage, &options, observer);
         self.assert_nothing_remains();
         result
+    }
+
+    /// Runs a coverage to its end on the image without these paths.
+    pub fn record_without(&self, coverage: &Coverage, removed: &[&str]) -> Result<Profile, RecordError> {
+        let removed: Vec<_> = removed.iter().map(|path| ImagePath::from_text(path).unwrap()).collect();
+        let stays = |path: &ImagePath| !removed.iter().any(|removed| path.is_within(removed));
+        let nodes = self.image.tree().iter().filter(|(path, _)| stays(path));
+        let tree: Tree = nodes.map(|(path, node)| (path.clone(), node.clone())).collect();
+        let keep = tree.iter().map(|(path, _)| path.clone()).collect();
+        let edits = Edits { keep, ..Edits::default() };
+        let edited = self.engine.edited(&self.image, &self.unpacked, &edits).unwrap();
+        let options = RecordOptions { keep_going: true, ..self.options() };
+        let silent = &coverage::Silent;
+        let (engine, image) = (&self.engine, &self.image);
+        let result = coverage::record_on(engine, image, &tree, edited.unpacked(), coverage, &options, silent);
+        drop(edited);
+        self.assert_nothing_remains();
+        result
+    }
+
+    fn options(&self) -> RecordOptions {
+        RecordOptions {
+            sensor: SensorOptions::new(sensor::Helper { program: helper(), args: vec!["canary".into()] }),
+            reference: Some("oci:busybox".to_owned()),
+            started_at: SystemTime::UNIX_EPOCH,
+            interrupt: Arc::clone(&self.interrupt),
+            keep_going: false,
+        }
     }
 
     /// Whatever came of a run, its container is gone.

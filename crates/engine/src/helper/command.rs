@@ -219,7 +219,9 @@ fn start_on_host(request: &CommandRequest, cgroup: &Path, stdin: OwnedFd) -> Res
     match spawned {
         Ok(child) => i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(Failure::NotRunning),
         Err(error) => match error.kind() {
-            io::ErrorKind::NotFound => Err(Failure::ProgramNotFound { program: program.clone() }),
+            io::ErrorKind::NotFound => {
+                Err(Failure::ProgramNotFound { program: program.clone(), tried: Vec::new() })
+            }
             _ => Err(Failure::ProgramNotExecutable { program: program.clone(), reason: error.to_string() }),
         },
     }
