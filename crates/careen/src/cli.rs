@@ -161,6 +161,8 @@ Examples:
   careen harden docker-archive:shop.tar --coverage shop.yaml -o docker-archive:shop-hardened.tar
   careen harden oci:shop --profile shop.profile --keep '/usr/share/zoneinfo/**' -o oci:shop-hardened
 
+With both --profile and --coverage the profile decides what stays and the coverage verifies it.
+What a verification misses is kept, and the result verified again (--heal-rounds).
 Without --output-image the result stands beside the input, with `-hardened` in its name. The report, the ledger and
 the profile lie beside the result in a directory that ends in `.careen`.")]
 pub(crate) struct HardenArgs {
@@ -193,6 +195,12 @@ pub(crate) struct HardenArgs {
     /// Do not run the coverage again on the hardened image
     #[arg(long)]
     pub(crate) no_verify: bool,
+    /// How often what a verification missed is kept and the result verified again; 0 for never
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) heal_rounds: u32,
+    /// Also leave out each step in turn, as `careen evaluate` does, and put that into the report
+    #[arg(long, requires = "coverage")]
+    pub(crate) evaluate: bool,
     /// Compression of rewritten layers
     #[arg(long, value_enum, default_value_t = CompressionArg::Gzip, value_name = "FORMAT")]
     pub(crate) compression: CompressionArg,
@@ -353,9 +361,10 @@ Examples:
   careen evaluate oci:shop --coverage shop.yaml --generalize references --step 'monthly report'
   careen evaluate oci:shop --coverage shop.yaml --output json > evaluation.json
 
-A coverage never runs everything. For each of its steps, the image is hardened with the recording of all others, and
-the coverage is run on that: does the step that nobody recorded still work? The table tells it for each way of going
-beyond what was seen (--generalize), beside what that costs. Start-up (wait_for) and stop are never left out.")]
+A coverage never runs everything. For each of its steps, the image is hardened with the recording
+of all others, and the coverage is run on that: does the step that nobody recorded still work? The
+table tells it for each way of going beyond what was seen (--generalize), beside what that costs.
+Start-up (wait_for) and stop are never left out.")]
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     pub(crate) image: ImageArgs,
@@ -572,7 +581,15 @@ A policy file is TOML, YAML or a list of patterns to keep; see docs/formats/poli
 Examples:
   careen run oci:shop-hardened
   careen run --read-only --user 12345 --cap-drop ALL oci:shop-hardened
-  careen run oci:shop -- shop-server --version")]
+  careen run oci:shop -- shop-server --version
+  careen run --canary oci:shop-hardened -o canary.profile
+
+With --canary a hardened image runs under the sensor, in staging, say. What it looked for and
+had been removed is told at the end, and written as a profile of the original. To keep it:
+  careen profile merge shop-hardened.careen/original.profile canary.profile -o more.profile
+  careen harden oci:shop --profile more.profile -o oci:shop-hardened --force
+The container writes to standard output, the summary goes to standard error; with --output json
+it is the other way round.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) image: ImageArgs,
@@ -581,6 +598,18 @@ pub(crate) struct RunArgs {
     /// Replace the image's entrypoint
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) entrypoint: Option<String>,
+    /// Watch a hardened image for lookups of what was removed
+    #[arg(long)]
+    pub(crate) canary: bool,
+    /// Where the canary's profile goes [default: NAME.canary.profile in this directory]
+    #[arg(long, short = 'o', value_name = "FILE", requires = "canary")]
+    pub(crate) output_profile: Option<PathBuf>,
+    /// Replace the canary's profile if it exists
+    #[arg(long, short, requires = "canary")]
+    pub(crate) force: bool,
+    /// Ledger of the hardening, where it does not lie beside the image
+    #[arg(long, value_name = "FILE", requires = "canary")]
+    pub(crate) ledger: Option<PathBuf>,
     /// Replace the image's command
     #[arg(last = true)]
     pub(crate) cmd: Vec<String>,

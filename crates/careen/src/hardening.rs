@@ -1,7 +1,9 @@
 //! One hardening: the rounds of plan, image and verification until the result does what the original did.
 
-use harden::{Decision, Plan, Policy, Rule, Verification};
-use image::{Image, ImagePath, ImageTarget, OutputCompression, WriteOptions, Written};
+use std::collections::BTreeMap;
+
+use harden::{HealedPath, Ledger, Plan, Policy, Rule, Verification};
+use image::{Image, ImageTarget, OutputCompression, WriteOptions, Written};
 use packages::PackageDatabase;
 use profile::Profile;
 
@@ -11,15 +13,15 @@ use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::{hints, output, target, verdict};
 
-/// How often a verification may find something missing that is then kept.
-pub(crate) const HEALING_ROUNDS: u32 = 3;
-
 /// One hardening: plan, write, verify, and once more with what the verification found missing.
 pub(crate) struct Job<'a> {
     pub(crate) context: &'a Context,
     pub(crate) original: &'a Image,
     pub(crate) packages: &'a PackageDatabase,
+    /// Decides what stays.
     pub(crate) profile: &'a Profile,
+    /// What the result is held against: that, and runs of the coverage that it lacks.
+    pub(crate) compared: &'a Profile,
     /// Verifies, where that is wanted.
     pub(crate) recorder: Option<&'a Recorder<'a>>,
     /// Where the image is written.
@@ -30,6 +32,8 @@ pub(crate) struct Job<'a> {
     pub(crate) compression: OutputCompression,
     /// Whether there is to be one layer.
     pub(crate) squash: bool,
+    /// How often a verification may find something missing that is then kept.
+    pub(crate) heal_rounds: u32,
 }
 
 /// What one round made.
@@ -41,25 +45,40 @@ pub(crate) struct Attempt {
     pub(crate) hardened: Image,
     /// What the verification found, and what it recorded.
     pub(crate) verified: Option<(Verification, Profile)>,
+    /// What earlier verifications found missing and this one has, by path.
+    pub(crate) healed: Vec<HealedPath>,
 }
 
 impl Job<'_> {
     /// Rounds until the result passes; refuses one that healing cannot help.
     pub(crate) fn harden(&self, mut policy: Policy) -> Result<Attempt, Failure> {
+        let mut healed: Vec<HealedPath> = Vec::new();
         let mut round = 0;
         loop {
-            let attempt = self.attempt(&policy)?;
-            let Some((verification, _)) = &attempt.verified else { return Ok(attempt) };
+            round += 1;
+            let mut attempt = self.attempt(&policy)?;
+            let Some((verification, profile)) = &attempt.verified else { return Ok(attempt) };
             if verdict::passed(verification) {
+                healed.sort_by(|one, other| one.path.cmp(&other.path));
+                attempt.healed = healed;
                 return Ok(attempt);
             }
-            let missing = missed(&attempt.plan, verification);
-            if missing.is_empty() || round == HEALING_ROUNDS {
-                return Err(failed_verification(verification));
+            let more = match round <= self.heal_rounds {
+                true => harden::heal(&attempt.plan.ledger, verification, self.compared, profile, round),
+                false => BTreeMap::new(),
+            };
+            if more.is_empty() {
+                return Err(failed_verification(
+                    &attempt.plan.ledger,
+                    verification,
+                    &healed,
+                    self.heal_rounds,
+                ));
             }
-            round += 1;
-            self.context.progress.stage(format!("heal: {} paths were missed", missing.len()), None);
-            policy.heal.extend(missing);
+            let paths = if more.len() == 1 { "path" } else { "paths" };
+            self.context.progress.stage(format!("heal: keep {} more {paths}", more.len()), None);
+            policy.heal.extend(more.keys().cloned());
+            healed.extend(more.into_values());
         }
     }
 
@@ -79,9 +98,9 @@ impl Job<'_> {
         let hardened = self.context.open_source(&target::as_source(&self.staged), platform)?;
         let verified = self
             .recorder
-            .map(|recorder| recorder.verify(&hardened, &self.reference, &plan.ledger, self.profile))
+            .map(|recorder| recorder.verify(&hardened, &self.reference, &plan.ledger, self.compared))
             .transpose()?;
-        Ok(Attempt { plan, written, unchanged, hardened, verified })
+        Ok(Attempt { plan, written, unchanged, hardened, verified, healed: Vec::new() })
     }
 
     /// Writes the image; where that would not shrink it, the original with all its layers untouched.
@@ -126,25 +145,37 @@ pub(crate) fn shrinks(original: &Image, written: &Written) -> bool {
     written.compressed_bytes + written.document_bytes < original.compressed_bytes() + documents as u64
 }
 
-/// The paths that healing can keep: removed ones that the workload looked for in vain.
-pub(crate) fn missed(plan: &Plan, verification: &Verification) -> Vec<ImagePath> {
-    let lookups = verification.missing_lookups.iter();
-    lookups
-        .flat_map(|lookup| [lookup.removed.clone(), lookup.path.clone()])
-        .filter(|path| {
-            // What the user wants removed is not for us to keep.
-            let entry = plan.ledger.entries.get(path);
-            entry.is_some_and(|e| e.decision == Decision::Remove && e.rule != Rule::PolicyRemove)
-        })
-        .collect()
-}
-
 /// Refuses a result that healing cannot help.
-pub(crate) fn failed_verification(verification: &Verification) -> Failure {
-    let tried =
+pub(crate) fn failed_verification(
+    ledger: &Ledger,
+    verification: &Verification,
+    healed: &[HealedPath],
+    allowed: u32,
+) -> Failure {
+    let rounds = healed.iter().map(|path| path.round).max().unwrap_or(0);
+    let mut tried =
         format!("the hardened image does not do what the original did\n{}", verdict::text(verification));
-    Failure::new(ExitCode::Verification, tried).hint(
-        "nothing was written; keep what is missing with --keep, or see what differs in the coverage"
-            .to_owned(),
-    )
+    if !healed.is_empty() {
+        let rounds = if rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") };
+        tried += &format!("  healing kept {} more in {rounds}, which was not enough:\n", healed.len());
+        tried += &verdict::healed_text(healed);
+    }
+    let spent = rounds == allowed && !verification.missing_lookups.is_empty();
+    let unwanted = verification.missing_lookups.iter().find(|lookup| {
+        ledger.entries.get(&lookup.removed).is_some_and(|entry| entry.rule == Rule::PolicyRemove)
+    });
+    if let Some(lookup) = unwanted {
+        let hint = format!("nothing was written; the policy removes {}, which is needed", lookup.removed);
+        return Failure::new(ExitCode::Verification, tried).hint(hint);
+    }
+    let hint = match (spent, allowed) {
+        (true, 0) => "nothing was written; keep what is missing with --keep, or let --heal-rounds keep it",
+        (true, _) => {
+            "nothing was written; allow more with --heal-rounds, or keep what is missing with --keep"
+        }
+        (false, _) => {
+            "nothing was written; keep what is missing with --keep, or see what differs in the coverage"
+        }
+    };
+    Failure::new(ExitCode::Verification, tried).hint(hint.to_owned())
 }

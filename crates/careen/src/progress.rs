@@ -142,6 +142,12 @@ impl Drop for Progress {
     }
 }
 
+/// Writes bytes to standard error as they are; a closed standard error is no reason to fail.
+pub(crate) fn eprint_text(bytes: &[u8]) {
+    use std::io::Write as _;
+    let _ = std::io::stderr().lock().write_all(bytes);
+}
+
 /// Writes one line to standard error; a closed standard error is no reason to fail.
 pub(crate) fn eprint_line(text: &str) {
     use std::io::Write as _;

@@ -1,6 +1,6 @@
 //! A verification as people read it.
 
-use harden::{Verification, VerificationVerdict};
+use harden::{HealCause, HealedPath, MissingLookup, Verification, VerificationVerdict};
 use profile::StepOutcome;
 
 /// How many missing lookups are listed; the JSON has all.
@@ -41,7 +41,7 @@ pub(crate) fn text(verification: &Verification) -> String {
         }
     }
     for lookup in verification.missing_lookups.iter().take(MOST_LISTED) {
-        let by = lookup.processes.first().map(|process| format!(" by {}", process.exe)).unwrap_or_default();
+        let by = by(lookup);
         out += &format!("  removed, but looked up{by} in step {}: {}\n", lookup.step, lookup.path);
     }
     if verification.missing_lookups.len() > MOST_LISTED {
@@ -51,6 +51,32 @@ pub(crate) fn text(verification: &Verification) -> String {
         out += &format!("  note: {note}\n");
     }
     out
+}
+
+/// What healing kept, a line each.
+pub(crate) fn healed_text(healed: &[HealedPath]) -> String {
+    let mut out = String::new();
+    for path in healed.iter().take(MOST_LISTED) {
+        let by = path.processes.iter().find(|process| process.exe.starts_with('/'));
+        let by = by.map(|process| format!(" by {}", process.exe)).unwrap_or_default();
+        let how = match path.cause {
+            HealCause::LookedUp => "looked up",
+            HealCause::Listed => "missing in a listing",
+            HealCause::Used => "used on the original",
+        };
+        out += &format!("    {}: {how}{by} in step {}\n", path.path, path.step);
+    }
+    if healed.len() > MOST_LISTED {
+        out += &format!("    and {} more\n", healed.len() - MOST_LISTED);
+    }
+    out
+}
+
+/// Who looked, for the end of a sentence; nothing where the coverage itself asked for the program.
+pub(crate) fn by(lookup: &MissingLookup) -> String {
+    let image_path = |process: &&profile::Process| process.exe.starts_with('/');
+    let first = lookup.processes.iter().find(image_path);
+    first.map(|process| format!(" by {}", process.exe)).unwrap_or_default()
 }
 
 /// How a step ended, in a word or two.

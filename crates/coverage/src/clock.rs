@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// RFC 3339 in UTC, to the second: `2026-11-22T13:30:00Z`. A time before 1970 is written as 1970.
-pub(crate) fn rfc3339(time: SystemTime) -> String {
+pub fn rfc3339(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (days, second_of_day) = (seconds / 86_400, seconds % 86_400);
     // Days since 0000-03-01 in the proleptic Gregorian calendar, split into eras of 400 years, so that the leap day

@@ -26,6 +26,7 @@ mod waiting;
 mod yaml;
 
 pub use builtin::{Builtin, builtins, show};
+pub use clock::rfc3339;
 pub use coverage::{
     Action, Bind, Condition, ContainerSettings, Coverage, ExpectedExit, Origin, Pattern, Step, StopSettings,
     Wait,
@@ -33,6 +34,6 @@ pub use coverage::{
 pub use error::{LoadCoverageError, Problem};
 pub use load::{check, load};
 pub use observer::{Observer, RecordEvent, Silent};
-pub use record::{RecordOptions, record, record_on};
+pub use record::{RecordOptions, record, record_on, target};
 pub use record_error::{Failure, RecordError, StepFailure};
 pub use signal::Signal;

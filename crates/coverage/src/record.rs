@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use engine::{Bind, Engine, EngineError, Network, RunOptions, Unpacked};
+use engine::{Bind, Container, Engine, EngineError, Network, RunOptions, Unpacked};
 use image::{Image, Tree};
 use profile::Profile;
 use sensor::{Sensor, SensorOptions, Target};
@@ -70,17 +70,7 @@ pub fn record_on(
             error => RecordError::Create(error),
         })?;
     observer.event(&RecordEvent::Created { id: container.id(), cgroup_dir: container.cgroup_dir() });
-    let target = Target {
-        cgroup_dir: container.cgroup_dir().to_owned(),
-        rootfs: container.rootfs().to_owned(),
-        mounts: container
-            .mounts()
-            .iter()
-            .map(|mount| (mount.host.clone(), mount.image_path.clone()))
-            .collect(),
-        set_up_by: Some(container.set_up_by()),
-    };
-    let recording = sensor.watch(&target).map_err(RecordError::Sensor)?;
+    let recording = sensor.watch(&target(&container)).map_err(RecordError::Sensor)?;
     let mut run = Run {
         coverage,
         options,
@@ -95,6 +85,20 @@ pub fn record_on(
     };
     let result = run.exercise();
     run.finish(image, tree, result)
+}
+
+/// What a sensor watches of a container.
+pub fn target(container: &Container) -> Target {
+    Target {
+        cgroup_dir: container.cgroup_dir().to_owned(),
+        rootfs: container.rootfs().to_owned(),
+        mounts: container
+            .mounts()
+            .iter()
+            .map(|mount| (mount.host.clone(), mount.image_path.clone()))
+            .collect(),
+        set_up_by: Some(container.set_up_by()),
+    }
 }
 
 fn run_options(settings: &ContainerSettings) -> RunOptions {

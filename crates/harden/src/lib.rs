@@ -14,6 +14,7 @@ pub mod evaluation;
 pub mod explain;
 #[cfg(test)]
 mod fixture;
+pub mod heal;
 pub mod ledger;
 pub mod left;
 pub mod metrics;
@@ -35,6 +36,7 @@ pub use diff::{FieldChange, ImageDiff, LayerDiff, PackageDiff, PathDiff, Setting
 pub use document::ReadLedgerError;
 pub use evaluation::{Evaluation, PolicyFigures, StepEvaluation, Trial, TrialVerdict, judge};
 pub use explain::{Explanation, Link, explain};
+pub use heal::{HealCause, HealedPath, heal};
 pub use ledger::{Decision, Evidence, Ledger, LedgerEntry, PathKind, Total};
 pub use left::{LeftOver, PackageCount, PackageLeft, PackagesLeft, packages_left};
 pub use metrics::{Metrics, MetricsError, metrics};
@@ -47,5 +49,6 @@ pub use rule::Rule;
 pub use together::{Subject, plan_together};
 pub use verify::outputs::OutputDifference;
 pub use verify::{
-    MissingLookup, StepVerification, Verification, VerificationFailure, VerificationVerdict, verify,
+    MissingLookup, StepVerification, Verification, VerificationFailure, VerificationVerdict, missing_lookups,
+    verify,
 };

@@ -148,13 +148,18 @@ pub fn verify(ledger: &Ledger, original: &Profile, hardened: &Profile) -> Verifi
     for reason in original.verdict().reasons() {
         notes.push(format!("the profile of the original is incomplete: {reason}"));
     }
-    let missing_lookups: Vec<_> = hardened
-        .missing()
-        .filter_map(|(path, usage)| missing_lookup(ledger, original, hardened, path, usage))
-        .collect();
+    let missing_lookups = missing_lookups(ledger, original, hardened);
     let passed = failures.is_empty() && missing_lookups.is_empty() && steps.iter().all(|step| step.passed);
     let verdict = if passed { VerificationVerdict::Passed } else { VerificationVerdict::Failed };
     Verification { verdict, failures, steps, missing_lookups, notes }
+}
+
+/// Lookups in the runs of the hardened image that failed only because something was removed, by path. Pure.
+pub fn missing_lookups(ledger: &Ledger, original: &Profile, hardened: &Profile) -> Vec<MissingLookup> {
+    hardened
+        .missing()
+        .filter_map(|(path, usage)| missing_lookup(ledger, original, hardened, path, usage))
+        .collect()
 }
 
 /// Pairs the steps of two runs of one coverage.
@@ -216,6 +221,9 @@ fn missing_lookup(
         return None;
     }
     let processes: Vec<_> = hardened.processes_of(usage).cloned().collect();
+    if was_searched_in_vain(ledger, path, &processes) {
+        return None;
+    }
     let missed_before = original
         .usage(path)
         .and_then(|usages| usages.0.get(&AccessKind::Missing))
@@ -233,6 +241,15 @@ fn missing_lookup(
     })
 }
 
+/// Whether this is a directory of `PATH` in which the engine looked for a program of the coverage and would not have
+/// found it on the original either, where it looked on and told nobody.
+fn was_searched_in_vain(ledger: &Ledger, path: &ImagePath, processes: &[Process]) -> bool {
+    let is_link =
+        |dir: ImagePath| ledger.entries.get(&dir).is_some_and(|entry| entry.kind == PathKind::Symlink);
+    let by_name = processes.iter().all(|process| process.exe.as_bytes() == path.name());
+    by_name && !ledger.entries.contains_key(path) && !path.ancestors().any(is_link)
+}
+
 /// Whether a lookup of a removed directory is the same programs' lookup of something that was never in it: a lookup
 /// is told where it fails, and without the directory that is one step earlier.
 fn missed_beneath(ledger: &Ledger, original: &Profile, path: &ImagePath, processes: &[Process]) -> bool {
@@ -240,13 +257,15 @@ fn missed_beneath(ledger: &Ledger, original: &Profile, path: &ImagePath, process
         return false;
     }
     let beneath = original.paths.range(path..).skip_while(|(other, _)| *other == path);
-    let mut missed = BTreeSet::new();
+    let (mut missed, mut found) = (BTreeSet::new(), BTreeSet::new());
     for (_, usages) in beneath.take_while(|(other, _)| other.is_within(path)) {
-        if let Some(usage) = usages.0.get(&AccessKind::Missing) {
-            missed.extend(original.processes_of(usage).map(|process| &process.exe));
+        for (kind, usage) in &usages.0 {
+            let set = if kind.is_use() { &mut found } else { &mut missed };
+            set.extend(original.processes_of(usage).map(|process| &process.exe));
         }
     }
-    !processes.is_empty() && processes.iter().all(|process| missed.contains(&process.exe))
+    let in_vain = |process: &Process| missed.contains(&process.exe) && !found.contains(&process.exe);
+    !processes.is_empty() && processes.iter().all(in_vain)
 }
 
 #[cfg(test)]
@@ -393,6 +412,9 @@ mod tests {
             // The same lookup, told one step earlier because the directory is gone.
             (&[("/usr/share/data/sub", "app")], &[("/usr/share/data", "app")], &[]),
             (&[("/usr/share/data/sub", "other")], &[("/usr/share/data", "app")], &["/usr/share/data"]),
+            // The engine's search for a program, in a directory of `PATH` that had it and in one that never did.
+            (&[], &[("/usr/share/data/x", "x")], &["/usr/share/data/x"]),
+            (&[], &[("/usr/share/data/y", "y")], &[]),
         ] {
             let original = profile("original", run("c", vec![]), before);
             let hardened = profile("hardened", run("c", vec![]), after);

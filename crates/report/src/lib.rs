@@ -7,6 +7,7 @@ mod carry_text;
 pub mod page;
 pub mod result;
 pub mod text;
+mod unseen;
 
 pub use page::{RenderError, render};
 pub use result::{

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
-use harden::{Decision, Ledger, LedgerEntry, PathKind};
+use harden::{Decision, HealCause, HealedPath, Ledger, LedgerEntry, PathKind};
 use profile::{Run, StepOutcome, StepResult, Verdict};
 use serde::Serialize;
 
 use crate::carry_text::CarryText;
 use crate::text::{bytes_text, count_text};
+use crate::unseen::{Unseen, unseen};
 use crate::{Change, Hardening};
 
 /// Why a page could not be made.
@@ -39,6 +40,8 @@ pub fn render(result: &Hardening, ledger: &Ledger) -> Result<String, RenderError
         runs: result.runs.iter().map(RunText::from).collect(),
         steps: steps(result),
         problems: problems(result),
+        healed: result.healed_paths.iter().map(HealedText::from).collect(),
+        evaluation: result.evaluation.as_ref().map(|evaluation| unseen(evaluation, ledger)),
         notes: result.verification.as_ref().map(|v| v.notes.clone()).unwrap_or_default(),
         carries: result.carry.iter().map(CarryText::from).collect(),
         rules: rules(ledger),
@@ -60,12 +63,32 @@ struct Page<'a> {
     runs: Vec<RunText>,
     steps: Vec<StepText>,
     problems: Vec<String>,
+    healed: Vec<HealedText>,
+    evaluation: Option<Unseen>,
     notes: Vec<String>,
     carries: Vec<CarryText>,
     rules: Vec<RuleText>,
     packages: Vec<PackageText>,
     packages_summary: String,
     data: String,
+}
+
+struct HealedText {
+    path: String,
+    round: u32,
+    how: String,
+}
+
+impl From<&HealedPath> for HealedText {
+    fn from(healed: &HealedPath) -> Self {
+        let by = healed.processes.first().map(|process| format!(" by {}", process.exe)).unwrap_or_default();
+        let how = match healed.cause {
+            HealCause::LookedUp => format!("looked up{by} in step {}", healed.step),
+            HealCause::Listed => format!("missing in a listing{by} in step {}", healed.step),
+            HealCause::Used => format!("used on the original{by} in step {}, which failed", healed.step),
+        };
+        Self { path: healed.path.to_string(), round: healed.round, how }
+    }
 }
 
 struct Figure {

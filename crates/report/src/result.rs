@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use harden::{CarryReport, Metrics, PackagesLeft, Verification, VerificationVerdict};
+use harden::{CarryReport, Evaluation, HealedPath, Metrics, PackagesLeft, Verification, VerificationVerdict};
 use image::{Digest, Platform};
 use profile::Run;
 use serde::{Deserialize, Serialize};
@@ -34,8 +34,14 @@ pub struct Hardening {
     pub runs: Vec<Run>,
     /// What running the coverage on the result showed; absent where it was not run.
     pub verification: Option<Verification>,
-    /// Paths that were kept because a verification of an earlier round had found them missing.
+    /// How many paths were kept because a verification of an earlier round had found them missing.
     pub healed: usize,
+    /// These paths, with who asked for them.
+    #[serde(default)]
+    pub healed_paths: Vec<HealedPath>,
+    /// How the steps of the coverage fare on an image that was hardened without them; absent where nobody asked.
+    #[serde(default)]
+    pub evaluation: Option<Evaluation>,
     /// What the plan wants the user to know.
     pub warnings: Vec<String>,
     /// What became of each profile of another version of the image.

@@ -4,8 +4,9 @@
 use careen_report::{Hardening, ImageSummary};
 use harden::verify::outputs::OutputDifference;
 use harden::{
-    CarriedPath, CarryReport, DroppedPath, LeftOver, Metrics, MissingLookup, NewPath, PackageCount,
-    PackageLeft, PackagesLeft, StepVerification, Verification, VerificationFailure, VerificationVerdict,
+    CarriedPath, CarryReport, DroppedPath, Evaluation, Generalize, HealCause, HealedPath, LeftOver, Metrics,
+    MissingLookup, NewPath, PackageCount, PackageLeft, PackagesLeft, StepEvaluation, StepVerification, Total,
+    Trial, TrialVerdict, Verification, VerificationFailure, VerificationVerdict,
 };
 use image::{Digest, ImagePath};
 use jsonschema::{Registry, Validator};
@@ -158,7 +159,16 @@ fn hardening(counters: Counters, verification: Option<Verification>) -> Hardenin
         },
         runs: vec![run(counters)],
         verification,
-        healed: 3,
+        healed: 1,
+        healed_paths: vec![HealedPath {
+            path: path("/usr/share/shop/page"),
+            round: 1,
+            cause: HealCause::LookedUp,
+            coverage: "shop".to_owned(),
+            step: "ping".to_owned(),
+            processes: vec![Process { exe: "/usr/bin/shop".to_owned(), argv0: "shop".to_owned() }],
+        }],
+        evaluation: None,
         warnings: vec!["the profile is incomplete".to_owned()],
         carry: Vec::new(),
         report: "shop-hardened.careen/report.html".into(),
@@ -213,6 +223,78 @@ fn carry() -> CarryReport {
     }
 }
 
+/// A step of each fate.
+fn evaluation() -> Evaluation {
+    let total = |files| Total { files, directories: 2, bytes: files * 1000 };
+    let trial = |generalize, verdict| Trial {
+        generalize,
+        kept: total(20),
+        verdict,
+        original: Some(StepOutcome::Exited { code: 0 }),
+        hardened: (verdict != TrialVerdict::Broken).then_some(StepOutcome::Exited { code: 0 }),
+        differences: passed().steps.remove(0).differences,
+        missing_lookups: failed().missing_lookups,
+        others: vec!["slow".to_owned()],
+        failures: failed().failures,
+    };
+    let step = |name: &str, verdicts: [TrialVerdict; 2]| StepEvaluation {
+        name: name.to_owned(),
+        cannot: None,
+        trials: vec![trial(Generalize::None, verdicts[0]), trial(Generalize::References, verdicts[1])],
+    };
+    let cannot = StepEvaluation {
+        name: "fill".to_owned(),
+        cannot: Some("without it the original fails".to_owned()),
+        trials: Vec::new(),
+    };
+    let steps = vec![
+        step("ping", [TrialVerdict::Lacks, TrialVerdict::Works]),
+        step("slow", [TrialVerdict::Broken, TrialVerdict::Works]),
+        cannot,
+    ];
+    let image = ImageIdentity {
+        reference: "oci:shop".to_owned(),
+        manifest_digest: Digest::of(b"manifest"),
+        image_id: Digest::of(b"config"),
+        platform: "linux/arm64/v8".parse().unwrap(),
+    };
+    let kept = [(Generalize::None, total(30)), (Generalize::References, total(31))];
+    Evaluation::new(image, "shop", total(90), &kept, steps)
+}
+
+#[test]
+fn evaluations_conform_to_the_schema_which_misses_every_field_that_is_taken_away() {
+    let schema = schema("evaluation.schema.json");
+    let document = serde_json::to_value(evaluation()).unwrap();
+    assert_conforms(&schema, &document);
+    assert_misses_each_field(&schema, &document);
+    assert_eq!(serde_json::from_value::<Evaluation>(document.clone()).unwrap(), evaluation());
+    for (at, wrong) in [
+        ("/format_version", json!(2)),
+        ("/policies/0/generalize", json!("some")),
+        ("/steps/0/trials/0/verdict", json!("ok")),
+        ("/steps/0/trials", json!([])),
+        ("/steps/2/cannot", json!(null)),
+    ] {
+        let mut changed = document.clone();
+        *changed.pointer_mut(at).unwrap() = wrong;
+        assert!(!schema.is_valid(&changed), "{at}");
+    }
+    let mut result = hardening(counters(), Some(passed()));
+    result.evaluation = Some(evaluation());
+    assert_conforms(&self::schema("result.schema.json"), &serde_json::to_value(result).unwrap());
+}
+
+#[test]
+fn a_result_without_the_newer_fields_is_read() {
+    let mut old = serde_json::to_value(hardening(counters(), None)).unwrap();
+    for name in ["healed_paths", "evaluation"] {
+        old.as_object_mut().unwrap().remove(name).unwrap();
+    }
+    let read: Hardening = serde_json::from_value(old).unwrap();
+    assert!(read.healed_paths.is_empty() && read.evaluation.is_none());
+}
+
 /// The schema of this name; the others are found beside it, as its references say.
 fn schema(name: &str) -> Validator {
     let read = |name: &str| -> Value {
@@ -220,7 +302,9 @@ fn schema(name: &str) -> Validator {
         serde_json::from_slice(&std::fs::read(format!("{dir}{name}")).unwrap()).unwrap()
     };
     let mut registry = Registry::new();
-    for name in ["profile.schema.json", "verification.schema.json", "result.schema.json"] {
+    for name in
+        ["profile.schema.json", "verification.schema.json", "evaluation.schema.json", "result.schema.json"]
+    {
         registry = registry.add(format!("https://formats.invalid/{name}"), read(name)).unwrap();
     }
     let registry = registry.prepare().unwrap();

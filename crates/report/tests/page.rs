@@ -83,6 +83,34 @@ fn identity() -> ImageIdentity {
     }
 }
 
+/// A step that is broken under one policy and works under the one of the ledger, and one that could not be left out.
+fn evaluation() -> harden::Evaluation {
+    use harden::{Generalize, StepEvaluation, Total, Trial, TrialVerdict};
+    let total = |files| Total { files, directories: 1, bytes: files * 1000 };
+    let trial = |generalize, verdict| Trial {
+        generalize,
+        kept: total(10),
+        verdict,
+        original: Some(StepOutcome::Exited { code: 0 }),
+        hardened: None,
+        differences: Vec::new(),
+        missing_lookups: Vec::new(),
+        others: Vec::new(),
+        failures: Vec::new(),
+    };
+    let trials = vec![
+        trial(Generalize::None, TrialVerdict::Broken),
+        trial(Generalize::References, TrialVerdict::Works),
+    ];
+    let cannot = Some("it only <i>waits".to_owned());
+    let steps = vec![
+        StepEvaluation { name: "ping <i>".into(), cannot: None, trials },
+        StepEvaluation { name: "pause".into(), cannot, trials: Vec::new() },
+    ];
+    let kept = [(Generalize::None, total(20)), (Generalize::References, total(21))];
+    harden::Evaluation::new(identity(), "redis", total(90), &kept, steps)
+}
+
 fn hardening() -> Hardening {
     let summary = |reference: &str, files| ImageSummary {
         reference: reference.into(),
@@ -136,7 +164,16 @@ fn hardening() -> Hardening {
             carried_from: None,
         }],
         verification: None,
-        healed: 0,
+        healed: 1,
+        healed_paths: vec![harden::HealedPath {
+            path: path("/opt/<i>healed"),
+            round: 1,
+            cause: harden::HealCause::LookedUp,
+            coverage: "redis".into(),
+            step: "ping <i>".into(),
+            processes: vec![Process { exe: "/usr/bin/<i>".into(), argv0: "i".into() }],
+        }],
+        evaluation: Some(evaluation()),
         warnings: Vec::new(),
         carry: Vec::new(),
         report: "report.html".into(),
@@ -155,6 +192,25 @@ fn the_page_needs_nothing_from_elsewhere() {
         page.contains("oci:&#60;b&#62;redis") || page.contains("oci:&lt;b&gt;redis"),
         "names are escaped"
     );
+    assert!(!page.contains("<i>"), "also in what was healed and left out");
+}
+
+#[test]
+fn the_page_tells_what_was_healed_and_how_unseen_steps_fare() {
+    let page = careen_report::render(&hardening(), &ledger()).unwrap();
+    let text: String = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "healed</code></th><td>1</td>",
+        "<th scope=\"col\">none</th><th scope=\"col\">references (this image)</th>",
+        "<td>broken</td><td>ok</td>",
+        "<td>0 of 1</td><td>1 of 1</td>",
+        "could not be left out: it only",
+    ] {
+        assert!(text.contains(words), "{words} is not in the page");
+    }
+    let plain = Hardening { healed_paths: Vec::new(), evaluation: None, ..hardening() };
+    let page = careen_report::render(&plain, &ledger()).unwrap();
+    assert!(!page.contains("healed-title") && !page.contains("unseen-title"));
 }
 
 #[test]

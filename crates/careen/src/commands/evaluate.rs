@@ -12,10 +12,7 @@ use crate::{hints, output, policy};
 pub(crate) fn run(context: &Context, args: &EvaluateArgs) -> Result<(), Failure> {
     let coverage = record::load_coverage(&args.coverage)?;
     Evaluator::check(&coverage, &args.step)?;
-    let policy = policy::of(&args.policy);
-    policy
-        .check()
-        .map_err(|source| hints::plain(ExitCode::Usage, "cannot use --keep and --remove", source))?;
+    let policy = policy::resolve(&args.policy)?;
     let chosen = [policy.generalize];
     let original = context.open_image(&args.image)?;
     context.progress.done(&output::bytes_text(original.compressed_bytes()));

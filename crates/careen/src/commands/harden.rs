@@ -3,7 +3,7 @@
 mod summary;
 mod together;
 
-use harden::CarryReport;
+use harden::{CarryReport, Evaluation};
 use image::{Image, ImageSource, ImageTarget, OutputCompression};
 use packages::PackageDatabase;
 use profile::Profile;
@@ -13,6 +13,7 @@ use crate::artifacts::{Artifacts, ResultStore};
 use crate::cli::{CompressionArg, HardenArgs, ImageArgs};
 use crate::commands::record::{self, Recorder};
 use crate::context::{self, Context};
+use crate::evaluation::{self, Evaluator};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::hardening::{Attempt, Job};
@@ -54,20 +55,43 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
         None => return Err(Failure::new(ExitCode::Usage, "neither a coverage nor a profile was given")),
     };
 
+    let verifier = recorder.as_ref().filter(|_| !args.no_verify);
+    let compared = match verifier.or(recorder.as_ref().filter(|_| args.evaluate)) {
+        // The profile decides what stays; how a step should end only the original can tell.
+        Some(recorder) if !recorder.is_in(&profile) => join(&profile, recorder.record(&original)?)?,
+        _ => profile.clone(),
+    };
     let job = Job {
         context,
         original: &original,
         packages: &packages,
         profile: &profile,
-        recorder: recorder.as_ref().filter(|_| !args.no_verify),
+        compared: &compared,
+        recorder: verifier,
         staged: target::moved(&target, &staging.image),
         reference: target.to_string(),
         compression: compression(args),
         squash: args.squash,
+        heal_rounds: args.heal_rounds,
     };
-    let attempt = job.harden(policy)?;
+    let attempt = job.harden(policy.clone())?;
+    let evaluation = match recorder.as_ref().filter(|_| args.evaluate) {
+        Some(recorder) => {
+            let evaluator = Evaluator {
+                context,
+                recorder,
+                original: &original,
+                packages: &packages,
+                policy: &policy,
+                generalize: &evaluation::ALL,
+                only: &[],
+            };
+            Some(evaluator.evaluate(&compared)?)
+        }
+        None => None,
+    };
     let finished = Finished { source, target, artifacts, original, packages, profile, carry };
-    let result = finished.publish(context, args, attempt, staging)?;
+    let result = finished.publish(context, args, attempt, evaluation, staging)?;
     output::print(context.output, &result, summary::text)
 }
 
@@ -90,10 +114,11 @@ impl Finished {
         context: &Context,
         args: &HardenArgs,
         attempt: Attempt,
+        evaluation: Option<Evaluation>,
         staging: Staging,
     ) -> Result<Hardening, Failure> {
         let Self { source, target, artifacts, original, packages, profile, carry } = self;
-        let Attempt { plan, written, unchanged, hardened, verified } = attempt;
+        let Attempt { plan, written, unchanged, hardened, verified, healed } = attempt;
 
         let hardened_packages = read_packages(&hardened)?;
         let left = harden::packages_left(packages, &plan.ledger);
@@ -114,7 +139,9 @@ impl Finished {
             packages: left,
             runs: profile.runs.clone(),
             verification: verified.as_ref().map(|(verification, _)| verification.clone()),
-            healed: plan.ledger.policy.heal.len(),
+            healed: healed.len(),
+            healed_paths: healed,
+            evaluation,
             warnings: carry.iter().flat_map(carrying::warnings).chain(plan.warnings.clone()).collect(),
             carry: carry.clone(),
             report: artifacts.report(),
@@ -169,6 +196,14 @@ fn compression(args: &HardenArgs) -> OutputCompression {
         CompressionArg::Zstd => OutputCompression::Zstd { level: 3 },
         CompressionArg::None => OutputCompression::None,
     }
+}
+
+/// Two profiles of one image as one.
+fn join(profile: &Profile, more: Profile) -> Result<Profile, Failure> {
+    profile::merge(&[profile.clone(), more]).map_err(|error| {
+        let hint = error.hint();
+        hints::plain(ExitCode::Profile, "cannot use the profile for this image", error).hint(hint)
+    })
 }
 
 fn read_packages(image: &Image) -> Result<PackageDatabase, Failure> {

@@ -184,6 +184,14 @@ impl<'a> Recorder<'a> {
         Ok((harden::verify(ledger, original, &profile), profile))
     }
 
+    /// Whether a profile has a run of all the steps of this coverage.
+    pub(crate) fn is_in(&self, profile: &Profile) -> bool {
+        profile.runs.iter().any(|run| {
+            let has = |name: &str| run.steps.iter().any(|step| step.name == name);
+            run.coverage == self.coverage.name && self.coverage.steps.iter().all(|step| has(&step.name))
+        })
+    }
+
     /// Unpacks the layers of an image, if it can run here at all.
     pub(crate) fn unpack(&self, image: &Image) -> Result<Unpacked, Failure> {
         let progress = &self.context.progress;

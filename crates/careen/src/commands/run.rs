@@ -1,10 +1,12 @@
 //! `careen run`: an image in the embedded engine, in the foreground.
 
+mod canary;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use engine::{Exit, RunOptions};
+use engine::{Container, EngineError, Exit, RunOptions};
 
 use crate::cli::RunArgs;
 use crate::context::Context;
@@ -22,6 +24,9 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
         cmd: (!args.cmd.is_empty()).then(|| args.cmd.clone()),
         ..container::run_options(&args.container)?
     };
+    if args.canary {
+        return canary::run(context, args, &options);
+    }
     let image = context.open_image(&args.image)?;
     // Ctrl-C stops the container with its own signal, so it must not end the wait for that.
     let engine = context.engine_with(Arc::default())?;
@@ -31,11 +36,27 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
     context.progress.abandon();
     let mut container = engine.create(&unpacked, &options).map_err(failed)?;
     container.start().map_err(failed)?;
+    let exit = to_the_end(context, &mut container, &output::write_stdout, &failed)?;
+    container.remove().map_err(failed)?;
+    as_ours(exit)
+}
 
+/// Passes on what a started container writes until it ends by itself, or is stopped because the user interrupts.
+fn to_the_end(
+    context: &Context,
+    container: &mut Container,
+    write: &dyn Fn(&[u8]) -> Result<(), Failure>,
+    failed: &dyn Fn(EngineError) -> Failure,
+) -> Result<Exit, Failure> {
     let mut printed = 0;
+    let mut print_new = |log: &[u8]| {
+        let new = log.get(printed..).unwrap_or_default();
+        printed = log.len().max(printed);
+        if new.is_empty() { Ok(()) } else { write(new) }
+    };
     let exit = loop {
         let exited = container.exited().map_err(failed)?;
-        printed = print_new(&container.logs(), printed)?;
+        print_new(&container.logs())?;
         if let Some(exit) = exited {
             break exit;
         }
@@ -44,8 +65,11 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
         }
         std::thread::sleep(Duration::from_millis(20));
     };
-    print_new(&container.logs(), printed)?;
-    container.remove().map_err(failed)?;
+    print_new(&container.logs())?;
+    Ok(exit)
+}
+
+fn as_ours(exit: Exit) -> Result<(), Failure> {
     match exit {
         Exit::Code(0) => Ok(()),
         Exit::Code(code) => {
@@ -55,11 +79,4 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<(), Failure> {
             Err(Failure::new(ExitCode::Failure, format!("signal {signal} ended the container")))
         }
     }
-}
-
-fn print_new(log: &[u8], printed: usize) -> Result<usize, Failure> {
-    if let Some(new) = log.get(printed..).filter(|new| !new.is_empty()) {
-        output::write_stdout(new)?;
-    }
-    Ok(log.len().max(printed))
 }

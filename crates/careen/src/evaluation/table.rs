@@ -101,7 +101,7 @@ fn reason(trial: &Trial) -> String {
         _ => {}
     }
     if let Some(lookup) = trial.missing_lookups.first() {
-        let by = lookup.processes.first().map(|process| format!(" by {}", process.exe)).unwrap_or_default();
+        let by = verdict::by(lookup);
         let more = match trial.missing_lookups.len() - 1 {
             0 => String::new(),
             more => format!(" and {more} more"),
@@ -149,6 +149,7 @@ mod tests {
 
     #[test]
     fn the_table_shows_steps_costs_and_reasons() {
+        use TrialVerdict::{Broken, Lacks, Works};
         let total = |bytes| harden::Total { files: bytes / 1000, directories: 3, bytes };
         let kept = [
             (Generalize::None, total(20_000_000)),
@@ -159,12 +160,11 @@ mod tests {
             kept.iter()
                 .zip(verdicts)
                 .map(|(&(generalize, _), verdict)| {
-                    let missing = if verdict == TrialVerdict::Works { &[] } else { missing };
+                    let missing = if verdict == Works { &[] } else { missing };
                     trial(generalize, verdict, missing)
                 })
                 .collect()
         };
-        use TrialVerdict::{Broken, Lacks, Works};
         let step = |name: &str, trials| StepEvaluation { name: name.into(), cannot: None, trials };
         let steps = vec![
             step("set and get", verdicts([Works, Works, Works], &[])),

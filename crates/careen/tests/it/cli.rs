@@ -11,6 +11,7 @@ fn help_of_each_command_has_not_changed_unseen() {
         "harden",
         "record",
         "verify",
+        "evaluate",
         "profile",
         "profile show",
         "profile carry",

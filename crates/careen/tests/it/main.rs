@@ -1,11 +1,14 @@
 //! The real binary on real images. These tests need root, BPF, overlayfs and the images of `cargo xtask images`.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on fails")]
 
+mod canary;
 mod carry;
 mod cli;
 mod docker;
 mod errors;
+mod evaluate;
 mod fidelity;
+mod heal;
 mod images;
 mod languages;
 mod look;

@@ -181,7 +181,7 @@ impl Observer for Notes {
 
 /// In which step a path was first used so.
 pub fn first_step<'p>(profile: &'p Profile, path: &str, kind: AccessKind) -> Option<&'p str> {
-    let usage = profile.usage(&image::ImagePath::from_text(path).unwrap())?;
+    let usage = profile.usage(&ImagePath::from_text(path).unwrap())?;
     Some(profile.first_step_name(usage.0.get(&kind)?))
 }
 

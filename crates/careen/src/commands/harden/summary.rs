@@ -2,7 +2,7 @@
 
 use report::Hardening;
 
-use crate::{output, verdict};
+use crate::{evaluation, output, verdict};
 
 /// The table and where everything lies.
 pub(crate) fn text(result: &Hardening) -> String {
@@ -20,8 +20,21 @@ pub(crate) fn text(result: &Hardening) -> String {
     for report in &result.carry {
         out += &format!("  profile   {}\n", crate::carrying::summary(report));
     }
-    if result.healed > 0 {
-        out += &format!("  healed    {} paths that the first verification missed\n", result.healed);
+    if let Some(last) = result.healed_paths.iter().map(|path| path.round).max() {
+        let count = result.healed_paths.len();
+        let paths = if count == 1 { "path" } else { "paths" };
+        let rounds = if last == 1 { "1 round".to_owned() } else { format!("{last} rounds") };
+        out += &format!("  healed    {count} {paths} in {rounds}, after verifications that failed:\n");
+        out += &verdict::healed_text(&result.healed_paths);
+    }
+    for policy in result.evaluation.iter().flat_map(|evaluation| &evaluation.policies) {
+        let name = evaluation::policy_name(policy.generalize);
+        out += &format!(
+            "  unseen    {} of {} steps work when nobody recorded them, with --generalize {name} ({})\n",
+            policy.works,
+            policy.tried(),
+            output::bytes_text(policy.kept.bytes)
+        );
     }
     let partial: u64 = result.packages.counts.values().map(|count| count.partial).sum();
     if partial > 0 && !result.unchanged {

@@ -1,6 +1,6 @@
 //! Several images hardened at once, so that the layers which they share stay shared.
 
-use harden::{Policy, Subject};
+use harden::{HealedPath, Policy, Subject};
 use image::{Image, Share, WriteOptions, Written};
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::commands::record::{self, Recorder};
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::hardening::{Attempt, HEALING_ROUNDS, failed_verification, missed, shrinks};
+use crate::hardening::{Attempt, failed_verification, shrinks};
 use crate::staging::Staging;
 use crate::{hints, output, policy, staging, target, verdict};
 
@@ -48,12 +48,16 @@ pub(super) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
             "add --share-layers to keep their common layers common, or harden one after the other".to_owned(),
         ));
     }
+    if args.evaluate {
+        return Err(Failure::new(ExitCode::Usage, "several images cannot be evaluated together")
+            .hint("use `careen evaluate` with each of them".to_owned()));
+    }
     let members = members(context, args)?;
     let attempts = rounds(context, args, &members)?;
     let mut results = Vec::new();
     let shared_layers = shared(&attempts);
     for (member, attempt) in members.into_iter().zip(attempts) {
-        results.push(member.finished.publish(context, args, attempt, member.staging)?);
+        results.push(member.finished.publish(context, args, attempt, None, member.staging)?);
     }
     let result = Together { images: results, shared_layers };
     output::print(context.output, &result, |result| {
@@ -136,27 +140,34 @@ fn members<'a>(context: &'a Context, args: &HardenArgs) -> Result<Vec<Member<'a>
 /// Rounds of plans, images and verifications until all results pass.
 fn rounds(context: &Context, args: &HardenArgs, members: &[Member<'_>]) -> Result<Vec<Attempt>, Failure> {
     let mut policies: Vec<Policy> = members.iter().map(|member| member.policy.clone()).collect();
+    let mut healed: Vec<Vec<HealedPath>> = members.iter().map(|_| Vec::new()).collect();
     let mut round = 0;
     loop {
-        let attempts = attempt(context, args, members, &policies)?;
-        let mut healed = 0;
-        for (attempt, policy) in attempts.iter().zip(&mut policies) {
-            let Some((verification, _)) = &attempt.verified else { continue };
+        round += 1;
+        let mut attempts = attempt(context, args, members, &policies)?;
+        let mut more = 0;
+        for (nth, attempt) in attempts.iter().enumerate() {
+            let Some((verification, profile)) = &attempt.verified else { continue };
             if verdict::passed(verification) {
                 continue;
             }
-            let missing = missed(&attempt.plan, verification);
-            if missing.is_empty() || round == HEALING_ROUNDS {
-                return Err(failed_verification(verification));
+            let (ledger, original) = (&attempt.plan.ledger, &members[nth].finished.profile);
+            let found = harden::heal(ledger, verification, original, profile, round);
+            if found.is_empty() || round > args.heal_rounds {
+                return Err(failed_verification(ledger, verification, &healed[nth], args.heal_rounds));
             }
-            healed += missing.len();
-            policy.heal.extend(missing);
+            more += found.len();
+            policies[nth].heal.extend(found.keys().cloned());
+            healed[nth].extend(found.into_values());
         }
-        if healed == 0 {
+        if more == 0 {
+            for (attempt, mut healed) in attempts.iter_mut().zip(healed) {
+                healed.sort_by(|one, other| one.path.cmp(&other.path));
+                attempt.healed = healed;
+            }
             return Ok(attempts);
         }
-        round += 1;
-        context.progress.stage(format!("heal: {healed} paths were missed"), None);
+        context.progress.stage(format!("heal: keep {more} more paths"), None);
     }
 }
 
@@ -207,7 +218,7 @@ fn attempt(
                 recorder.verify(&hardened, &finished.target.to_string(), &plan.ledger, &finished.profile)
             })
             .transpose()?;
-        attempts.push(Attempt { plan, written, unchanged, hardened, verified });
+        attempts.push(Attempt { plan, written, unchanged, hardened, verified, healed: Vec::new() });
     }
     Ok(attempts)
 }

@@ -1,0 +1,208 @@
+//! `careen run --canary`: a hardened image under the sensor, and what it looks for in vain.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use engine::RunOptions;
+use harden::{Ledger, MissingLookup};
+use image::Image;
+use profile::{AccessKind, Observation, Profile, Run, SensorReport, Step};
+use sensor::{Record, Sensor};
+use serde::Serialize;
+
+use crate::artifacts::{ResultStore, source_path, write_whole};
+use crate::cli::{OutputFormat, RunArgs};
+use crate::commands::record;
+use crate::commands::verify::load_ledger;
+use crate::context::{self, Context};
+use crate::exit::ExitCode;
+use crate::failure::Failure;
+use crate::progress::eprint_text;
+use crate::{hints, output, verdict};
+
+/// What a canary's run is called in its profile, as coverage and as tag.
+const CANARY: &str = "canary";
+
+#[derive(Serialize)]
+struct Told {
+    image: String,
+    original: profile::ImageIdentity,
+    profile: PathBuf,
+    verdict: profile::Verdict,
+    missing_lookups: Vec<MissingLookup>,
+}
+
+/// Runs a hardened image until it ends or the user interrupts, and writes what it looked for and had been removed as a
+/// profile of the original.
+pub(super) fn run(context: &Context, args: &RunArgs, options: &RunOptions) -> Result<(), Failure> {
+    let source = context::parse_source(&args.image.image)?;
+    let file = args.output_profile.clone().unwrap_or_else(|| {
+        let mut name = source_path(&source).file_name().unwrap_or_default().to_owned();
+        name.push(".canary.profile");
+        name.into()
+    });
+    context::refuse_existing(&file, args.force)?;
+    let image = context.open_image(&args.image)?;
+    let (ledger, original) = documents(context, args, &image)?;
+
+    let sensor = Sensor::load(&context.sensor_options()).map_err(|error| {
+        let hint = error.hint();
+        hints::plain(ExitCode::Host, "cannot load the sensor", error).hint(hint)
+    })?;
+    // Ctrl-C stops the container with its own signal, so it must not end the wait for that.
+    let engine = context.engine_with(Arc::default())?;
+    let tried = format!("cannot run {}", image.source());
+    let failed = |error| hints::engine(&tried, error);
+    let unwatched = |error: sensor::SensorError| {
+        let hint = error.hint();
+        hints::plain(ExitCode::Host, format!("cannot watch {}", image.source()), error).hint(hint)
+    };
+    let unpacked = engine.unpack(&image, &|_| {}).map_err(failed)?;
+    context.progress.abandon();
+    let started_at = SystemTime::now();
+    let mut container = engine.create(&unpacked, options).map_err(failed)?;
+    let recording = sensor.watch(&coverage::target(&container)).map_err(unwatched)?;
+    container.start().map_err(failed)?;
+    let write: &dyn Fn(&[u8]) -> Result<(), Failure> = match context.output {
+        OutputFormat::Text => &output::write_stdout,
+        OutputFormat::Json => &|bytes| {
+            eprint_text(bytes);
+            Ok(())
+        },
+    };
+    let exit = super::to_the_end(context, &mut container, write, &failed);
+    // Whatever became of the container, what it looked for is worth having.
+    let recorded = recording.finish(image.tree()).map_err(unwatched);
+    let removed = container.remove().map_err(failed);
+    let record = recorded?;
+
+    let hardened = of_record(&image, record, &coverage::rfc3339(started_at));
+    let missing_lookups = harden::missing_lookups(&ledger, &original, &hardened);
+    let canary = of_original(&ledger, &hardened, &missing_lookups);
+    write_whole(&file, &record::encode(&canary)?).map_err(|source| {
+        hints::plain(ExitCode::Output, format!("cannot write {}", file.display()), source)
+    })?;
+    let told = Told {
+        image: source.to_string(),
+        original: ledger.image.clone(),
+        profile: file,
+        verdict: canary.verdict(),
+        missing_lookups,
+    };
+    match context.output {
+        OutputFormat::Text => eprint_text(text(&told).as_bytes()),
+        OutputFormat::Json => output::print(context.output, &told, text)?,
+    }
+    let exit = exit?;
+    removed?;
+    if !told.missing_lookups.is_empty() {
+        let count = told.missing_lookups.len();
+        let paths = if count == 1 { "a removed path".to_owned() } else { format!("{count} removed paths") };
+        return Err(Failure::new(ExitCode::Verification, format!("{source} looked for {paths}"))
+            .hint(format!("merge {} into the original's profile and harden again", told.profile.display())));
+    }
+    super::as_ours(exit)
+}
+
+/// The ledger of the hardening, and the profile that it was made of as far as that is there.
+fn documents(context: &Context, args: &RunArgs, image: &Image) -> Result<(Ledger, Profile), Failure> {
+    let source = image.source();
+    let found = ResultStore::new(&context.data_dir).find(source, image.manifest_digest());
+    let ledger_file =
+        args.ledger.clone().or_else(|| found.as_ref().map(|found| found.ledger())).ok_or_else(|| {
+            let tried = format!("cannot find the ledger of the hardening that made {source}");
+            Failure::new(ExitCode::Document, tried).hint("name it with --ledger FILE".to_owned())
+        })?;
+    let ledger = load_ledger(&ledger_file)?;
+    if ledger.image.image_id == image.image_id() {
+        let tried = format!("{source} is the original of its ledger, from which nothing was removed");
+        return Err(Failure::new(ExitCode::Usage, tried).hint("name the hardened image".to_owned()));
+    }
+    let beside = ledger_file.with_file_name("original.profile");
+    let profile = match beside.is_file() {
+        true => record::load_profile(&beside)?,
+        false => of_nothing(&ledger),
+    };
+    Ok((ledger, profile))
+}
+
+fn of_nothing(ledger: &Ledger) -> Profile {
+    Profile {
+        format_version: profile::document::FORMAT_VERSION,
+        image: ledger.image.clone(),
+        runs: Vec::new(),
+        processes: Vec::new(),
+        paths: BTreeMap::new(),
+        surroundings: profile::Surroundings::default(),
+        carried: BTreeMap::new(),
+    }
+}
+
+/// All that was recorded, as a profile of the image that ran.
+fn of_record(image: &Image, record: Record, started_at: &str) -> Profile {
+    let identity = profile::ImageIdentity {
+        reference: image.source().to_string(),
+        manifest_digest: image.manifest_digest(),
+        image_id: image.image_id(),
+        platform: image.platform().clone(),
+    };
+    let run = Run {
+        coverage: CANARY.to_owned(),
+        started_at: started_at.to_owned(),
+        sensor: SensorReport {
+            backend: record.backend.to_owned(),
+            kernel: record.kernel,
+            verdict: record.counters.verdict(),
+            counters: record.counters,
+        },
+        steps: Vec::new(),
+        tags: BTreeSet::from([CANARY.to_owned()]),
+        carried_from: None,
+    };
+    Profile::from_run(identity, run, &record.observations)
+}
+
+/// The lookups in terms of the original image: how the paths would have been used nobody knows, so they stand as
+/// missing, which keeps them where the image has them.
+fn of_original(ledger: &Ledger, hardened: &Profile, lookups: &[MissingLookup]) -> Profile {
+    let mut observations = BTreeSet::new();
+    for lookup in lookups {
+        for path in [&lookup.removed, &lookup.path] {
+            for (process, &errno) in
+                lookup.processes.iter().flat_map(|p| lookup.errnos.iter().map(move |errno| (p, errno)))
+            {
+                observations.insert(Observation {
+                    path: path.clone(),
+                    kind: AccessKind::Missing,
+                    errno,
+                    process: process.clone(),
+                    step: Step::default(),
+                });
+            }
+        }
+    }
+    let run = hardened.runs.first().cloned();
+    match run {
+        Some(run) => Profile::from_run(ledger.image.clone(), run, &observations),
+        None => of_nothing(ledger),
+    }
+}
+
+fn text(told: &Told) -> String {
+    let mut out = match told.missing_lookups.len() {
+        0 => "\n  canary    nothing was looked up that hardening had removed\n".to_owned(),
+        1 => "\n  canary    1 removed path was looked up:\n".to_owned(),
+        count => format!("\n  canary    {count} removed paths were looked up:\n"),
+    };
+    for lookup in &told.missing_lookups {
+        out += &format!("    {}{}\n", lookup.path, verdict::by(lookup));
+    }
+    if let profile::Verdict::Incomplete { reasons } = &told.verdict {
+        let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+        out += &format!("  warning   there may be more: {}\n", reasons.join("; "));
+    }
+    out += &format!("  profile   {}\n", told.profile.display());
+    out
+}
