@@ -201,6 +201,9 @@ fn reason(entry: &LedgerEntry, next: Option<&ImagePath>) -> String {
         Rule::Java => by("needed by Java beside", "needed by Java"),
         Rule::Erlang => by("needed by Erlang beside", "needed by Erlang"),
         Rule::Reference => by("named by code that was used:", "named by code that was used"),
+        Rule::OwnData => {
+            by("in a directory of the image's own data with", "in a directory of the image's own data")
+        }
         Rule::Unit => by("of the same unit as", "of a unit that is kept whole"),
         Rule::CoherentPackage => by("of the same package as", "of a package that is kept whole"),
         Rule::DataFile => "data, which the policy keeps".to_owned(),

@@ -133,6 +133,8 @@ pub(crate) fn plan_beside(
     rules::kit::apply(&scene, &mut draft)?;
     rules::distribution::apply(&mut draft);
     close(&scene, &mut draft, &links, &mut programs)?;
+    rules::own_data::apply(&scene, &mut draft)?;
+    close(&scene, &mut draft, &links, &mut programs)?;
     let mut references = rules::reference::References::default();
     while references.apply(&scene, &mut draft, &mut programs)? {
         close(&scene, &mut draft, &links, &mut programs)?;

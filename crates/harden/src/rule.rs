@@ -82,6 +82,8 @@ pub enum Rule {
     RuntimeDirectory,
     /// Code that was used names it literally.
     Reference,
+    /// It lies beside data of the image's own that was read: templates, static files, pages.
+    OwnData,
     /// It belongs to a unit of a language of which a part was used, and the policy keeps such units whole.
     Unit,
     /// It belongs to a package of which an executable was used, and the policy keeps such packages whole.
@@ -102,7 +104,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they run.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::Observed,
         Self::Carried,
         Self::ImageConfig,
@@ -139,6 +141,7 @@ impl Rule {
         Self::Erlang,
         Self::RuntimeDirectory,
         Self::Reference,
+        Self::OwnData,
         Self::Unit,
         Self::CoherentPackage,
         Self::DataFile,
@@ -188,6 +191,7 @@ impl Rule {
             Self::Erlang => "erlang",
             Self::RuntimeDirectory => "runtime-directory",
             Self::Reference => "reference",
+            Self::OwnData => "own-data",
             Self::Unit => "unit",
             Self::CoherentPackage => "coherent-package",
             Self::DataFile => "data-file",
@@ -256,6 +260,9 @@ impl Rule {
                 "It is a directory that services write to or that something is mounted on."
             }
             Self::Reference => "Code that was used names it, although no recorded run reached that place.",
+            Self::OwnData => {
+                "It lies beside a file that was read, in a directory that the author of the image filled."
+            }
             Self::Unit => {
                 "A part of the same module or library of its language was used, and the policy keeps such units whole."
             }

@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn all_directories_above_a_kept_path_are_kept() {
-        let plan = image("opt/a/b/c opt/a/x").uses("/opt/a/b/c").plan();
+        let plan = image("opt/a/b/c opt/a/x!p").uses("/opt/a/b/c").plan();
         let keep: Vec<_> = plan.edits.keep.iter().map(ToString::to_string).collect();
         assert_eq!(keep, ["/", "/opt", "/opt/a", "/opt/a/b", "/opt/a/b/c"]);
     }

@@ -97,7 +97,7 @@ fn is_left_out(path: &ImagePath) -> bool {
 }
 
 /// Whether a regular file is neither a program, nor a library, nor a script, nor any form of their code.
-fn is_data(scene: &Scene<'_>, path: &ImagePath, size_bytes: u64) -> Result<bool, PlanError> {
+pub(crate) fn is_data(scene: &Scene<'_>, path: &ImagePath, size_bytes: u64) -> Result<bool, PlanError> {
     if is_code_by_name(path) {
         return Ok(false);
     }

@@ -19,6 +19,7 @@ pub(crate) mod native;
 pub(crate) mod node;
 pub(crate) mod observed;
 pub(crate) mod openssl;
+pub(crate) mod own_data;
 pub(crate) mod package_database;
 pub(crate) mod pam;
 pub(crate) mod perl;

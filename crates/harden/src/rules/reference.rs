@@ -144,6 +144,7 @@ fn is_code_rule(rule: Rule) -> bool {
     matches!(
         rule,
         Rule::Reference
+            | Rule::OwnData
             | Rule::ScriptCommand
             | Rule::Python
             | Rule::Perl
@@ -158,7 +159,7 @@ const INSTALLED: [&str; 9] =
     ["bin", "lib", "lib64", "sbin", "usr/bin", "usr/lib", "usr/local/lib", "usr/sbin", "usr/share"];
 
 /// Names of directories that hold what others wrote.
-const VENDORED: [&str; 7] =
+pub(crate) const VENDORED: [&str; 7] =
     ["dist-packages", "gems", "local-lib", "node_modules", "site-packages", "site_perl", "vendor"];
 
 /// Whether a file was written for this image, as far as one can tell: no package owns it, and it lies neither where

@@ -33,7 +33,7 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) {
             draft.keep_way(&base, zone.as_bytes(), Rule::TimeZone, None);
         }
     }
-    if is_searched(scene, &base, local.as_ref()) {
+    if is_searched(scene, &base, local.as_ref()) || has_python_zones(draft) {
         let parts = scene.tree().within(&base).map(|(path, _)| path);
         for path in parts.filter(|path| !is_copy(path, &base)) {
             draft.keep(path, Rule::TimeZone, Some(&base));
@@ -43,6 +43,13 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) {
 
 fn is_copy(path: &ImagePath, base: &ImagePath) -> bool {
     path.components().nth(base.components().count()).is_some_and(|part| COPIES.contains(&part))
+}
+
+/// Whether Python's module of zones stays, whose zones are named by requests and users.
+fn has_python_zones(draft: &Draft<'_>) -> bool {
+    draft.kept().keys().any(|path| {
+        path.name() == b"_tzpath.py" && path.parent().is_some_and(|parent| parent.name() == b"zoneinfo")
+    })
 }
 
 /// Whether the workload listed the database or looked for a zone other than the local one, found or not.
@@ -93,5 +100,12 @@ mod tests {
             assert_eq!(plan.edits.keep.contains(&berlin), is_whole, "{uses}");
             assert!(!plan.edits.keep.contains(&crate::fixture::path("/usr/share/zoneinfo/right/Asia/Tokyo")));
         }
+    }
+
+    #[test]
+    fn hard_39_zones_stay_for_python_code_that_may_ask_for_one() {
+        let words = "usr/lib/python3.11/zoneinfo/_tzpath.py usr/share/zoneinfo/Asia/Tokyo";
+        let kept = configured(words, serde_json::json!({})).uses("/usr/lib/python3.11/zoneinfo/_tzpath.py");
+        assert!(kept.by(Rule::TimeZone).contains(&"/usr/share/zoneinfo/Asia/Tokyo".to_owned()));
     }
 }
