@@ -37,8 +37,32 @@ fn go_static_does_what_its_coverage_never_tried() {
 
 #[test]
 #[ignore = "only with --all-images"]
+fn haproxy_does_what_its_coverage_never_tried() {
+    passes_its_checks("haproxy", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn mariadb_does_what_its_coverage_never_tried() {
+    passes_its_checks("mariadb", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn memcached_does_what_its_coverage_never_tried() {
+    passes_its_checks("memcached", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
 fn mosquitto_does_what_its_coverage_never_tried() {
     passes_its_checks("mosquitto", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn php_apache_does_what_its_coverage_never_tried() {
+    passes_its_checks("php-apache", 67);
 }
 
 #[test]

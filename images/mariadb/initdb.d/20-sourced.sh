@@ -1,0 +1,1 @@
+sql <<< "INSERT INTO own.started VALUES ('sourced')"

@@ -1,0 +1,1 @@
+document.title += " ("+ document.querySelectorAll("li").length + ")";

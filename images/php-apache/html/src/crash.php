@@ -1,0 +1,3 @@
+<?php
+error_log('about to crash');
+throw new RuntimeException('this page is broken');
