@@ -204,6 +204,8 @@ fn reason(entry: &LedgerEntry, next: Option<&ImagePath>) -> String {
         Rule::OwnData => {
             by("in a directory of the image's own data with", "in a directory of the image's own data")
         }
+        Rule::DataDirectory => by("in a data directory used or named by", "in a data directory in use"),
+        Rule::SiblingProgram => by("program of the same package as", "program of a package in use"),
         Rule::Unit => by("of the same unit as", "of a unit that is kept whole"),
         Rule::CoherentPackage => by("of the same package as", "of a package that is kept whole"),
         Rule::DataFile => "data, which the policy keeps".to_owned(),

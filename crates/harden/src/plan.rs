@@ -139,6 +139,8 @@ pub(crate) fn plan_beside(
     while references.apply(&scene, &mut draft, &mut programs)? {
         close(&scene, &mut draft, &links, &mut programs)?;
     }
+    rules::data_directory::apply(&scene, &mut draft, &mut programs)?;
+    rules::sibling_program::apply(&scene, &mut draft, &mut programs)?;
     rules::unit::apply(&scene, &mut draft)?;
     rules::coherent_package::apply(&scene, &mut draft)?;
     rules::data_file::apply(&scene, &mut draft)?;

@@ -84,6 +84,10 @@ pub enum Rule {
     Reference,
     /// It lies beside data of the image's own that was read: templates, static files, pages.
     OwnData,
+    /// It lies in a data directory that a program of its package uses or names.
+    DataDirectory,
+    /// It is a program of the same package as one that was run, and needs nothing more.
+    SiblingProgram,
     /// It belongs to a unit of a language of which a part was used, and the policy keeps such units whole.
     Unit,
     /// It belongs to a package of which an executable was used, and the policy keeps such packages whole.
@@ -104,7 +108,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they run.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 47] = [
         Self::Observed,
         Self::Carried,
         Self::ImageConfig,
@@ -142,6 +146,8 @@ impl Rule {
         Self::RuntimeDirectory,
         Self::Reference,
         Self::OwnData,
+        Self::DataDirectory,
+        Self::SiblingProgram,
         Self::Unit,
         Self::CoherentPackage,
         Self::DataFile,
@@ -192,6 +198,8 @@ impl Rule {
             Self::RuntimeDirectory => "runtime-directory",
             Self::Reference => "reference",
             Self::OwnData => "own-data",
+            Self::DataDirectory => "data-directory",
+            Self::SiblingProgram => "sibling-program",
             Self::Unit => "unit",
             Self::CoherentPackage => "coherent-package",
             Self::DataFile => "data-file",
@@ -262,6 +270,12 @@ impl Rule {
             Self::Reference => "Code that was used names it, although no recorded run reached that place.",
             Self::OwnData => {
                 "It lies beside a file that was read, in a directory that the author of the image filled."
+            }
+            Self::DataDirectory => {
+                "It lies in a data directory of its package that a program of that package uses or names."
+            }
+            Self::SiblingProgram => {
+                "It is a program of the same package as one that was run, and loads nothing that is not kept anyway."
             }
             Self::Unit => {
                 "A part of the same module or library of its language was used, and the policy keeps such units whole."

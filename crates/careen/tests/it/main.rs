@@ -4,6 +4,7 @@
 mod canary;
 mod carry;
 mod cli;
+mod databases;
 mod docker;
 mod errors;
 mod evaluate;

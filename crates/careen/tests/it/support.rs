@@ -87,7 +87,7 @@ pub(crate) fn careen_json(args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Hardens a test image with a built-in coverage, once for all tests that ask for it, and returns the directory that
+/// Hardens a test image with its own coverage or a built-in one, once for all tests that ask for it, and returns the directory that
 /// holds `NAME` (OCI layout) and `NAME.careen` (artifacts).
 pub(crate) fn hardened(name: &str) -> Option<PathBuf> {
     let source = image(name)?;
@@ -101,11 +101,13 @@ pub(crate) fn hardened(name: &str) -> Option<PathBuf> {
     if !dir.join("done").exists() {
         fs::create_dir_all(&dir).unwrap();
         let target = format!("oci:{}", dir.join(name).display());
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../images").join(name).join("coverage.yaml");
+        let coverage = if own.is_file() { own.display().to_string() } else { name.to_owned() };
         careen_json(&[
             "harden",
             &format!("oci:{}", source.display()),
             "--coverage",
-            name,
+            &coverage,
             "-o",
             &target,
             "--force",

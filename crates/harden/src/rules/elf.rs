@@ -7,7 +7,7 @@ use image::ImagePath;
 
 use crate::draft::Draft;
 use crate::elf::read::ElfFile;
-use crate::elf::search::Searcher;
+use crate::elf::search::{Needed, Searcher};
 use crate::scene::Scene;
 use crate::{PlanError, Rule};
 
@@ -21,6 +21,17 @@ pub(crate) struct Programs<'a> {
     run_paths: BTreeSet<Vec<u8>>,
     /// Names by which kept files satisfy a need.
     names: BTreeSet<Vec<u8>>,
+}
+
+/// What loading an ELF file would take beside the file itself.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    /// Whether it names a loader, and so can be run.
+    pub(crate) is_program: bool,
+    /// Libraries, or a loader, that are not kept so far.
+    pub(crate) more: BTreeSet<ImagePath>,
+    /// Whether the image lacks one that it needs.
+    pub(crate) lacks_something: bool,
 }
 
 impl<'a> Programs<'a> {
@@ -104,6 +115,24 @@ impl<'a> Programs<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What it would take to load this ELF file, kept or not; `None` for any other file.
+    pub(crate) fn load(&mut self, draft: &Draft<'_>, path: &ImagePath) -> Result<Option<Load>, PlanError> {
+        let Some(file) = self.searcher.file(path)? else { return Ok(None) };
+        let root = ImagePath::root();
+        let mut load = Load { is_program: file.interpreter.is_some(), ..Load::default() };
+        let closure = self.searcher.closure(path)?;
+        let lacks = |needed: &Needed| needed.at.is_empty() && !self.names.contains(&needed.name);
+        load.lacks_something = closure.iter().any(lacks);
+        for named in file.interpreter.iter().chain(closure.iter().flat_map(|needed| &needed.at)) {
+            match draft.find_file(&root, named) {
+                Some(end) if draft.is_kept(&end) => {}
+                Some(end) => drop(load.more.insert(end)),
+                None => load.lacks_something = true,
+            }
+        }
+        Ok(Some(load))
     }
 
     /// All kept ELF files.

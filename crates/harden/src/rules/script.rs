@@ -2,8 +2,8 @@
 //!
 //! The next start of a container may take the other branch of its entrypoint: the first one initialises a data
 //! directory, the second one finds it. So the commands of every script that was written for the image and that is in
-//! use stay, whatever the policy. Scripts that packages bring are tools with many options; what these name stays with
-//! `--generalize references`.
+//! use stay, whatever the policy. Scripts that packages bring are tools with many options: what these name stays where
+//! such a script runs them, as `gunzip` runs `gzip`, and with `--generalize references`.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub(crate) fn apply(
         if !may_be_script
             || scene.file_size(path).is_none_or(|size| size > MAX_SCRIPT_BYTES)
             || !scene.is_in_use(draft, path)
-            || !reference::is_own_code(scene, path)
+            || !(reference::is_own_code(scene, path) || is_run_by_script(draft, path))
         {
             continue;
         }
@@ -53,6 +53,11 @@ pub(crate) fn apply(
         }
     }
     Ok(())
+}
+
+/// Whether a script runs this one: `gunzip` is a script that runs `gzip`.
+fn is_run_by_script(draft: &Draft<'_>, path: &ImagePath) -> bool {
+    draft.kept().get(path).is_some_and(|reason| reason.rule == Rule::ScriptCommand)
 }
 
 /// What a shell script names; `None` for what is no shell script.

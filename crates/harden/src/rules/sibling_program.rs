@@ -1,0 +1,152 @@
+//! Programs of the same package as one that was run, where they need nothing more.
+//!
+//! Whoever ships `psql` is asked for `pg_dump` one day: a backup, an import, a repair are exactly what no coverage runs.
+//! Such a program is kept if all that it loads is kept already, so that it costs its own bytes and nothing else; scripts
+//! are not, since nobody can say what they need. Small ones do, up to a tenth of what is kept; with
+//! `--generalize package` large ones too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use image::{ImagePath, NodeKind, ResolutionEnd};
+
+use super::suite::{self, Suite};
+use crate::draft::Draft;
+use crate::rules::elf::Programs;
+use crate::scene::Scene;
+use crate::{Generalize, PlanError, Rule};
+
+/// Largest program that stays beside another for the mere case.
+const SMALL_BYTES: u64 = 1 << 20;
+
+/// Keeps the siblings of programs that were run, the smallest first, until they would cost too much.
+pub(crate) fn apply(
+    scene: &Scene<'_>,
+    draft: &mut Draft<'_>,
+    programs: &mut Programs<'_>,
+) -> Result<(), PlanError> {
+    if scene.policy.generalize < Generalize::References {
+        return Ok(());
+    }
+    let commands: BTreeSet<ImagePath> =
+        scene.search_path().filter_map(|directory| scene.find(directory.as_bytes())).collect();
+    let largest = match scene.policy.generalize {
+        Generalize::Package => u64::MAX,
+        _ => SMALL_BYTES,
+    };
+    let suites = suite::suites(scene, draft)?;
+    let (mut candidates, mut reasons) = (BTreeMap::new(), BTreeMap::new());
+    for suite in suites.values() {
+        let directories: BTreeSet<ImagePath> =
+            suite.programs.keys().filter_map(ImagePath::parent).chain(commands.iter().cloned()).collect();
+        for path in suite.files.keys() {
+            let Some(because) = suite.runner(path) else { continue };
+            let is_beside = path.parent().is_some_and(|directory| directories.contains(&directory));
+            let is_small = scene.file_size(path).is_some_and(|size| size <= largest);
+            if !is_beside || !is_small || draft.is_kept(path) || !is_plain_program(scene, path) {
+                continue;
+            }
+            let Some(load) = programs.load(draft, path)? else { continue };
+            if load.is_program && !load.lacks_something && load.more.is_empty() {
+                candidates.insert(path.clone(), load.more);
+                reasons.insert(path.clone(), because.clone());
+            }
+        }
+    }
+    for path in suite::within(scene, suite::budget_bytes(scene, draft), &candidates) {
+        draft.keep(&path, Rule::SiblingProgram, reasons.get(&path));
+    }
+    for suite in suites.values() {
+        links(scene, draft, suite);
+    }
+    Ok(())
+}
+
+/// Keeps other names of kept programs that a package of the suite gives them.
+fn links(scene: &Scene<'_>, draft: &mut Draft<'_>, suite: &Suite) {
+    let root = ImagePath::root();
+    for (path, package) in &suite.files {
+        let is_link =
+            scene.tree().get(path).is_some_and(|node| matches!(node.kind, NodeKind::Symlink { .. }));
+        if !is_link || !suite.run.contains_key(package) {
+            continue;
+        }
+        if let ResolutionEnd::Found(end) = scene.tree().resolve(&root, &path.to_absolute(), true).end
+            && scene.is_executable(&end)
+            && draft.is_kept(&end)
+        {
+            draft.keep(path, Rule::SiblingProgram, Some(&end));
+        }
+    }
+}
+
+/// Whether this is a program that gives nobody more rights than he has.
+fn is_plain_program(scene: &Scene<'_>, path: &ImagePath) -> bool {
+    scene.is_executable(path)
+        && scene.tree().get(path).is_some_and(|node| {
+            node.metadata.mode & 0o6000 == 0
+                && !node.metadata.xattrs.contains_key(&b"security.capability"[..])
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{Elf, Fixture, LOADER, MERGED, image, layer, libc};
+    use crate::rules::suite::fixture::installed;
+    use crate::{Generalize, Rule};
+
+    fn database() -> Fixture {
+        let program = |needed| Elf { interpreter: LOADER, needed, ..Elf::default() };
+        let [ld, c] = libc();
+        let plain: &[&str] = &["libc.so.6"];
+        let files = [
+            ld,
+            c,
+            ("usr/lib/db/bin/serve", program(plain)),
+            ("usr/lib/db/bin/dump", program(plain)),
+            ("usr/lib/db/bin/view", program(&["libwindow.so", "libc.so.6"])),
+            ("usr/lib/db/bin/broken", program(&["libgone.so"])),
+            ("usr/lib/x86_64-linux-gnu/libwindow.so", Elf { needed: plain, ..Elf::default() }),
+            ("usr/bin/db-query", program(plain)),
+            ("usr/bin/ls", program(plain)),
+            ("usr/bin/cat", program(plain)),
+            ("usr/bin/other", program(plain)),
+        ];
+        let words = MERGED.to_owned()
+            + "usr/bin/db-dump->../lib/db/bin/dump usr/bin/db-view->../lib/db/bin/view \
+            usr/bin/db-script@755";
+        let ballast = testkit::TarEntry::file("ballast", "x".repeat(1 << 20));
+        let tar = layer(&words, &files)
+            .entry(ballast)
+            .entry(testkit::TarEntry::file("usr/bin/db-root", program(plain).bytes()).mode(0o4755));
+        let packages = [
+            (
+                "db",
+                "Source: database",
+                "/usr/lib/db/bin/serve /usr/lib/db/bin/dump /usr/lib/db/bin/view \
+                /usr/lib/db/bin/broken /usr/bin/db-dump /usr/bin/db-view /usr/bin/db-script /usr/bin/db-root",
+            ),
+            ("db-client", "Source: database", "/usr/bin/db-query"),
+            ("coreutils", "Essential: yes", "/usr/bin/ls /usr/bin/cat"),
+            ("other", "Priority: optional", "/usr/bin/other"),
+        ];
+        image(installed(tar, &packages))
+    }
+
+    #[test]
+    fn programs_beside_one_that_was_run_stay_if_all_that_they_load_is_there() {
+        let fixture = database().uses("exec:/usr/lib/db/bin/serve exec:/usr/bin/cat /ballast");
+        assert_eq!(fixture.by(Rule::SiblingProgram), ["/usr/bin/db-dump", "/usr/lib/db/bin/dump"]);
+        let text = crate::explain(&fixture.plan().ledger, &crate::fixture::path("/usr/lib/db/bin/dump"));
+        let expected = "/usr/lib/db/bin/dump kept: program of the same package as /usr/lib/db/bin/serve\n";
+        assert!(text.to_string().starts_with(expected), "{text}");
+    }
+
+    #[test]
+    fn nothing_is_kept_beside_what_was_only_read_or_where_the_policy_wants_no_more_than_was_seen() {
+        assert_eq!(database().uses("/usr/lib/db/bin/serve").by(Rule::SiblingProgram), [""; 0]);
+        let fixture = database()
+            .uses("exec:/usr/lib/db/bin/serve")
+            .policy(|policy| policy.generalize = Generalize::None);
+        assert_eq!(fixture.by(Rule::SiblingProgram), [""; 0]);
+    }
+}
