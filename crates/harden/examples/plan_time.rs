@@ -5,6 +5,8 @@
 use std::error::Error;
 use std::time::Instant;
 
+use careen_harden as harden;
+
 use harden::Policy;
 use image::{Image, OpenOptions};
 use profile::Profile;

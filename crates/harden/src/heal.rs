@@ -166,14 +166,14 @@ mod tests {
     #[test]
     fn what_was_looked_up_is_healed_with_what_is_on_the_way_and_never_what_the_policy_removes() {
         use AccessKind::Missing;
-        let fixture = fixture::image("bin/app@755 opt/dir/sub/a opt/other secret/key link->opt")
+        let fixture = fixture::image("bin/app@755 opt/dir/sub/a opt/other secret/key link->opt/dir")
             .uses("exec:/bin/app")
             .policy(|policy| policy.remove = vec!["/secret".into()]);
         let step = fixture::run().steps[0].name.clone();
         for (seen, expected) in [
             ("/opt/dir/sub/a", &["/opt/dir/sub/a"][..]),
             ("/opt/dir/sub/made-later", &["/opt/dir/sub"]),
-            ("/opt", &["/opt"]),
+            ("/opt/dir", &["/opt/dir"]),
             ("/link", &["/link"]),
             ("/link/by-way", &["/link"]),
             ("/secret/key", &[]),

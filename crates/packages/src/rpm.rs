@@ -110,7 +110,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Vec<Package>, ReadPackag
             let files = header.files();
             reading.count(1, files.len())?;
             let listed: Vec<_> =
-                files.into_iter().filter(|file| file.is_installed()).map(|file| file.path).collect();
+                files.into_iter().filter(header::File::is_installed).map(|file| file.path).collect();
             let files = locator.owned(&name, &listed);
             packages.push(package(
                 name,

@@ -96,8 +96,8 @@ fn text(compared: &Compared, top: usize) -> String {
             _ => format!("~ {name} {} of {} files", package.files_after, package.files_before),
         }
     });
-    out += &section("Packages", packages.collect(), top);
-    out += &section("Settings", diff.settings.iter().map(ToString::to_string).collect(), top);
+    out += &section("Packages", &packages.collect::<Vec<_>>(), top);
+    out += &section("Settings", &diff.settings.iter().map(ToString::to_string).collect::<Vec<_>>(), top);
     out
 }
 
@@ -111,7 +111,7 @@ fn paths_text(diff: &ImageDiff, top: usize) -> String {
         found.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| a.0.cmp(b.0)));
         found
     };
-    let sized = |found: Vec<(&ImagePath, &PathDiff, u64)>| {
+    let sized = |found: Vec<(&ImagePath, &PathDiff, u64)>| -> Vec<String> {
         found.iter().map(|(path, _, size)| format!("{path}  {}", output::bytes_text(*size))).collect()
     };
     let removed = of(|difference| match difference {
@@ -137,9 +137,9 @@ fn paths_text(diff: &ImageDiff, top: usize) -> String {
         _ => None,
     });
     [
-        section("Only in A", sized(removed), top),
-        section("Only in B", sized(added), top),
-        section("In both, but not the same", changed.collect(), top),
+        section("Only in A", &sized(removed), top),
+        section("Only in B", &sized(added), top),
+        section("In both, but not the same", &changed.collect::<Vec<_>>(), top),
         format!("\n{} paths are the same.\n", output::count_text(diff.unchanged_paths)),
     ]
     .concat()
@@ -149,7 +149,7 @@ fn shown(value: &str) -> &str {
     if value.is_empty() { "none" } else { value }
 }
 
-fn section(title: &str, lines: Vec<String>, top: usize) -> String {
+fn section(title: &str, lines: &[String], top: usize) -> String {
     if lines.is_empty() {
         return String::new();
     }

@@ -117,7 +117,7 @@ fn assert_restricted(original: &Seen, hardened: &Seen, what: &str) {
     for (path, wanted) in original.iter().filter(|(path, _)| !is_dropped(path)) {
         let found = hardened.get(path);
         assert_eq!(
-            found.map(|found| found.but_links()),
+            found.map(compare::Node::but_links),
             Some(wanted.but_links()),
             "{what}: {}",
             path.display()
@@ -235,7 +235,9 @@ fn docker_archives_go_in_and_out() {
     let work = workdir();
     let built =
         ImageBuilder::new().layer("bin/app:1 bin/unused:2").docker().tag(Some("shop/app:1.4")).build();
-    for archive in [testkit::docker_archive(&[built.clone()]), testkit::docker_archive_legacy(&[built])] {
+    for archive in
+        [testkit::docker_archive(std::slice::from_ref(&built)), testkit::docker_archive_legacy(&[built])]
+    {
         let profile = work.path().join("profile").display().to_string();
         profile_of(&archive.source(), None, &["/bin/app"], Path::new(&profile));
         let target = format!("docker-archive:{}/out.tar", work.path().display());

@@ -15,11 +15,12 @@ use crate::scene::Scene;
 use crate::{Generalize, PlanError, Rule};
 
 /// Names of directories that are one whole: what is in them is chosen by requests, users and settings.
-const WHOLE: [&str; 14] = [
+const WHOLE: [&str; 15] = [
     "assets",
     "htdocs",
     "html",
     "i18n",
+    "layouts",
     "locales",
     "pages",
     "public",
@@ -74,11 +75,14 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), Plan
     if scene.policy.generalize < Generalize::References {
         return Ok(());
     }
+    let databases = packages::database_files(scene.packages, scene.image);
     let mut data = Vec::new();
     let mut with_code = BTreeSet::new();
     for (path, usage) in &scene.profile.paths {
         // Settings in /etc are all read when a program starts, or not meant.
-        let is_ours = || is_own_code(scene, path) && path.components().next() != Some(b"etc");
+        let is_ours = || {
+            is_own_code(scene, path) && path.components().next() != Some(b"etc") && !databases.contains(path)
+        };
         let Some(size) = scene.file_size(path).filter(|_| is_ours()) else { continue };
         let is_read = usage.0.contains_key(&AccessKind::OpenRead);
         if whole(path).is_some() {

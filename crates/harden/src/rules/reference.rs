@@ -1,6 +1,6 @@
 //! Static references: what code that was used names literally, although no recorded run reached that place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use image::{ImagePath, NodeKind};
 use profile::AccessKind;
@@ -70,9 +70,7 @@ impl References {
                 keep(scene, draft, programs, path, &reference)?;
             }
         }
-        if self.searched.is_empty() {
-            assets(scene, draft);
-        }
+        if self.searched.is_empty() {}
         let is_done = code.is_empty();
         self.searched.extend(code);
         Ok(!is_done)
@@ -106,34 +104,6 @@ impl References {
             at = because;
         }
         false
-    }
-}
-
-/// Directories of an application whose files are asked for by names that come with requests.
-const ASSETS: [&[u8]; 9] =
-    [b"assets", b"i18n", b"layouts", b"locale", b"locales", b"public", b"static", b"templates", b"views"];
-/// Most files, and most bytes, of such a directory.
-const MAX_ASSETS: usize = 2000;
-const MAX_ASSET_BYTES: u64 = 32 << 20;
-
-/// Keeps what lies beside a used template or picture of the image's own: the next request asks for its neighbour.
-fn assets(scene: &Scene<'_>, draft: &mut Draft<'_>) {
-    let mut directories = BTreeMap::new();
-    for (path, _) in scene.profile.used().filter(|(path, _)| is_own_code(scene, path)) {
-        let outermost = path.ancestors().filter(|above| ASSETS.contains(&above.name())).last();
-        if let Some(directory) = outermost.filter(|directory| directory != path) {
-            directories.entry(directory).or_insert_with(|| path.clone());
-        }
-    }
-    for (directory, used) in directories {
-        let files = scene.tree().within(&directory).map(|(path, _)| path);
-        let files: Vec<&ImagePath> = files.take(MAX_ASSETS + 1).collect();
-        let bytes: u64 = files.iter().filter_map(|path| scene.file_size(path)).sum();
-        if files.len() <= MAX_ASSETS && bytes <= MAX_ASSET_BYTES {
-            for file in files {
-                draft.keep(file, Rule::Reference, Some(&used));
-            }
-        }
     }
 }
 
@@ -244,22 +214,4 @@ fn keep(
         Reference::Library(name) => programs.keep_library(draft, name, Rule::Reference, Some(from))?,
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::Rule;
-    use crate::fixture::image;
-
-    #[test]
-    fn hard_50_templates_and_pictures_beside_a_used_one_of_the_image_itself_stay() {
-        let words = "srv/shop/templates/index.html srv/shop/templates/errors/500.html srv/shop/static/a.css \
-            usr/lib/python3/dist-packages/x/templates/a.html usr/lib/python3/dist-packages/x/templates/b.html";
-        let fixture = image(words)
-            .uses("/srv/shop/templates/index.html /usr/lib/python3/dist-packages/x/templates/a.html");
-        assert_eq!(
-            fixture.by(Rule::Reference),
-            ["/srv/shop/templates/errors", "/srv/shop/templates/errors/500.html"]
-        );
-    }
 }

@@ -172,7 +172,7 @@ pub(crate) mod fixture {
                 "Package: {name}\nStatus: install ok installed\n{line}\nVersion: 1\nArchitecture: all\n\n"
             );
             let list: String = files.split_whitespace().map(|file| format!("{file}\n")).collect();
-            layer = layer.entry(TarEntry::file(&format!("var/lib/dpkg/info/{name}.list"), list));
+            layer = layer.entry(TarEntry::file(format!("var/lib/dpkg/info/{name}.list"), list));
         }
         layer.entry(TarEntry::file("var/lib/dpkg/status", status))
     }

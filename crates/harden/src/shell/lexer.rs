@@ -470,7 +470,7 @@ impl<'t, 's> Reader<'t, 's> {
                     break;
                 }
                 b'\\' if matches!(self.peek(1), Some(b'$' | b'`' | b'"' | b'\\' | b'\n')) => {
-                    self.escaped(&mut word)
+                    self.escaped(&mut word);
                 }
                 b'$' => {
                     let part = self.expansion();

@@ -175,9 +175,9 @@ impl Script {
     /// Absolute paths that are words, or what stands behind `=` in one.
     pub(crate) fn paths(&self, known: &Known<'_>) -> BTreeSet<String> {
         let words = self.words.iter().flat_map(|word| self.expand(word, known));
-        let paths = words.filter_map(|word| match word.split_once('=') {
-            Some((_, value)) if !word.starts_with('/') => Some(value.to_owned()),
-            _ => Some(word),
+        let paths = words.map(|word| match word.split_once('=') {
+            Some((_, value)) if !word.starts_with('/') => value.to_owned(),
+            _ => word,
         });
         paths.filter(|path| path.starts_with('/') && path.len() > 1 && is_name(path)).collect()
     }

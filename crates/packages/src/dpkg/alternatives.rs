@@ -42,6 +42,9 @@ pub(super) fn read(
     Ok(links)
 }
 
+/// A target, its priority, and the targets of the followers.
+type Choice<'a> = (&'a [u8], &'a [u8], Vec<&'a [u8]>);
+
 /// One file of `alternatives/`, in its own lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Alternative<'a> {
@@ -50,7 +53,7 @@ struct Alternative<'a> {
     /// Names and links of those that follow.
     followers: Vec<(&'a [u8], &'a [u8])>,
     /// Targets, priorities, and the targets of the followers, empty where a choice has none.
-    choices: Vec<(&'a [u8], &'a [u8], Vec<&'a [u8]>)>,
+    choices: Vec<Choice<'a>>,
 }
 
 fn parse(bytes: &[u8]) -> Option<Alternative<'_>> {

@@ -20,6 +20,9 @@ const OFF_PAGE: u8 = 3;
 /// Larger headers are none.
 const MAX_HEADER_BYTES: usize = 300 << 20;
 
+/// A key and a value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
 struct Pages<'a> {
     bytes: &'a [u8],
     page_bytes: usize,
@@ -75,7 +78,7 @@ impl<'a> Pages<'a> {
     }
 
     /// Keys, and values with their types, of a page of the hash. Items fill the page from its end.
-    fn pairs(&self, page: &'a [u8]) -> Result<Vec<(&'a [u8], &'a [u8])>, Broken> {
+    fn pairs(&self, page: &'a [u8]) -> Result<Vec<Pair<'a>>, Broken> {
         let wrong = Broken::Wrong("a page whose items lie outside of it");
         let count = self.half(page, 20).unwrap_or_default();
         let mut items = Vec::new();

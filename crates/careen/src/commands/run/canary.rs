@@ -111,10 +111,12 @@ fn documents(context: &Context, args: &RunArgs, image: &Image) -> Result<(Ledger
     let source = image.source();
     let found = ResultStore::new(&context.data_dir).find(source, image.manifest_digest());
     let ledger_file =
-        args.ledger.clone().or_else(|| found.as_ref().map(|found| found.ledger())).ok_or_else(|| {
-            let tried = format!("cannot find the ledger of the hardening that made {source}");
-            Failure::new(ExitCode::Document, tried).hint("name it with --ledger FILE".to_owned())
-        })?;
+        args.ledger.clone().or_else(|| found.as_ref().map(crate::artifacts::Artifacts::ledger)).ok_or_else(
+            || {
+                let tried = format!("cannot find the ledger of the hardening that made {source}");
+                Failure::new(ExitCode::Document, tried).hint("name it with --ledger FILE".to_owned())
+            },
+        )?;
     let ledger = load_ledger(&ledger_file)?;
     if ledger.image.image_id == image.image_id() {
         let tried = format!("{source} is the original of its ledger, from which nothing was removed");

@@ -76,7 +76,7 @@ pub(crate) fn apply(
         let web = path.ancestors().find(|directory| directory.name() == b"WEB-INF");
         if let Some(application) = web.and_then(|directory| directory.parent())
             && scene.is_in_use(draft, path)
-            && !draft.kept().get(path).is_some_and(|reason| reason.rule == Rule::Java)
+            && draft.kept().get(path).is_none_or(|reason| reason.rule != Rule::Java)
         {
             keep_application(scene, draft, &application, path);
         }
@@ -202,17 +202,6 @@ fn search(
             let base = path.parent().unwrap_or_default();
             for jar in class_path(&text) {
                 out.extend(beneath(&base, &jar).map(Reference::File));
-            }
-        } else if is_outer && entry.name == b"META-INF/MANIFEST.MF" {
-            let text = String::from_utf8_lossy(&entry.read(MAX_CLASS_BYTES)).into_owned();
-            let base = path.parent().unwrap_or_default();
-            for jar in class_path(&text) {
-                let named = if jar.starts_with('/') {
-                    ImagePath::from_absolute(jar.as_bytes())
-                } else {
-                    base.join(jar.as_bytes())
-                };
-                out.extend(named.ok().map(Reference::File));
             }
         } else if is_outer
             && entry.name.ends_with(b".jar")

@@ -236,7 +236,7 @@ impl<'t, 'a> Here<'t, 'a> {
 fn computed(prefix: &str) -> Option<Name> {
     let directory = &prefix[..=prefix.rfind('/')?];
     let is_below = directory.starts_with("./") || directory.starts_with("../");
-    (is_below && directory.trim_matches(['.', '/']) != "").then(|| Name::Modules(directory.to_owned()))
+    (is_below && !directory.trim_matches(['.', '/']).is_empty()).then(|| Name::Modules(directory.to_owned()))
 }
 
 /// All tokens, each with whether it stands outside every function.

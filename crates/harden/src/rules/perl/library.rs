@@ -38,12 +38,7 @@ impl Library {
     }
 
     /// The directories that a file's modules are looked up in: those beside it first.
-    pub(super) fn of<'a>(
-        &'a self,
-        scene: &Scene<'_>,
-        from: &ImagePath,
-        named: &[ImagePath],
-    ) -> Vec<ImagePath> {
+    pub(super) fn of(&self, scene: &Scene<'_>, from: &ImagePath, named: &[ImagePath]) -> Vec<ImagePath> {
         let mut path: Vec<ImagePath> = named.to_vec();
         if self.directory_of(from).is_none() {
             let beside = from.parent().into_iter().flat_map(|parent| {

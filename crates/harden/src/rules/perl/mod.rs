@@ -47,7 +47,7 @@ pub(crate) fn apply(
                 }
             }
         }
-        if scene.profile.usage(path).is_some_and(|usage| usage.is_used()) {
+        if scene.profile.usage(path).is_some_and(profile::PathUsage::is_used) {
             continue;
         }
         let content = scene.image.read_file(path, MAX_SOURCE_BYTES)?;

@@ -64,7 +64,7 @@ pub(super) fn read(text: &str) -> Code {
             Token::Sign(b';') => is_sub = false,
             Token::Word(word) if word == "sub" => is_sub = true,
             Token::Word(word) if (word == "use" || word == "no") && is_start => {
-                used(&tokens[at + 1..], &mut code)
+                used(&tokens[at + 1..], &mut code);
             }
             Token::Word(word) if word == "require" || word == "do" => {
                 let in_sub = braces.contains(&true);
@@ -103,7 +103,7 @@ fn used(rest: &[Token], code: &mut Code) {
             code.eager.extend(words().filter(|word| !word.starts_with('-')).map(ToOwned::to_owned));
         }
         "Mojo::Base" => {
-            code.eager.extend(arguments().filter(|word| word.contains("::")).map(ToOwned::to_owned))
+            code.eager.extend(arguments().filter(|word| word.contains("::")).map(ToOwned::to_owned));
         }
         _ => {}
     }

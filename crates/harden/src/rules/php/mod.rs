@@ -29,10 +29,9 @@ pub(crate) fn apply(
     fresh: &BTreeSet<ImagePath>,
 ) -> Result<(), PlanError> {
     for path in fresh {
-        if path.name().starts_with(b"php") || path.name().starts_with(b"libphp") {
-            if scene.is_executable(path) || path.name().ends_with(b".so") {
-                settings::keep(scene, draft, path)?;
-            }
+        let is_php = path.name().starts_with(b"php") || path.name().starts_with(b"libphp");
+        if is_php && (scene.is_executable(path) || path.name().ends_with(b".so")) {
+            settings::keep(scene, draft, path)?;
         }
         if !is_source(path) || !scene.is_in_use(draft, path) {
             continue;

@@ -90,10 +90,10 @@ pub(super) fn read(text: &str) -> Source {
                 _ => {}
             },
             Token::Text(text) if text.starts_with('/') && text[1..].contains('/') => {
-                out.paths.extend([text.clone()])
+                out.paths.extend([text.clone()]);
             }
             Token::Text(text) if text.contains('\\') => {
-                out.classes.extend([text.trim_start_matches('\\').to_owned()])
+                out.classes.extend([text.trim_start_matches('\\').to_owned()]);
             }
             _ => {}
         }

@@ -53,7 +53,7 @@ pub(crate) fn apply(
         for part in description(scene, path) {
             draft.keep(&part, Rule::Ruby, Some(path));
         }
-        if scene.profile.usage(path).is_some_and(|usage| usage.is_used()) {
+        if scene.profile.usage(path).is_some_and(profile::PathUsage::is_used) {
             continue;
         }
         let content = scene.image.read_file(path, MAX_SOURCE_BYTES)?;

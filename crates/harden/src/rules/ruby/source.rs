@@ -163,10 +163,8 @@ fn statement(tokens: &[Token], in_method: bool, code: &mut Code) {
         };
         match (token, next) {
             (Word(word), Some(Text(_, text))) if word == "require" || word == "load" => {
-                if !names_file {
-                    let features = if in_method { &mut code.lazy } else { &mut code.eager };
-                    features.insert(text.clone());
-                }
+                let features = if in_method { &mut code.lazy } else { &mut code.eager };
+                features.extend((!names_file).then(|| text.clone()));
             }
             (Word(word), Some(Text(_, text))) if word == "require_relative" => {
                 code.beside.insert((text.clone(), !in_method));
