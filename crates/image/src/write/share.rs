@@ -21,11 +21,7 @@ pub fn shared_layers(one: &Image, other: &Image) -> usize {
 }
 
 /// Adds what another image wants of the lowest `shared` layers; says of which paths.
-pub(super) fn join<'e>(
-    wanted: &mut Wanted<'e>,
-    other: &Wanted<'e>,
-    shared: usize,
-) -> Vec<(Position, ImagePath)> {
+pub(super) fn join<'e>(wanted: &mut Wanted<'e>, other: &Wanted<'e>, shared: usize) -> Vec<ImagePath> {
     let mut added = Vec::new();
     let within = |position: &Position| position.0 < shared;
     let own: BTreeSet<Position> =
@@ -34,24 +30,27 @@ pub(super) fn join<'e>(
         for (position, path) in names.iter().filter(|(position, _)| within(position)) {
             if !own.contains(position) {
                 wanted.names.entry(*content).or_default().insert(*position, path.clone());
-                added.push((*position, path.clone()));
+                added.push(path.clone());
             }
         }
     }
     for (position, replaced) in other.replaced.iter().filter(|(position, _)| within(position)) {
         if !own.contains(position) {
             wanted.replaced.insert(*position, replaced.clone());
-            added.push((*position, replaced.1.clone()));
+            added.push(replaced.1.clone());
         }
     }
     for (position, path) in other.directories.iter().filter(|(position, _)| within(position)) {
         wanted.directories.entry(*position).or_insert_with(|| {
-            added.push((*position, path.clone()));
+            added.push(path.clone());
             path.clone()
         });
     }
     for (place, metadata) in other.implied.iter().filter(|((layer, _), _)| *layer < shared) {
-        wanted.implied.entry(place.clone()).or_insert_with(|| metadata.clone());
+        wanted.implied.entry(place.clone()).or_insert_with(|| {
+            added.push(place.1.clone());
+            metadata.clone()
+        });
     }
     added
 }
@@ -62,9 +61,9 @@ pub(super) fn check_hidden(
     layers: &[&[Entry]],
     plans: &[LayerPlan<'_>],
     edits: &Edits,
-    added: &[(Position, ImagePath)],
+    added: &[ImagePath],
 ) -> Result<(), EditError> {
-    let Some((_, first)) = added.first() else { return Ok(()) };
+    let Some(first) = added.first() else { return Ok(()) };
     let planned: Vec<Vec<Entry>> =
         plans.iter().enumerate().map(|(layer, plan)| entries_of(layers, layer, plan)).collect();
     // What this image asks for was counted when it was opened.
@@ -81,8 +80,15 @@ pub(super) fn check_hidden(
     }
 }
 
-/// What the entries of a planned layer will be.
+/// What the entries of a planned layer will be, in the order in which they are written.
 fn entries_of(layers: &[&[Entry]], layer: usize, plan: &LayerPlan<'_>) -> Vec<Entry> {
+    let directories = plan.directories.iter().map(|(path, metadata)| Entry {
+        path: path.clone(),
+        kind: EntryKind::Directory,
+        metadata: metadata.clone(),
+        header_bytes: 0..0,
+        content_bytes: 0..0,
+    });
     let entries = layers[layer].iter().zip(&plan.actions);
     let entries = entries.filter(|(_, action)| **action != Action::Drop).map(|(entry, action)| {
         let kind = match action {
@@ -92,5 +98,5 @@ fn entries_of(layers: &[&[Entry]], layer: usize, plan: &LayerPlan<'_>) -> Vec<En
         };
         Entry { kind, ..entry.clone() }
     });
-    entries.collect()
+    directories.chain(entries).collect()
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use testkit::ImageBuilder;
 
 use crate::properties::{layer, part};
-use crate::support::{all_but, assert_restricted, keep, open, options, path};
+use crate::support::{all_but, assert_restricted, keep, open, options, path, paths};
 
 fn build(layers: &[&str]) -> testkit::Layout {
     layers.iter().fold(ImageBuilder::new(), |builder, layer| builder.layer(*layer)).oci_layout()
@@ -75,6 +75,41 @@ fn what_one_image_deleted_stays_deleted_where_another_keeps_it() {
         assert!(shown.is_within(&path(removed)) || *shown == path(removed), "{shown}");
         assert!(error.hint().is_some());
     }
+}
+
+#[test]
+fn a_directory_without_an_entry_does_not_come_back_through_a_shared_layer() {
+    // No entry describes `c/a`. The first image keeps it, but nothing in it, so that it gets one.
+    let base = "c/a/x:secret";
+    let one = build(&[base, "own:1"]);
+    let one = open(&one.source());
+    let of_one = keep(paths(["/", "/c", "/c/a", "/own"]));
+
+    // A whiteout hides it from the second image, and stays.
+    let two = build(&[base, "c/.wh.a c/b:1"]);
+    let two = open(&two.source());
+    let of_two = keep(all_but(&two, &[]));
+    let written = write(&[(&one, &of_one), (&two, &of_two)]).unwrap();
+    assert_eq!(digests(&written[0].0)[0], digests(&written[1].0)[0]);
+    assert_restricted(&one, &of_one.keep, &written[0].1);
+    assert_restricted(&two, &of_two.keep, &written[1].1);
+
+    // A link that is itself replaced hides it from this one, and would go: refused, not shown.
+    let two = build(&[base, "c->elsewhere", "c/b:1"]);
+    let two = open(&two.source());
+    assert!(two.tree().get(&path("/c/a")).is_none());
+    for of_two in [paths(["/", "/c"]), all_but(&two, &[])] {
+        let error = write(&[(&one, &of_one), (&two, &keep(of_two))]).unwrap_err();
+        let WriteError::Edits(EditError::Shared(shown)) = &error else { panic!("{error:?}") };
+        assert!(shown.is_within(&path("/c")) || *shown == path("/c"), "{shown}");
+    }
+
+    // Nor does it come back where the second image removes all that it has of it.
+    let two = build(&[base, "own:2"]);
+    let two = open(&two.source());
+    let of_two = keep(all_but(&two, &["c"]));
+    let error = write(&[(&one, &of_one), (&two, &of_two)]).unwrap_err();
+    assert!(matches!(error, WriteError::Edits(EditError::Shared(_))), "{error:?}");
 }
 
 #[test]
