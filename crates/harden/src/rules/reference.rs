@@ -70,7 +70,6 @@ impl References {
                 keep(scene, draft, programs, path, &reference)?;
             }
         }
-        if self.searched.is_empty() {}
         let is_done = code.is_empty();
         self.searched.extend(code);
         Ok(!is_done)
