@@ -26,7 +26,7 @@ const TO_TEST: [&str; 14] = [
     "db5.3-util",
 ];
 /// Images that tests run.
-const IMAGES: [&str; 2] = ["redis", "nginx"];
+const IMAGES: [&str; 5] = ["redis", "nginx", "perl-mojolicious", "python-lazy", "ruby-sinatra"];
 
 /// With `--all-images`: every declared image, or those named, hardened and checked.
 /// Without a filter: formatting, lints, dependencies, documentation, all tests. With one: the tests that match it.
@@ -34,6 +34,11 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     let in_ci = std::env::var_os("CI").is_some();
     apt::ensure(&workspace::TO_BUILD)?;
     apt::ensure(&TO_TEST)?;
+    for (program, package) in [("pip", "python3-pip"), ("npm", "npm")] {
+        if !command::is_installed(program) {
+            apt::ensure(&[package])?;
+        }
+    }
     if let Some((_, names)) = arguments.split_first().filter(|(first, _)| *first == "--all-images") {
         ensure_nextest()?;
         return results::main(names);
