@@ -42,7 +42,7 @@ fn the_first_process_sees_what_docker_shows_it() {
     let bench = Bench::new();
     let image = ContainerConfig {
         env: texts(&["A=1", "PATH=/bin"]),
-        working_dir: "/new/work/../dir".into(),
+        working_dir: "/new/shop/../dir".into(),
         user: "app".into(),
         ..config(&["sleep", "1000"])
     };
