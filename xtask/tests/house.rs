@@ -9,7 +9,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// A crate may depend on crates of a lower rank only.
-const RANKS: [(&str, u32); 10] = [
+const RANKS: [(&str, u32); 11] = [
     ("careen-sys", 0),
     ("careen-image", 1),
     ("careen-profile", 2),
@@ -18,6 +18,7 @@ const RANKS: [(&str, u32); 10] = [
     ("careen-packages", 3),
     ("careen-coverage", 4),
     ("careen-harden", 4),
+    ("careen-advisories", 4),
     ("careen-report", 5),
     ("careen", 6),
 ];

@@ -64,6 +64,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Vec<Package>, ReadPackag
                 version: stanza.version,
                 architecture: stanza.architecture,
                 licence: stanza.licence,
+                maintainer: stanza.maintainer,
                 state: InstallState::Installed,
                 purl,
                 file_list: FileList::Complete,

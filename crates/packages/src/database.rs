@@ -40,6 +40,8 @@ pub struct Package {
     pub source_version: String,
     /// What its licence is called, as the database has it; none in dpkg's.
     pub licence: Option<String>,
+    /// Who maintains it, as the database has it: tells a distribution's own packages from those of others.
+    pub maintainer: Option<String>,
     /// How far it is installed.
     pub state: InstallState,
     /// Package URL, such as `pkg:deb/debian/libssl3@3.0.15-1?arch=amd64&distro=debian-12&upstream=openssl`.
@@ -67,6 +69,32 @@ pub enum Ecosystem {
     Python,
     /// npm packages in a `node_modules`.
     Npm,
+    /// Java archives: Maven coordinates.
+    Maven,
+    /// Go modules built into a program, the standard library among them.
+    Go,
+    /// Crates built into a Rust program.
+    Cargo,
+    /// Ruby gems.
+    Gem,
+    /// PHP packages that Composer installed.
+    Composer,
+    /// .NET packages.
+    Nuget,
+    /// Erlang and Elixir applications.
+    Hex,
+    /// Perl distributions.
+    Cpan,
+    /// R packages.
+    Cran,
+    /// Lua rocks.
+    Luarocks,
+    /// Store paths of Nix.
+    Nix,
+    /// Conda packages.
+    Conda,
+    /// Programs that no package manager brought, recognised by what they say of themselves.
+    Generic,
 }
 
 /// Position of a package in [`PackageDatabase::packages`].
@@ -146,6 +174,13 @@ pub enum Origin {
     Npm {
         /// The file.
         manifest: ImagePath,
+    },
+    /// A file that says of itself what it is or holds: an archive, a program, a manifest of its language.
+    Embedded {
+        /// The file.
+        file: ImagePath,
+        /// Where in it: names of entries, outermost first (`BOOT-INF/lib/b.jar`); empty for the file itself.
+        within: Vec<String>,
     },
 }
 
@@ -280,9 +315,28 @@ impl Package {
 
 impl Ecosystem {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Dpkg, Self::Apk, Self::Rpm, Self::Python, Self::Npm];
+    pub const ALL: [Self; 18] = [
+        Self::Dpkg,
+        Self::Apk,
+        Self::Rpm,
+        Self::Python,
+        Self::Npm,
+        Self::Maven,
+        Self::Go,
+        Self::Cargo,
+        Self::Gem,
+        Self::Composer,
+        Self::Nuget,
+        Self::Hex,
+        Self::Cpan,
+        Self::Cran,
+        Self::Luarocks,
+        Self::Nix,
+        Self::Conda,
+        Self::Generic,
+    ];
 
-    /// Its name: `dpkg`, `apk`, `rpm`, `python`, `npm`.
+    /// Its name: `dpkg`, `apk`, `rpm`, `python`, `npm`, ….
     pub fn name(self) -> &'static str {
         match self {
             Self::Dpkg => "dpkg",
@@ -290,6 +344,19 @@ impl Ecosystem {
             Self::Rpm => "rpm",
             Self::Python => "python",
             Self::Npm => "npm",
+            Self::Maven => "maven",
+            Self::Go => "go",
+            Self::Cargo => "cargo",
+            Self::Gem => "gem",
+            Self::Composer => "composer",
+            Self::Nuget => "nuget",
+            Self::Hex => "hex",
+            Self::Cpan => "cpan",
+            Self::Cran => "cran",
+            Self::Luarocks => "luarocks",
+            Self::Nix => "nix",
+            Self::Conda => "conda",
+            Self::Generic => "generic",
         }
     }
 
@@ -308,6 +375,7 @@ impl Origin {
             Self::Rpm { file, number } => (file, usize::try_from(*number).unwrap_or(usize::MAX)),
             Self::Python { metadata, .. } => (metadata, 0),
             Self::Npm { manifest } => (manifest, 0),
+            Self::Embedded { file, .. } => (file, 0),
         }
     }
 }

@@ -177,6 +177,7 @@ fn package(
         source_name: entry.source_name,
         source_version: entry.source_version,
         licence: None,
+        maintainer: entry.maintainer,
         state: entry.state,
         purl,
         file_list,

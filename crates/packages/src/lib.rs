@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod apk;
+pub mod catalog;
 mod cut;
 pub mod database;
 pub mod documents;
@@ -21,6 +22,7 @@ mod python;
 pub mod read;
 mod rpm;
 
+pub use catalog::catalog;
 pub use cut::FilteredDatabase;
 pub use database::{
     Ecosystem, FileList, InstallState, Origin, Package, PackageDatabase, PackageIndex, Presence, Problem,

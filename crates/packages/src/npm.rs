@@ -123,6 +123,7 @@ fn package(path: &ImagePath, manifest: &[u8]) -> Option<Package> {
         version,
         architecture: String::new(),
         licence: text(&manifest["license"]).or_else(|| text(&manifest["license"]["type"])),
+        maintainer: None,
         state: InstallState::Installed,
         purl,
         file_list: FileList::Directory,

@@ -82,6 +82,7 @@ pub(crate) fn read(
             version,
             architecture: String::new(),
             licence,
+            maintainer: None,
             state: InstallState::Installed,
             purl,
             file_list,

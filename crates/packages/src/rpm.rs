@@ -186,6 +186,7 @@ fn package(
         source_name,
         source_version,
         licence: header.text(tag::LICENSE),
+        maintainer: header.text(tag::VENDOR),
         state: InstallState::Installed,
         purl,
         file_list: FileList::Complete,

@@ -23,6 +23,8 @@ pub(super) struct Stanza {
     pub(super) origin: Option<String>,
     /// What its licence is called.
     pub(super) licence: Option<String>,
+    /// Who maintains it.
+    pub(super) maintainer: Option<String>,
 }
 
 /// Problems as (line from 1, what is wrong).
@@ -53,7 +55,7 @@ pub(super) fn parse(bytes: &[u8]) -> (Vec<Stanza>, Problems) {
 }
 
 fn stanza(bytes: &[u8], range: Range<usize>) -> Option<Stanza> {
-    let (mut name, mut version, mut architecture, mut origin, mut licence) = <_>::default();
+    let (mut name, mut version, mut architecture, mut origin, mut licence, mut maintainer) = <_>::default();
     for (letter, value) in fields(&bytes[range.clone()]) {
         let field: &mut Option<String> = match letter {
             b'P' => &mut name,
@@ -61,12 +63,13 @@ fn stanza(bytes: &[u8], range: Range<usize>) -> Option<Stanza> {
             b'A' => &mut architecture,
             b'o' => &mut origin,
             b'L' => &mut licence,
+            b'm' => &mut maintainer,
             b'F' => break,
             _ => continue,
         };
         let good = !value.is_empty()
             && value.len() <= 200
-            && value.iter().all(|byte| byte.is_ascii_graphic() || (letter == b'L' && *byte == b' '));
+            && value.iter().all(|byte| byte.is_ascii_graphic() || (b"Lm".contains(&letter) && *byte == b' '));
         if good && field.is_none() {
             *field = Some(String::from_utf8_lossy(value).into_owned());
         }
@@ -78,6 +81,7 @@ fn stanza(bytes: &[u8], range: Range<usize>) -> Option<Stanza> {
         architecture: architecture.unwrap_or_default(),
         origin,
         licence,
+        maintainer,
     })
 }
 

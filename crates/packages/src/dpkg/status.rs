@@ -29,6 +29,8 @@ pub struct StatusEntry {
     pub source_name: String,
     /// The version in `Source: name (version)`, or the package's version.
     pub source_version: String,
+    /// `Maintainer`.
+    pub maintainer: Option<String>,
     /// From `Status`; installed where there is none, as in `status.d`.
     pub state: InstallState,
     /// The stanza's bytes in the file, the newline of its last line included.
@@ -108,6 +110,7 @@ fn entry(stanza: &Stanza<'_>, file: &[u8]) -> Result<(StatusEntry, Vec<&'static 
         architecture,
         source_name,
         source_version,
+        maintainer: stanza.value("Maintainer").and_then(printable_line),
         state,
         bytes,
         conffiles_heading,
@@ -121,6 +124,13 @@ fn package_name(value: &[u8]) -> Option<String> {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-._".contains(byte);
     let good = value.len() <= 200 && value.first()?.is_ascii_alphanumeric() && value.iter().all(allowed);
     good.then(|| String::from_utf8_lossy(value).into_owned())
+}
+
+/// One line of text without control characters.
+fn printable_line(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?.trim();
+    let good = !text.is_empty() && text.len() <= 500 && !text.chars().any(char::is_control);
+    good.then(|| text.to_owned())
 }
 
 fn printable_word(value: &[u8]) -> Option<String> {

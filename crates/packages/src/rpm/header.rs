@@ -14,6 +14,7 @@ pub(super) mod tag {
     pub(in super::super) const VERSION: u32 = 1001;
     pub(in super::super) const RELEASE: u32 = 1002;
     pub(in super::super) const EPOCH: u32 = 1003;
+    pub(in super::super) const VENDOR: u32 = 1011;
     pub(in super::super) const LICENSE: u32 = 1014;
     pub(in super::super) const ARCH: u32 = 1022;
     pub(in super::super) const OLD_FILE_NAMES: u32 = 1027;

@@ -1,0 +1,1 @@
+//! The database of advisories: one read-only file.

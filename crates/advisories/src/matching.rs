@@ -1,0 +1,1 @@
+//! Which advisory hits which package.
