@@ -15,7 +15,12 @@ pub struct Advisory {
     /// The source, by the name under which the database lists it: `debian-tracker`, `osv/pypi`, ….
     pub source: String,
     /// Other names of the same vulnerability; for an advisory that fixes several, none of them is an alias of another.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub aliases: BTreeSet<String>,
+    /// The vulnerabilities that it fixes, where it is about vulnerabilities with names of their own: those of a DSA,
+    /// or the `upstream` of OSV. Each makes a row. Empty: it is a vulnerability itself.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub fixes: BTreeSet<String>,
     /// What it is about, in one line.
     pub summary: String,
     /// How bad it is, each in the source's own scheme.
@@ -33,7 +38,7 @@ pub struct Advisory {
 }
 
 /// One package that an advisory speaks of.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Affected {
     /// The ecosystem in OSV's words, with the release after a colon where it has releases: `Debian:12`, `Alpine:v3.20`,
     /// `Ubuntu:24.04:LTS`, `PyPI`, `npm`, `Go`, `crates.io`, `Maven`, `RubyGems`, `Packagist`, `NuGet`, `Bitnami`.
@@ -44,25 +49,33 @@ pub struct Affected {
     /// PEP 503; for Maven `group:artifact`.
     pub package: String,
     /// Which versions are hit: those in any range, and those in `versions`. Neither: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ranges: Vec<Range>,
     /// Versions that are hit, one by one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub versions: BTreeSet<String>,
     /// What the source says of this package in this release.
+    #[serde(default, skip_serializing_if = "FixState::is_affected")]
     pub state: FixState,
     /// How bad it is for this package, where the source says so: `urgency` of Debian, `low`, `important`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
     /// What of the package is vulnerable, where the source knows functions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub symbols: Vec<Symbols>,
 }
 
 /// A range of versions: from `introduced` on, up to and without `fixed`, or up to and with `last_affected`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Range {
     /// The first version that is hit; none for all from the beginning (`0`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introduced: Option<String>,
     /// The first version that is not hit any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed: Option<String>,
     /// The last version that is hit, where no fixed one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_affected: Option<String>,
 }
 
@@ -89,6 +102,12 @@ pub enum FixState {
     EndOfLife,
 }
 
+impl FixState {
+    fn is_affected(&self) -> bool {
+        *self == Self::Affected
+    }
+}
+
 /// How bad a vulnerability is, in one scheme.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "scheme", content = "value")]
@@ -100,10 +119,12 @@ pub enum Severity {
 }
 
 /// Vulnerable functions of one part of a package.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Symbols {
     /// The package of Go, the path of a Rust function without its last part; empty where the source has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
     /// The functions; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
 }

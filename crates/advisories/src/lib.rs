@@ -11,3 +11,4 @@ pub mod matching;
 pub mod version;
 
 pub use advisory::{Advisory, Affected, FixState, Range, Severity, Symbols};
+pub use database::{Database, DatabaseBuilder};
