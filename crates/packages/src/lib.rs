@@ -21,6 +21,7 @@ pub mod purl;
 mod python;
 pub mod read;
 mod rpm;
+mod vendor;
 
 pub use catalog::catalog;
 pub use cut::FilteredDatabase;
