@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use image::ImagePath;
 
-use super::reference::{Reference, beneath};
+use super::reference::{Reference, beneath, is_own_code};
 use crate::draft::Draft;
 use crate::scene::Scene;
 use crate::{PlanError, Rule};
@@ -166,7 +166,7 @@ fn keep_application(scene: &Scene<'_>, draft: &mut Draft<'_>, application: &Imag
 pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) -> Option<BTreeSet<Reference>> {
     let mut out = BTreeSet::new();
     if path.name().ends_with(b".class") {
-        named(scene, &class::read(content)?, &mut out);
+        named(scene, path, &class::read(content)?, &mut out);
         return Some(out);
     }
     let is_archive = [&b".jar"[..], b".war", b".ear"].iter().any(|ending| path.name().ends_with(ending));
@@ -195,7 +195,7 @@ fn search(
             let bytes = entry.read(MAX_CLASS_BYTES);
             *budget = budget.saturating_sub(bytes.len());
             if let Some(class) = class::read(&bytes) {
-                named(scene, &class, out);
+                named(scene, path, &class, out);
             }
         } else if is_outer && entry.name == b"META-INF/MANIFEST.MF" {
             let text = String::from_utf8_lossy(&entry.read(MAX_CLASS_BYTES)).into_owned();
@@ -219,9 +219,21 @@ fn class_path(manifest: &str) -> Vec<String> {
     value.split_ascii_whitespace().map(|word| word.trim_start_matches("file:").to_owned()).collect()
 }
 
-/// Paths that exist, libraries where the class loads any, commands where it starts any.
-fn named(scene: &Scene<'_>, class: &class::Class<'_>, out: &mut BTreeSet<Reference>) {
+/// Paths that exist, libraries where the class loads any, commands where it starts any; for the image's own code also
+/// files of the working directory.
+fn named(scene: &Scene<'_>, path: &ImagePath, class: &class::Class<'_>, out: &mut BTreeSet<Reference>) {
+    let working_directory =
+        Some(scene.working_directory()).filter(|place| !place.is_root() && is_own_code(scene, path));
     for &literal in &class.literals {
+        if let Some(place) = &working_directory
+            && (4..256).contains(&literal.len())
+            && literal.iter().any(|byte| b"./".contains(byte))
+            && let Some(file) = std::str::from_utf8(literal).ok().and_then(|name| beneath(place, name))
+            && file.is_within(place)
+            && scene.file_size(&file).is_some()
+        {
+            out.insert(Reference::File(file));
+        }
         let is_path = literal.len() > 3 && literal.starts_with(b"/") && literal[1..].contains(&b'/');
         if is_path {
             if !literal.contains(&b'*') && scene.find(literal).is_some() {
@@ -332,6 +344,20 @@ mod tests {
         let expected =
             ["/app/lib/b.jar", "/c.jar", "/etc/app.conf", "/usr/bin/git", "/usr/lib/jni/libnative.so"];
         assert_eq!(fixture.by(Rule::Reference), expected);
+    }
+
+    #[test]
+    fn own_classes_name_files_of_the_working_directory() {
+        let class = class::tests::class(&["./app.properties", "conf/more", "../etc/passwd", "gone.txt"], &[]);
+        let jar = archive::tests::archive(&[("A.class", &class)]);
+        let with = |place: &str| {
+            let words = TarBuilder::from_text("app/app.properties app/conf/more etc/passwd");
+            let layer = words.entry(TarEntry::file(place, jar.clone()));
+            let fixture = configured(layer, serde_json::json!({"WorkingDir": "/app"}));
+            fixture.uses(&format!("/{place}")).by(Rule::Reference)
+        };
+        assert_eq!(with("app/a.jar"), ["/app/app.properties", "/app/conf/more"]);
+        assert!(with("usr/share/java/a.jar").is_empty());
     }
 
     #[test]
