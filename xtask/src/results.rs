@@ -33,6 +33,7 @@ struct Figures {
     checks: u64,
     checks_passed: u64,
     failed: Vec<String>,
+    missed: Vec<String>,
     seconds: f64,
 }
 
@@ -122,16 +123,18 @@ fn table(all: &BTreeMap<String, Figures>) -> String {
     }
     page += "\nSizes are those of all regular files in the merged image, and of the layers as stored. The seconds are those of\n\
              the whole hardening on two cores: reading, running, planning, writing, and running again to verify.\n";
-    let failed: Vec<&Figures> = all.values().filter(|row| !row.failed.is_empty()).collect();
-    if !failed.is_empty() {
-        page += "\n## What fails\n\n";
-        for row in failed {
-            for what in &row.failed {
-                let _ = writeln!(page, "- {}: {what}", row.image);
-            }
-        }
-    }
+    page += &list("What fails", all, |row| &row.failed);
+    page += &list("What was looked for in vain in checks that passed", all, |row| &row.missed);
     page
+}
+
+/// A section with what each image has to say; nothing if none has.
+fn list(title: &str, all: &BTreeMap<String, Figures>, of: fn(&Figures) -> &[String]) -> String {
+    let lines: String = all
+        .values()
+        .flat_map(|row| of(row).iter().map(|what| format!("- {}: {what}\n", row.image)))
+        .collect();
+    if lines.is_empty() { lines } else { format!("\n## {title}\n\n{lines}") }
 }
 
 fn megabytes(bytes: u64) -> String {
@@ -170,6 +173,7 @@ mod tests {
             checks: 8,
             checks_passed: 7,
             failed: vec!["\"sell\" ended otherwise".to_owned()],
+            missed: vec!["plan: /lib/jit.so is gone".to_owned()],
             seconds: 2.46,
         };
         let page = table(&BTreeMap::from([("shop".to_owned(), row)]));
@@ -179,7 +183,9 @@ mod tests {
             ),
             "{page}"
         );
-        assert!(page.ends_with("## What fails\n\n- shop: \"sell\" ended otherwise\n"));
+        let end = "## What fails\n\n- shop: \"sell\" ended otherwise\n\n\
+                   ## What was looked for in vain in checks that passed\n\n- shop: plan: /lib/jit.so is gone\n";
+        assert!(page.ends_with(end), "{page}");
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) enum ExitCode {
     Verification = 8,
     /// The output exists, or cannot be written.
     Output = 9,
+    /// The hardened image did all that the original did, but looked for what was removed.
+    Missed = 10,
     /// Ctrl-C or SIGTERM. All was undone.
     Interrupted = 130,
 }

@@ -36,6 +36,9 @@ pub struct Verification {
 pub enum VerificationVerdict {
     /// All steps came out as on the original, the record is complete, and no removed path was looked up.
     Passed,
+    /// All steps came out as on the original and the record is complete, but something removed was looked up: a program
+    /// tried it, did without, and nobody could tell. A hardening heals that; who verifies new ground has to judge it.
+    Missed,
     /// Anything else.
     Failed,
 }
@@ -149,8 +152,12 @@ pub fn verify(ledger: &Ledger, original: &Profile, hardened: &Profile) -> Verifi
         notes.push(format!("the profile of the original is incomplete: {reason}"));
     }
     let missing_lookups = missing_lookups(ledger, original, hardened);
-    let passed = failures.is_empty() && missing_lookups.is_empty() && steps.iter().all(|step| step.passed);
-    let verdict = if passed { VerificationVerdict::Passed } else { VerificationVerdict::Failed };
+    let did_the_same = failures.is_empty() && steps.iter().all(|step| step.passed);
+    let verdict = match (did_the_same, missing_lookups.is_empty()) {
+        (true, true) => VerificationVerdict::Passed,
+        (true, false) => VerificationVerdict::Missed,
+        (false, _) => VerificationVerdict::Failed,
+    };
     Verification { verdict, failures, steps, missing_lookups, notes }
 }
 
@@ -422,8 +429,31 @@ mod tests {
             let paths: Vec<_> =
                 found.missing_lookups.iter().map(|missing| missing.removed.to_text()).collect();
             assert_eq!(paths, removed, "{before:?} {after:?}");
-            assert_eq!(found.verdict == VerificationVerdict::Passed, removed.is_empty());
+            let expected = match removed.is_empty() {
+                true => VerificationVerdict::Passed,
+                false => VerificationVerdict::Missed,
+            };
+            assert_eq!(found.verdict, expected);
         }
+    }
+
+    #[test]
+    fn a_lookup_that_a_step_got_over_is_told_from_one_that_broke_it() {
+        let steps = |code| run("c", vec![step("s", code, Compare::Outcome, "")]);
+        let original = profile("original", steps(0), &[]);
+        let verdict = |code, missing: &[(&str, &str)]| {
+            verify(&ledger(&["/usr/lib/plugin.so"]), &original, &profile("hardened", steps(code), missing))
+                .verdict
+        };
+        let missing = [("/usr/lib/plugin.so", "app")];
+        assert_eq!(verdict(0, &[]), VerificationVerdict::Passed);
+        assert_eq!(verdict(0, &missing), VerificationVerdict::Missed);
+        assert_eq!(verdict(1, &missing), VerificationVerdict::Failed);
+        assert_eq!(verdict(1, &[]), VerificationVerdict::Failed);
+        let mut lossy = profile("hardened", steps(0), &missing);
+        lossy.runs[0].sensor.counters.dropped = 1;
+        let found = verify(&ledger(&["/usr/lib/plugin.so"]), &original, &lossy);
+        assert_eq!(found.verdict, VerificationVerdict::Failed);
     }
 
     #[test]

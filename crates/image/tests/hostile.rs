@@ -117,7 +117,7 @@ fn broken_tars_are_refused() {
     let of = |entry: TarEntry| TarBuilder::new().entry(entry).finish();
     let negative = [&[0xff; 11][..], &[0xf0]].concat();
     for (tar, expected) in [
-        (good[..700].to_vec(), "at byte 0 / the tar ends inside it"),
+        (good[..515].to_vec(), "at byte 0 / the tar ends inside it"),
         (good[..1030].to_vec(), "at byte 1024 / the tar ends inside it"),
         (
             TarBuilder::from_text("a").raw([0; 512]).raw(&good).finish(),
@@ -170,6 +170,24 @@ fn a_tar_without_an_end_marker_is_whole() {
     let tar = TarBuilder::from_text("a:content b/").unfinished();
     let layout = ImageBuilder::new().compressed_layer(&tar, testkit::Compression::Zstd).oci_layout();
     assert_eq!(open(&layout.source(), &Limits::default()).unwrap().layers()[0].entries.len(), 2);
+}
+
+/// Some tools write nothing after the last byte of the last file.
+#[test]
+fn a_tar_without_the_padding_of_its_last_entry_is_whole_and_one_that_ends_in_an_entry_is_not() {
+    let tar = TarBuilder::from_text("b/ a:content").unfinished();
+    let end = 512 + 512 + "content".len();
+    for length in [end, end + 1, end + 504, end + 505] {
+        let layout =
+            ImageBuilder::new().compressed_layer(&tar[..length], testkit::Compression::Gzip).oci_layout();
+        let image = open(&layout.source(), &Limits::default()).unwrap();
+        let path = careen_image::ImagePath::from_text("/a").unwrap();
+        assert_eq!(image.read_file(&path, 100).unwrap(), b"content", "{length} bytes");
+    }
+    for length in [end - 1, 513, 700, 1023] {
+        let error = of_bytes(&tar[..length]);
+        assert!(error.contains("the tar ends inside it"), "{length} bytes: {error}");
+    }
 }
 
 fn lying(edit: fn(&mut Value)) -> Layout {

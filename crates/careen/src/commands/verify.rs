@@ -1,6 +1,6 @@
 //! `careen verify`: the coverage on a hardened image, compared with the original's run.
 
-use harden::Ledger;
+use harden::{Ledger, VerificationVerdict};
 
 use crate::artifacts::{Artifacts, ResultStore};
 use crate::cli::VerifyArgs;
@@ -43,10 +43,20 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
         &original,
     )?;
     output::print(context.output, &verification, verdict::text)?;
-    if verdict::passed(&verification) {
-        return Ok(());
+    match verification.verdict {
+        VerificationVerdict::Passed => Ok(()),
+        VerificationVerdict::Missed => Err(Failure::new(
+            ExitCode::Missed,
+            format!("{source} does what the original did, but looked for files that were removed"),
+        )
+        .hint(
+            "harden with this coverage too, or keep them by a policy, unless going without them is all right"
+                .to_owned(),
+        )),
+        VerificationVerdict::Failed => {
+            Err(Failure::new(ExitCode::Verification, format!("{source} does not do what the original did")))
+        }
     }
-    Err(Failure::new(ExitCode::Verification, format!("{source} does not do what the original did")))
 }
 
 /// Reads a ledger.

@@ -240,15 +240,24 @@ fn failed(verification: &Value) -> Vec<String> {
             format!("{}: {}", step["name"].as_str().unwrap(), change.trim_end())
         })
         .collect();
-    found.extend(texts(&verification["missing_lookups"], &|lookup| {
-        format!("{}: {} is gone", lookup["step"].as_str().unwrap(), lookup["removed"].as_str().unwrap())
-    }));
+    if verification["verdict"] != "missed" {
+        found.extend(gone(verification));
+    }
     found.extend(texts(&verification["failures"], &Value::to_string));
     // Only whoever looks into a failure needs the outputs.
     for step in steps {
         println!("{}: {}", step["name"], step["differences"]);
     }
     found
+}
+
+/// What was looked for and had been removed.
+fn gone(verification: &Value) -> Vec<String> {
+    let lookups = verification["missing_lookups"].as_array().unwrap().iter();
+    let text = |lookup: &Value| {
+        format!("{}: {} is gone", lookup["step"].as_str().unwrap(), lookup["removed"].as_str().unwrap())
+    };
+    lookups.map(text).collect()
 }
 
 /// One row of the table in `docs/results.md`.
@@ -262,6 +271,7 @@ fn figures(name: &str, result: &Value, verification: &Value, seconds: f64) -> Va
         "checks": steps.len(),
         "checks_passed": steps.iter().filter(|step| step["passed"] == true).count(),
         "failed": failed(verification),
+        "missed": if verification["verdict"] == "missed" { gone(verification) } else { Vec::new() },
         "seconds": seconds,
     })
 }

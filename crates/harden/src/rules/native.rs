@@ -41,6 +41,9 @@ const HELPERS: [&str; 12] =
     ["bzip2", "gpg", "gpgv", "gzip", "lz4", "lzma", "lzop", "sendmail", "ssh", "unzip", "xz", "zstd"];
 /// Functions that find a program by its mere name.
 const STARTS_BY_NAME: [&str; 6] = ["execlp", "execvp", "execvpe", "popen", "posix_spawnp", "system"];
+/// Programs that start others by names that an option or an archive's first bytes choose: GNU tar reads and writes
+/// compressed archives with these. Linkers store `gzip` as the end of `ungzip`, so the names themselves are not searched.
+const KNOWN_STARTS: [(&[u8], &[&str]); 1] = [(b"tar", &["bzip2", "gzip", "xz", "zstd"])];
 /// Libraries that are named and no container loads: only who loads a policy into the kernel needs this one.
 const IDLE_LIBRARIES: [&[u8]; 1] = [b"libsepol.so"];
 const STARTS_SHELL: [&str; 2] = ["popen", "system"];
@@ -89,6 +92,11 @@ pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) ->
     }
     if STARTS_SHELL.iter().any(|function| code.calls.contains(function)) {
         out.insert(Reference::Path(b"/bin/sh".to_vec()));
+    }
+    if STARTS.iter().any(|function| code.calls.contains(function)) {
+        let known = KNOWN_STARTS.iter().filter(|(program, _)| *program == path.name());
+        let starts = known.flat_map(|(_, starts)| *starts);
+        out.extend(starts.map(|name| Reference::Command(name.as_bytes().to_vec())));
     }
     Some(out)
 }
@@ -210,6 +218,7 @@ fn read<H: FileHeader<Endian = Endianness>>(content: &[u8]) -> Option<Code<'_>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Rule;
 
     #[test]
     fn names_of_libraries_and_commands_are_told_from_messages() {
@@ -261,6 +270,11 @@ mod tests {
         let found = references(&scene, &crate::fixture::path("/usr/bin/tar"), &tar).unwrap();
         assert!(found.contains(&Reference::Path(b"/bin/sh".to_vec())), "{found:?}");
         assert!(!found.contains(&Reference::Command(b"perl".to_vec())), "{found:?}");
+        for compressor in [&b"gzip"[..], b"xz"] {
+            assert!(found.contains(&Reference::Command(compressor.to_vec())), "{found:?}");
+        }
+        let by_reference = fixture.by(Rule::Reference);
+        assert!(by_reference.contains(&"/usr/bin/gzip".to_owned()), "{by_reference:?}");
     }
 
     #[test]

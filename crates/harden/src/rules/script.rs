@@ -4,10 +4,15 @@
 //! directory, the second one finds it. So the commands of every script that was written for the image and that is in
 //! use stay, whatever the policy. Scripts that packages bring are tools with many options: what these name stays where
 //! such a script runs them, as `gunzip` runs `gzip`, and with `--generalize references`.
+//!
+//! What a command's options start is one of the commands (`tar -z`), and what an absolute pattern matches is named
+//! (`/usr/lib/*/libnss_wrapper.so`). Names of a kept busybox that no script mentions go, although they cost no bytes:
+//! a shell in the container is not to find `wget` only because the shell is busybox.
 
 use std::collections::BTreeSet;
 
-use image::ImagePath;
+use globset::{GlobBuilder, GlobMatcher};
+use image::{ImagePath, NodeKind};
 
 use super::reference::{self, Reference};
 use crate::draft::Draft;
@@ -17,6 +22,10 @@ use crate::{PlanError, Rule};
 
 /// Longest script that is read.
 const MAX_SCRIPT_BYTES: u64 = 4 << 20;
+/// Most code files that a pattern may match: one that matches more is about a directory.
+const MAX_MATCHES: usize = 64;
+/// Most names that are held against the patterns of one script.
+const MAX_COMPARED: usize = 100_000;
 
 /// Keeps what newly kept scripts of the image's own run and source.
 pub(crate) fn apply(
@@ -90,11 +99,66 @@ fn names(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) -> BTreeSet<Refere
         }));
     }
     out.extend(script.paths(&known).into_iter().map(|path| Reference::Path(path.into_bytes())));
+    let mut compared = 0;
+    for pattern in script.patterns(&known) {
+        let found = matches(scene, &pattern, &mut compared);
+        out.extend(found.into_iter().map(|path| Reference::Path(path.to_absolute())));
+    }
     out.retain(|named| match named {
         Reference::Path(named) => scene.find(named).is_some_and(|end| !is_outside(&end)),
         _ => true,
     });
     out
+}
+
+/// The libraries, programs and scripts that an absolute pattern matches: `/usr/lib/*/libnss_wrapper.so`. At least two
+/// of its parts must be plain; one that matches many files tells nothing of any.
+fn matches(scene: &Scene<'_>, pattern: &str, compared: &mut usize) -> BTreeSet<ImagePath> {
+    let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
+    let is_plain = |part: &&str| !part.contains(['*', '?', '[']);
+    if parts.iter().filter(|part| is_plain(part)).count() < 2 {
+        return BTreeSet::new();
+    }
+    let mut reached = BTreeSet::from([ImagePath::root()]);
+    for part in parts {
+        let mut next = BTreeSet::new();
+        if is_plain(&part) {
+            let steps = reached.iter().filter_map(|directory| directory.join(part.as_bytes()).ok());
+            next.extend(steps.filter(|path| scene.find(&path.to_absolute()).is_some()));
+        } else {
+            let Some(glob) = glob(part) else { return BTreeSet::new() };
+            for directory in &reached {
+                let Some(directory) = scene.find(&directory.to_absolute()) else { continue };
+                for (path, _) in scene.tree().children(&directory) {
+                    *compared += 1;
+                    if *compared > MAX_COMPARED {
+                        return BTreeSet::new();
+                    }
+                    let is_shown = !path.name().starts_with(b".") || part.starts_with('.');
+                    let name = std::str::from_utf8(path.name());
+                    if is_shown && name.is_ok_and(|name| glob.is_match(name)) {
+                        next.insert(path.clone());
+                    }
+                }
+            }
+        }
+        reached = next;
+    }
+    reached.retain(|path| scene.find(&path.to_absolute()).is_some_and(|end| is_code(scene, &end)));
+    if reached.len() > MAX_MATCHES { BTreeSet::new() } else { reached }
+}
+
+fn glob(part: &str) -> Option<GlobMatcher> {
+    // `[!a]` of the shell is spelt the same in globset; braces never come here.
+    GlobBuilder::new(part).literal_separator(true).build().ok().map(|glob| glob.compile_matcher())
+}
+
+/// Whether a path is a regular file that a script would load or run.
+fn is_code(scene: &Scene<'_>, path: &ImagePath) -> bool {
+    let name = path.name();
+    let is_library = name.ends_with(b".so") || name.windows(4).any(|part| part == b".so.");
+    let is_file = scene.tree().get(path).is_some_and(|node| matches!(node.kind, NodeKind::File { .. }));
+    is_file && (is_library || has_ending(path) || scene.is_executable(path))
 }
 
 /// Whether a path tells nothing of a use: everything is beneath it, or the kernel provides it.
@@ -165,6 +229,26 @@ mod tests {
             ]
         );
         assert!(fixture.kept().contains(&"symlink /usr/bin/mkdir < /usr/local/bin/entrypoint.sh".to_owned()));
+    }
+
+    #[test]
+    fn hard_63_a_pattern_that_a_used_script_tries_keeps_the_code_that_it_matches() {
+        let many: String = (0..65).map(|n| format!("opt/many/l{n}.so ")).collect();
+        let words = "bin/sh@755 usr/lib/x86_64/libwrap.so usr/lib/x86_64/libwrap.so.1->libwrap.so \
+            usr/lib/x86_64/libother.so usr/lib/.hidden/libwrap.so lib->usr/lib opt/hooks/a.sh opt/hooks/b.txt \
+            opt/hooks/run@755 hooks/c.sh "
+            .to_owned()
+            + &many;
+        let text = "#!/bin/sh\nfor l in /lib/*/libwrap.so /lib/libwrap.so; do LD_PRELOAD=$l; done\n\
+            for h in /opt/hooks/*; do $h; done; for h in /hooks/*; do $h; done; ls /opt/many/*.so\n";
+        let layer =
+            TarBuilder::from_text(&words).entry(TarEntry::file("usr/local/bin/entry", text).mode(0o755));
+        let fixture = configured(layer, serde_json::json!({ "Env": ["PATH=/bin"] }));
+        let fixture = fixture.uses("exec:/usr/local/bin/entry");
+        assert_eq!(
+            fixture.by(Rule::ScriptCommand),
+            ["/opt/hooks/a.sh", "/opt/hooks/run", "/usr/lib/x86_64/libwrap.so"]
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! One pass over the text. Substitutions are read by the same code, one level deeper.
 
-use super::{Command, Part, Script, Word, wrapper};
+use super::{Command, Part, Script, Word, option, wrapper};
 
 /// Deepest nesting that is followed.
 const MAX_NESTING: usize = 24;
@@ -280,6 +280,10 @@ impl<'t, 's> Reader<'t, 's> {
         }
         self.script.words.extend_from_slice(arguments);
         self.script.commands.push(Command { word: first.clone(), is_external });
+        for started in option::started(&name, &literals()) {
+            let word = Word(vec![Part::Text(started)]);
+            self.script.commands.push(Command { word, is_external: true });
+        }
         if let Some(wrapper) = wrapper::find(&name) {
             if let Some(at) = wrapper.command(&literals()) {
                 if matches!(wrapper.name, "which" | "hash" | "type") {

@@ -5,6 +5,7 @@
 //! variables as far as the text itself gives them values.
 
 mod lexer;
+mod option;
 mod wrapper;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -180,6 +181,15 @@ impl Script {
             _ => word,
         });
         paths.filter(|path| path.starts_with('/') && path.len() > 1 && is_name(path)).collect()
+    }
+
+    /// Absolute words with a wildcard, each once. Whether quotes took its meaning away is not told.
+    pub(crate) fn patterns(&self, known: &Known<'_>) -> BTreeSet<String> {
+        let words = self.words.iter().flat_map(|word| self.expand(word, known));
+        let is_pattern = |word: &String| {
+            word.starts_with('/') && word.contains(['*', '?', '[']) && is_name(&word.replace(['*', '?'], "x"))
+        };
+        words.filter(is_pattern).collect()
     }
 
     /// What a word may stand for; nothing if only running the script would tell.

@@ -125,6 +125,14 @@ fn hard_47_sourced_files_and_absolute_paths_are_found() {
 }
 
 #[test]
+fn hard_63_absolute_words_with_wildcards_are_found_where_a_shell_expands_them() {
+    let text = "for l in /usr/lib/*/libx.so /usr/lib/libx.so; do [ -s \"$l\" ]; done\n\
+        case $1 in /opt/*) a ;; esac; d=/opt/x; b $d/[0-9]?.sh '*' x/*";
+    let patterns: Vec<String> = read(text).patterns(&Known::default()).into_iter().collect();
+    assert_eq!(patterns, ["/opt/x/[0-9]?.sh", "/usr/lib/*/libx.so"]);
+}
+
+#[test]
 fn deep_nesting_and_many_values_end() {
     externals(&"$(".repeat(10_000));
     externals(&"(".repeat(10_000));

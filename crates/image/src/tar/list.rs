@@ -131,10 +131,12 @@ impl Lister<'_> {
         let start = self.at;
         let end = start.checked_add(size).ok_or(TarProblem::Number { field: "size" })?;
         let next = end.checked_next_multiple_of(BLOCK).ok_or(TarProblem::Number { field: "size" })?;
-        if next > self.tar.size_bytes() {
+        let whole = self.tar.size_bytes();
+        if end > whole {
             return Err(TarProblem::Truncated);
         }
-        self.at = next;
+        // Some writers leave out the padding of the last entry.
+        self.at = next.min(whole);
         Ok(start..end)
     }
 

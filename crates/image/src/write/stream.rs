@@ -53,7 +53,7 @@ fn has_extensions(entry: &Entry) -> bool {
     entry.header_bytes.end - entry.header_bytes.start > BLOCK as u64
 }
 
-/// Where the next entry can start: contents are padded to whole blocks.
+/// Where the next entry can start: contents are padded to whole blocks, if need be beyond the end of the layer.
 fn stored_end(entry: &Entry) -> u64 {
     entry.content_bytes.end.max(entry.header_bytes.end).next_multiple_of(BLOCK as u64)
 }
@@ -184,7 +184,7 @@ impl<'a> PieceReader<'a> {
                 Piece::Original { layer, range } => {
                     let taken =
                         usize::try_from(range.end - range.start).map_or(left, |length| length.min(left));
-                    read_exactly(&self.layers[*layer], range.start, taken, out)?;
+                    read_padded(&self.layers[*layer], range.start, taken, out)?;
                     range.start += taken as u64;
                     (taken, range.is_empty())
                 }
@@ -198,12 +198,14 @@ impl<'a> PieceReader<'a> {
     }
 }
 
-fn read_exactly(layer: &Layer, offset: u64, length: usize, out: &mut Vec<u8>) -> Result<(), WriteError> {
+/// Reads from a layer; zeros are what a layer may lack that ends without the padding of its last entry.
+fn read_padded(layer: &Layer, offset: u64, length: usize, out: &mut Vec<u8>) -> Result<(), WriteError> {
     let start = out.len();
     out.resize(start + length, 0);
     let mut done = 0;
     while done < length {
         let read = match layer.read_at(offset + done as u64, &mut out[start + done..]) {
+            Ok(0) if length - done < BLOCK => break,
             Ok(0) => Err(std::io::ErrorKind::UnexpectedEof.into()),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             other => other,

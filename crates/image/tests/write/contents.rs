@@ -199,3 +199,15 @@ fn a_rewritten_layer_is_not_longer_than_the_original() {
     let output = write(&image, &keep(all_but(&image, &["removed"])));
     assert_eq!(output.image.layers()[0].compression, image::Compression::Gzip);
 }
+
+/// The layer that is written has the padding that the original lacks.
+#[test]
+fn a_layer_that_ends_without_padding_is_written_with_it() {
+    let tar = TarBuilder::from_text("gone:x a:content").unfinished();
+    let whole = tar.len() - 505;
+    let layout = ImageBuilder::new().compressed_layer(&tar[..whole], Compression::Gzip).oci_layout();
+    let image = open(&layout.source());
+    let after = write(&image, &keep(all_but(&image, &["/gone"]))).image;
+    assert_eq!(after.read_file(&path("/a"), 100).unwrap(), b"content");
+    assert_eq!(uncompressed(&after, 0), TarBuilder::from_text("a:content").finish());
+}

@@ -1,7 +1,7 @@
 //! `package.json`, as far as Node.js itself reads it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use image::ImagePath;
@@ -71,6 +71,18 @@ impl Manifest {
         scripts.into_iter().flatten().filter_map(|(name, line)| Some((name.as_str(), line.as_str()?)))
     }
 
+    /// The files that `main`, `bin` and `exports` name; patterns are left out.
+    pub(super) fn parts(&self) -> BTreeSet<String> {
+        let mut out = BTreeSet::new();
+        for field in ["main", "bin", "exports"] {
+            if let Some(value) = self.value.get(field) {
+                texts(value, &mut out, 0);
+            }
+        }
+        out.retain(|part| !part.is_empty() && !part.contains('*'));
+        out
+    }
+
     pub(super) fn has_exports(&self) -> bool {
         self.value.get("exports").is_some_and(|exports| !exports.is_null())
     }
@@ -89,6 +101,17 @@ impl Manifest {
     /// What `imports` gives for `#NAME`.
     pub(super) fn import(&self, name: &str, is_import: bool) -> Option<String> {
         entry(self.value.get("imports")?, name, is_import)
+    }
+}
+
+/// All texts in a value, keys apart.
+fn texts(value: &Value, out: &mut BTreeSet<String>, depth: usize) {
+    match value {
+        _ if depth > MAX_DEPTH => {}
+        Value::String(text) => drop(out.insert(text.clone())),
+        Value::Array(list) => list.iter().for_each(|value| texts(value, out, depth + 1)),
+        Value::Object(map) => map.values().for_each(|value| texts(value, out, depth + 1)),
+        _ => {}
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) use manifest::Manifests;
 pub(crate) use unit::unit;
 
 use self::script::Name;
-use super::reference::{Reference, beneath};
+use super::reference::{self, Reference, beneath};
 use crate::draft::Draft;
 use crate::scene::Scene;
 use crate::{PlanError, Rule, shell};
@@ -28,7 +28,7 @@ const MAX_DIRECTORY_BYTES: u64 = 32 << 20;
 ///
 /// - of a script in use, the `package.json` that says of what kind it is;
 /// - of a script that another rule kept, the modules that it asks for as soon as it is loaded, as libraries are kept for
-///   a kept program: what only its functions ask for is not needed to load it;
+///   a kept program; of what only its functions ask for, the modules of its own package, whose parts call one another;
 /// - of what Next.js, Nuxt and Nitro built, the rest, which they choose from by computed names.
 pub(crate) fn apply(
     scene: &Scene<'_>,
@@ -51,12 +51,16 @@ pub(crate) fn apply(
             continue;
         }
         let content = scene.image.read_file(path, MAX_SCRIPT_BYTES)?;
+        let package = unit::installed(path);
         for name in script::names(&String::from_utf8_lossy(&content)) {
             // A loader of native code tries the packages of all systems in a function that it calls at once.
-            if let Name::Module { specifier, is_import, is_eager } = name
-                && (is_eager || specifier.contains("linux-") || specifier.ends_with(".node"))
-            {
-                for found in resolve::resolve(scene, &directory, &specifier, is_import) {
+            let Name::Module { specifier, is_import, is_eager } = name else { continue };
+            let is_needed = is_eager || specifier.contains("linux-") || specifier.ends_with(".node");
+            if !is_needed && (package.is_none() || !specifier.starts_with('.')) {
+                continue;
+            }
+            for found in resolve::resolve(scene, &directory, &specifier, is_import) {
+                if is_needed || unit::installed(&found) == package {
                     draft.keep_way(&root, &found.to_absolute(), Rule::Node, Some(path));
                 }
             }
@@ -202,19 +206,32 @@ fn addons(scene: &Scene<'_>, directory: &ImagePath) -> Vec<Reference> {
     files.filter(|path| extension(path) == b"node" && !is_foreign(path)).map(Reference::File).collect()
 }
 
-/// What `npm start`, `restart` and `stop` would run, where the workload used npm, Yarn or pnpm.
+/// What an application's own manifest names: its parts by `main`, `bin` and `exports`, the files that its scripts run,
+/// and, where the workload used npm, Yarn or pnpm, all that `npm start`, `restart` and `stop` would run.
 fn started(scene: &Scene<'_>, path: &ImagePath) -> BTreeSet<Reference> {
     const STARTERS: [&[u8]; 5] = [b"npm-cli.js", b"yarn.js", b"yarn.cjs", b"pnpm.cjs", b"corepack.js"];
     let is_part = path.components().any(|part| part == b"node_modules");
     let Some(directory) = path.parent().filter(|_| !is_part) else { return BTreeSet::new() };
-    if !scene.profile.used().any(|(path, _)| STARTERS.contains(&path.name())) {
-        return BTreeSet::new();
-    }
     let Some(manifest) = scene.manifests.in_directory(scene, &directory) else { return BTreeSet::new() };
     let mut out = BTreeSet::new();
+    if reference::is_own_code(scene, path) {
+        let own = manifest.parts().into_iter().filter(|part| !part.starts_with('/'));
+        let files = own.flat_map(|part| {
+            resolve::module_at(scene, &directory, &format!("./{}", part.trim_start_matches("./")))
+        });
+        out.extend(files.map(Reference::File));
+        let words = manifest.scripts().filter(|(name, _)| !is_for_developers(name));
+        for word in words.flat_map(|(_, line)| line.split_ascii_whitespace()) {
+            let named = beneath(&directory, word).filter(|_| !word.starts_with(['/', '-']));
+            let named = named.filter(|named| named.is_within(&directory) && scene.file_size(named).is_some());
+            out.extend(named.map(Reference::File));
+        }
+    }
+    if !scene.profile.used().any(|(path, _)| STARTERS.contains(&path.name())) {
+        return out;
+    }
     for (name, line) in manifest.scripts() {
-        let plain = name.strip_prefix("pre").or(name.strip_prefix("post")).unwrap_or(name);
-        if !matches!(plain, "start" | "restart" | "stop" | "serve") {
+        if !matches!(plain(name), "start" | "restart" | "stop" | "serve") {
             continue;
         }
         for command in shell::commands(line) {
@@ -232,6 +249,22 @@ fn started(scene: &Scene<'_>, path: &ImagePath) -> BTreeSet<Reference> {
         }
     }
     out
+}
+
+/// The name of a script without the `pre` and `post` that npm puts before it.
+fn plain(name: &str) -> &str {
+    name.strip_prefix("pre").or(name.strip_prefix("post")).unwrap_or(name)
+}
+
+/// Whether a script of a manifest is for who writes the application and not for who runs it.
+fn is_for_developers(name: &str) -> bool {
+    const NAMES: [&str; 16] = [
+        "bench", "build", "check", "clean", "coverage", "dev", "docs", "e2e", "fmt", "format", "lint",
+        "pack", "pare", "publish", "test", "watch",
+    ];
+    let first = |name: &str| name.split([':', '-', '.']).next().unwrap_or_default().to_owned();
+    // `prepare` is `pare` without what npm puts before a name.
+    NAMES.iter().any(|known| first(name) == *known || first(plain(name)) == *known)
 }
 
 #[cfg(test)]
@@ -258,9 +291,9 @@ mod tests {
             ("app/public/a.css", ""),
             ("app/locale/de.js", ""),
             ("app/node_modules/lazy/package.json", "{\"main\": \"main.js\"}"),
-            ("app/node_modules/lazy/main.js", "require('./eager'); function f() { require('./never') }"),
+            ("app/node_modules/lazy/main.js", "require('./eager'); function f() { require('never') }"),
             ("app/node_modules/lazy/eager.js", "require('other/sub')"),
-            ("app/node_modules/lazy/never.js", ""),
+            ("app/node_modules/never/index.js", ""),
             ("app/node_modules/other/sub.js", ""),
             ("app/node_modules/other/index.js", ""),
         ])
@@ -303,17 +336,69 @@ mod tests {
         let files = [
             (
                 "app/package.json",
-                r#"{"scripts": {"start": "cross-env A=1 node bin/www.js", "lint": "eslint ."}}"#,
+                r#"{"scripts": {"start": "cross-env A=1 node bin/www.js", "lint": "eslint .", "test": "node test/run.js"}}"#,
             ),
             ("app/bin/www.js", ""),
             ("app/node_modules/.bin/cross-env", ""),
             ("app/node_modules/.bin/eslint", ""),
+            ("app/test/run.js", ""),
             ("usr/lib/node_modules/npm/bin/npm-cli.js", ""),
         ];
         let without = application(&files).uses("/app/package.json");
-        assert_eq!(without.by(Rule::Reference), [""; 0]);
+        assert_eq!(without.by(Rule::Reference), ["/app/bin/www.js"]);
         let with = application(&files).uses("/app/package.json /usr/lib/node_modules/npm/bin/npm-cli.js");
         assert_eq!(with.by(Rule::Reference), ["/app/bin/www.js", "/app/node_modules/.bin/cross-env"]);
+    }
+
+    #[test]
+    fn hard_42_what_the_manifest_of_the_application_names_is_a_part_of_it() {
+        let fixture = application(&[
+            (
+                "app/package.json",
+                r#"{"main": "./lib", "bin": {"shop": "cli.js"}, "exports": {"./x": {"require": "./x.cjs"}},
+                    "scripts": {"count": "node count.js --all", "postbuild": "node built.js",
+                    "clean:all": "node clean.js", "other": "node ../outside.js /etc/passwd"}}"#,
+            ),
+            ("app/lib/index.js", ""),
+            ("app/cli.js", ""),
+            ("app/x.cjs", ""),
+            ("app/count.js", "require('./sums')"),
+            ("app/sums.js", ""),
+            ("app/built.js", ""),
+            ("app/clean.js", ""),
+            ("outside.js", ""),
+            ("etc/passwd", ""),
+            ("app/server.js", ""),
+            ("app/node_modules/a/package.json", r#"{"main": "m.js", "bin": "b.js"}"#),
+            ("app/node_modules/a/m.js", ""),
+            ("app/node_modules/a/b.js", ""),
+        ])
+        .uses("/app/server.js /app/node_modules/a/package.json");
+        let expected = ["/app/cli.js", "/app/count.js", "/app/lib/index.js", "/app/x.cjs"];
+        assert_eq!(fixture.by(Rule::Reference), expected);
+        assert!(fixture.plan().edits.keep.contains(&crate::fixture::path("/app/sums.js")));
+    }
+
+    #[test]
+    fn hard_42_parts_of_one_package_that_call_one_another_stay_together() {
+        let base = "app/node_modules/xml";
+        let fixture = application(&[
+            ("app/server.js", "app.get('/x', () => require('xml'))"),
+            (&format!("{base}/package.json"), r#"{"main": "index.js"}"#),
+            (&format!("{base}/index.js"), "module.exports = () => require('./lib/node')"),
+            (&format!("{base}/lib/node.js"), "f = function() { require('./list'); require('other') }"),
+            (&format!("{base}/lib/list.js"), ""),
+            (&format!("{base}/lib/never.js"), ""),
+            ("app/node_modules/other/index.js", ""),
+        ])
+        .uses("/app/server.js");
+        let kept = [format!("/{base}/lib/list.js"), format!("/{base}/lib/node.js")];
+        let by_node: Vec<_> =
+            fixture.by(Rule::Node).into_iter().filter(|path| path.contains("/lib/")).collect();
+        assert_eq!(by_node, kept);
+        assert!(
+            !fixture.plan().edits.keep.contains(&crate::fixture::path("/app/node_modules/other/index.js"))
+        );
     }
 
     #[test]

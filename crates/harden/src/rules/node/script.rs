@@ -4,7 +4,7 @@
 //! wrong after the parentheses of an `if`; a string ends at its line's end at the latest, so such a mistake is soon over.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most tokens of one file; a bundle of 30 MB has fewer.
 const MAX_TOKENS: usize = 4_000_000;
@@ -51,6 +51,7 @@ pub(super) fn names(source: &str) -> BTreeSet<Name> {
     let tokens = tokens(source);
     let mut out = BTreeSet::new();
     let mut requires: BTreeSet<&str> = BTreeSet::from(["require"]);
+    let mut constants: BTreeMap<&str, &str> = BTreeMap::new();
     for (at, (token, is_eager)) in tokens.iter().enumerate() {
         let here = Here { tokens: &tokens, at };
         match token {
@@ -58,6 +59,12 @@ pub(super) fn names(source: &str) -> BTreeSet<Name> {
                 if here.is_mark(1, b'=') && here.creates_require() {
                     requires.insert(word);
                 }
+                if here.is_mark(1, b'=')
+                    && let Some(text) = here.whole(2)
+                {
+                    constants.insert(word, text);
+                }
+                out.extend(here.started(word, &constants));
                 here.collect(word, *is_eager, &requires, &mut out);
             }
             Token::Text(text) => {
@@ -159,12 +166,6 @@ impl<'t, 'a> Here<'t, 'a> {
                     out.insert(Name::Beside(text.to_owned()));
                 }
             }
-            "spawn" | "spawnSync" | "execFile" | "execFileSync" if calls => {
-                out.extend(self.whole(2).map(|text| Name::Program(text.to_owned())));
-            }
-            "exec" | "execSync" if calls => {
-                out.extend(self.whole(2).map(|text| Name::Line(text.to_owned())));
-            }
             "readFile" | "readFileSync" | "createReadStream" | "readdirSync" | "readdir" | "static"
             | "existsSync"
                 if calls =>
@@ -176,6 +177,24 @@ impl<'t, 'a> Here<'t, 'a> {
                 out.extend(self.whole(4).map(|text| Name::Working(text.to_owned())));
             }
             _ => {}
+        }
+    }
+
+    /// The program or line that a call starts: a text, or a name that the file gave a text before.
+    fn started(self, word: &str, constants: &BTreeMap<&str, &str>) -> Option<Name> {
+        if !self.is_mark(1, b'(') {
+            return None;
+        }
+        let text = || match (self.get(2)?, self.get(3)) {
+            (Token::Word(name), Some(Token::Mark(b')' | b','))) => constants.get(name).copied(),
+            _ => self.whole(2),
+        };
+        match word {
+            "spawn" | "spawnSync" | "execFile" | "execFileSync" => {
+                text().map(|text| Name::Program(text.to_owned()))
+            }
+            "exec" | "execSync" => text().map(|text| Name::Line(text.to_owned())),
+            _ => None,
         }
     }
 
@@ -485,11 +504,16 @@ mod tests {
             ("app.set('views', './templates')", Working(own("./templates"))),
             ("spawn('git', ['log'])", Program(own("git"))),
             ("execSync('tar cf - .')", Line(own("tar cf - ."))),
+            (
+                "const c = 'ldd --version || true'; cp.exec(c, (e, o) => {})",
+                Line(own("ldd --version || true")),
+            ),
+            ("c = 'git'; spawnSync(c)", Program(own("git"))),
             ("open('/etc/app.conf')", Path(own("/etc/app.conf"))),
         ] {
             assert!(names(source).contains(&expected), "{source}: {:?}", names(source));
         }
-        assert!(names("require('./' + name); require(name); app.get('/users')").is_empty());
+        assert!(names("require('./' + name); require(name); app.get('/users'); exec(x, y)").is_empty());
     }
 
     proptest::proptest! {

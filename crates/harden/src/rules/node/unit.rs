@@ -53,7 +53,7 @@ pub(crate) fn unit(scene: &Scene<'_>, path: &ImagePath) -> Option<BTreeSet<Image
 }
 
 /// `…/node_modules/NAME` or `…/node_modules/@SCOPE/NAME` above this path.
-fn installed(path: &ImagePath) -> Option<ImagePath> {
+pub(super) fn installed(path: &ImagePath) -> Option<ImagePath> {
     path.ancestors().find(|directory| {
         let above = directory.parent().unwrap_or_default();
         let is_scoped = above.name().starts_with(b"@");
