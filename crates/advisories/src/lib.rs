@@ -1,12 +1,14 @@
 //! Known vulnerabilities of an image's packages: what the sources say, which package each one hits, and whether the
 //! part that is hit ever ran.
 //!
-//! Start at [`advisory`] for what a source says and at [`database`] for the file that holds all of it. [`version`] has
+//! Start at [`advisory`] for what a source says and at [`database`] for the file that holds all of it;
+//! [`import`] reads what upstreams publish into one. [`version`] has
 //! the version orders, [`matching`] joins packages and advisories to findings.
 #![forbid(unsafe_code)]
 
 pub mod advisory;
 pub mod database;
+pub mod import;
 pub mod matching;
 pub mod version;
 
