@@ -1,5 +1,7 @@
 //! The orders of versions against the vectors of others and against the tools whose orders they are.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io::Write as _;

@@ -98,7 +98,7 @@ pub enum Ecosystem {
 }
 
 /// Position of a package in [`PackageDatabase::packages`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PackageIndex(pub usize);
 
 /// How far a package is installed.
