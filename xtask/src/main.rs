@@ -13,6 +13,7 @@ mod apt;
 mod bench;
 mod command;
 mod demo;
+mod evaluations;
 mod images;
 mod results;
 mod test;

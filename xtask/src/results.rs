@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::{images, test, workspace};
+use crate::{evaluations, images, test, workspace};
 
 const HEAD: &str = "\
 # Results
@@ -59,6 +59,7 @@ pub(crate) fn main(names: &[String]) -> Result<()> {
     for name in names {
         // Absent for an image that is tested for the first time.
         let _ = fs::remove_file(dir.join(format!("{name}.json")));
+        let _ = fs::remove_file(dir.join(format!("{name}.evaluation.json")));
     }
     // One after the other: the seconds in the table are those of a machine that does nothing else.
     let mut filter: Vec<String> =
@@ -71,9 +72,10 @@ pub(crate) fn main(names: &[String]) -> Result<()> {
     nextest.args(["--package", "careen", "--run-ignored", "all", "--no-fail-fast", "--test-threads", "1"]);
     nextest.arg("-E").arg(filter.join(" | ")).env("CAREEN_IMAGE_RESULTS", &dir).env("CAREEN_NO_SKIP", "1");
     let tested = test::step("images", nextest);
+    evaluations::run(names, &dir)?;
     let page = workspace::root().join("docs/results.md");
-    fs::write(&page, table(&read(&dir, &declared)?))
-        .with_context(|| format!("cannot write {}", page.display()))?;
+    let tables = table(&read(&dir, &declared)?) + &evaluations::table(&evaluations::read(&dir, &declared)?);
+    fs::write(&page, tables).with_context(|| format!("cannot write {}", page.display()))?;
     tested
 }
 
