@@ -40,5 +40,6 @@ pub(crate) mod suite;
 pub(crate) mod symlink;
 pub(crate) mod terminfo;
 pub(crate) mod time_zone;
+pub(crate) mod unended_text;
 pub(crate) mod unicode_data;
 pub(crate) mod unit;

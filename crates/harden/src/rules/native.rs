@@ -2,8 +2,8 @@
 //!
 //! Only the strings of read-only data count, and only as far as the file can act on them: a library's name where the
 //! file calls `dlopen`, a program where it calls `exec` or its kin. What the C library and the loader name has rules of
-//! its own, or is read by nobody (`/usr/share/locale`, `/bin/csh`), and the strings of a Go program stand in one heap
-//! without ends: neither is searched.
+//! its own, or is read by nobody (`/usr/share/locale`, `/bin/csh`): neither is searched. The strings of Go and Rust
+//! programs have no ends: see [`unended_text`].
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,8 @@ use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, Sym};
 use object::{Endianness, SectionIndex};
 
-use super::reference::Reference;
+use super::reference::{Reference, is_own_code};
+use super::unended_text;
 use crate::scene::Scene;
 
 /// Longest string that can be a path or a command.
@@ -97,6 +98,9 @@ pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) ->
         let known = KNOWN_STARTS.iter().filter(|(program, _)| *program == path.name());
         let starts = known.flat_map(|(_, starts)| *starts);
         out.extend(starts.map(|name| Reference::Command(name.as_bytes().to_vec())));
+    }
+    if is_own_code(scene, path) {
+        unended_text::references(scene, content, &mut out);
     }
     Some(out)
 }

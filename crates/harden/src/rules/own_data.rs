@@ -145,7 +145,7 @@ fn whole(path: &ImagePath) -> Option<ImagePath> {
         .last()
 }
 
-fn is_shared(directory: &ImagePath) -> bool {
+pub(crate) fn is_shared(directory: &ImagePath) -> bool {
     directory.is_root()
         || SHARED.iter().any(|shared| directory.to_absolute().get(1..) == Some(shared.as_bytes()))
 }
