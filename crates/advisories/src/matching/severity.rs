@@ -154,7 +154,35 @@ impl Rank {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_vector_has_a_score_between_0_and_10_or_none(
+            start in "(CVSS:(2.0|3.0|3.1|4.0)/)?",
+            metrics in "(/?(AV|AC|AT|Au|PR|UI|S|C|I|A|VC|VI|VA|SC|SI|SA|E|RL|RC|CR|MAV|MSI|X|é):[NALPHCURMSXFéW0-9]{0,2}){0,14}",
+            text in ".{0,30}",
+        ) {
+            for vector in [format!("{start}{metrics}"), format!("{start}{text}"), text] {
+                if let Some((_, score)) = score(&vector) {
+                    prop_assert!((0.0..=10.0).contains(&score), "{vector}: {score}");
+                }
+            }
+        }
+
+        #[test]
+        fn every_complete_vector_has_a_score(
+            three in "CVSS:3[.][01]/AV:[NALP]/AC:[LH]/PR:[NLH]/UI:[NR]/S:[UC]/C:[NLH]/I:[NLH]/A:[NLH](/E:[XHFPU])?",
+            four in "CVSS:4[.]0/AV:[NALP]/AC:[LH]/AT:[NP]/PR:[NLH]/UI:[NPA]/VC:[NLH]/VI:[NLH]/VA:[NLH]/SC:[NLH]\
+                     /SI:[NLH]/SA:[NLH](/E:[XAPU])?",
+        ) {
+            for vector in [three, four] {
+                prop_assert!(score(&vector).is_some(), "{vector}");
+            }
+        }
+    }
 
     fn cvss(by: &str, vector: &str) -> Rating {
         Rating { by: by.into(), severity: Severity::Cvss(vector.into()) }
