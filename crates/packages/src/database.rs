@@ -24,7 +24,7 @@ pub struct PackageDatabase {
 }
 
 /// One package: installed, or removed with something left behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     /// Who installed it.
     pub ecosystem: Ecosystem,
@@ -104,7 +104,7 @@ pub struct PackageIndex(pub usize);
 /// How far a package is installed.
 ///
 /// Source: `dpkg(1)`, "Package states".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InstallState {
     /// Unpacked and configured.
@@ -120,7 +120,7 @@ pub enum InstallState {
 }
 
 /// Where the list of a package's files comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileList {
     /// The package manager's own list of all files, links included.
@@ -134,7 +134,8 @@ pub enum FileList {
 }
 
 /// Where a database speaks of a package. Paths are those of the tree, links followed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Origin {
     /// A stanza of dpkg's `status`, or of a file in its `status.d`.
     Dpkg {
@@ -185,7 +186,7 @@ pub enum Origin {
 }
 
 /// Something in a database that could not be understood.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{file}, line {line}: {message}")]
 pub struct Problem {
     /// The file.

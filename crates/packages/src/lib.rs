@@ -7,6 +7,7 @@
 
 mod apk;
 pub mod catalog;
+mod cpe;
 mod cut;
 pub mod database;
 pub mod documents;
@@ -23,7 +24,7 @@ pub mod read;
 mod rpm;
 mod vendor;
 
-pub use catalog::catalog;
+pub use catalog::{Cache, catalog, catalog_within};
 pub use cut::FilteredDatabase;
 pub use database::{
     Ecosystem, FileList, InstallState, Origin, Package, PackageDatabase, PackageIndex, Presence, Problem,

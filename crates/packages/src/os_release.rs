@@ -1,11 +1,11 @@
 //! What distribution an image says it is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The parts of `os-release` that name packages and vulnerabilities.
 ///
 /// Source: `os-release(5)`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OsRelease {
     /// `ID`, lower case: `debian`, `ubuntu`.
     pub id: String,

@@ -141,7 +141,7 @@ fn header(image: &Image, path: &ImagePath) -> Result<String, ReadPackagesError> 
 }
 
 /// The value of a header's field, on one line.
-fn field(header: &str, name: &str) -> Option<String> {
+pub(crate) fn field(header: &str, name: &str) -> Option<String> {
     header.lines().take_while(|line| !line.trim().is_empty()).find_map(|line| {
         let (key, value) = line.split_once(':')?;
         let value = value.trim();
@@ -153,7 +153,7 @@ fn field(header: &str, name: &str) -> Option<String> {
 /// The name by which indexes know a distribution.
 ///
 /// Source: PyPA specification "Names and normalization".
-fn normal_name(name: &str) -> String {
+pub(crate) fn normal_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for letter in name.chars() {
         let letter = if matches!(letter, '-' | '_' | '.') { '-' } else { letter.to_ascii_lowercase() };

@@ -20,10 +20,19 @@ pub struct Limits {
     pub packages: usize,
     /// Paths that all packages list together.
     pub files: usize,
+    /// Bytes of one manifest of a language: a lock file, a list of crates.
+    pub manifest_bytes: u64,
+    /// Bytes that one archive, and those within it, may inflate to while it is looked into.
+    pub archive_bytes: u64,
+    /// How deep archives may lie within archives.
+    pub nesting: usize,
+    /// Bytes of one program in which its version is looked for.
+    pub program_bytes: u64,
 }
 
 impl Default for Limits {
     /// 64 MiB for each file, 512 MiB for an rpm database, 100,000 packages, five million paths: some ten times what all of a desktop needs.
+    /// 32 MiB for a manifest, 512 MiB inflated of an archive, 20 archives deep, 256 MiB of a program.
     fn default() -> Self {
         Self {
             status_bytes: 64 << 20,
@@ -31,6 +40,10 @@ impl Default for Limits {
             rpm_bytes: 512 << 20,
             packages: 100_000,
             files: 5_000_000,
+            manifest_bytes: 32 << 20,
+            archive_bytes: 512 << 20,
+            nesting: 20,
+            program_bytes: 256 << 20,
         }
     }
 }
@@ -197,7 +210,17 @@ pub(crate) struct Problems(Vec<Problem>);
 
 const MAX_PROBLEMS: usize = 1_000;
 
+impl From<Vec<Problem>> for Problems {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self(problems)
+    }
+}
+
 impl Problems {
+    pub(crate) fn into_vec(self) -> Vec<Problem> {
+        self.0
+    }
+
     pub(crate) fn extend(&mut self, file: &ImagePath, problems: Vec<(usize, String)>) {
         let room = MAX_PROBLEMS.saturating_sub(self.0.len());
         let problem = |(line, message)| Problem { file: file.clone(), line, message };

@@ -1,0 +1,203 @@
+//! What files say of themselves: real archives and programs, in images of their own.
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use careen_packages as packages;
+use common::{have, image_of, open, run, skip};
+use packages::{Cache, Ecosystem, Limits, Origin, PackageDatabase, catalog, catalog_within};
+use testkit::{TarBuilder, TarEntry};
+
+fn purls(database: &PackageDatabase, ecosystem: Ecosystem) -> BTreeSet<String> {
+    let found = database.packages.iter().filter(|package| package.ecosystem == ecosystem);
+    found.map(|package| package.purl.clone()).collect()
+}
+
+/// Builds a small Go program with these linker flags; none (after a skip) where there is no Go.
+fn go_program(dir: &Path, flags: &str) -> Option<PathBuf> {
+    if Command::new("go").arg("version").output().is_err() {
+        skip("no go");
+        return None;
+    }
+    fs::write(
+        dir.join("go.mod"),
+        "module example.com/shop\n\ngo 1.18\n\nrequire example.com/dep v0.0.0\n\n\
+        replace example.com/dep => ./dep\n",
+    )
+    .unwrap();
+    fs::create_dir_all(dir.join("dep")).unwrap();
+    fs::write(dir.join("dep/go.mod"), "module example.com/dep\n").unwrap();
+    fs::write(dir.join("dep/dep.go"), "package dep\n\nfunc Name() string { return \"dep\" }\n").unwrap();
+    let main = "package main\n\nimport \"example.com/dep\"\n\nvar Version = \"none\"\n\n\
+        func main() { println(dep.Name(), Version) }\n";
+    fs::write(dir.join("main.go"), main).unwrap();
+    let mut go = Command::new("go");
+    go.args(["build", "-buildvcs=false", "-ldflags", flags, "-o", "shop", "."]).current_dir(dir);
+    let cache = dir.parent().unwrap().join("go-cache");
+    let output =
+        go.env("GOCACHE", cache).env("GOFLAGS", "-mod=mod").env("CGO_ENABLED", "0").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(dir.join("shop"))
+}
+
+#[test]
+fn a_go_program_lists_what_go_itself_reads_from_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let Some(program) = go_program(&source, "-s -w -X main.Version=v1.2.3") else { return };
+    let listed = run("go", &["version", "-m", program.to_str().unwrap()]);
+    assert!(listed.contains("mod\texample.com/shop\t(devel)"), "{listed}");
+    let go = listed.split_whitespace().find_map(|word| word.strip_prefix("go1")).unwrap();
+
+    let root = dir.path().join("root");
+    fs::create_dir_all(root.join("srv")).unwrap();
+    fs::copy(&program, root.join("srv/shop")).unwrap();
+    let (_layout, image) = image_of(&root);
+    let database = catalog(&image).unwrap();
+    assert_eq!(database.problems, []);
+    assert_eq!(
+        purls(&database, Ecosystem::Go),
+        [
+            "pkg:golang/example.com/dep@v0.0.0".to_owned(),
+            "pkg:golang/example.com/shop@v1.2.3".to_owned(),
+            format!("pkg:golang/stdlib@1{go}"),
+        ]
+        .into()
+    );
+    for package in &database.packages {
+        assert_eq!(package.files, BTreeSet::from([common::path("/srv/shop")]));
+        assert!(
+            matches!(&package.origin, Origin::Embedded { file, .. } if *file == common::path("/srv/shop"))
+        );
+    }
+}
+
+#[test]
+fn hard_71_a_go_program_of_the_distribution_is_its_package_and_one_of_a_third_party_is_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let Some(program) = go_program(&source, "-s -w") else { return };
+    let program = fs::read(program).unwrap();
+    for (maintainer, modules) in
+        [("Debian Go Team <team@tracker.debian.org>", 0), ("Docker <support@docker.com>", 3)]
+    {
+        let status = format!(
+            "Package: shop\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\nMaintainer: {maintainer}\n\n"
+        );
+        let layer = TarBuilder::new()
+            .entry(TarEntry::file("etc/os-release", "ID=debian\nVERSION_ID=12\n"))
+            .entry(TarEntry::file("var/lib/dpkg/status", status))
+            .entry(TarEntry::file("var/lib/dpkg/info/shop.list", "/usr/bin/shop\n"))
+            .entry(TarEntry::file("usr/bin/shop", &program).mode(0o755));
+        let (_layout, image) = open(layer);
+        let database = catalog(&image).unwrap();
+        assert_eq!(purls(&database, Ecosystem::Dpkg).len(), 1);
+        assert_eq!(purls(&database, Ecosystem::Go).len(), modules, "{maintainer}");
+    }
+}
+
+#[test]
+fn archives_of_debian_name_their_coordinates() {
+    let java = Path::new("/usr/share/java");
+    let wanted = ["commons-io", "commons-cli", "guava", "slf4j-api"];
+    if !java.join("commons-io.jar").exists() {
+        return skip("no Java archives of Debian");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    fs::create_dir_all(root.join("opt/app/lib")).unwrap();
+    for name in wanted {
+        let file = java.join(format!("{name}.jar"));
+        if let Ok(real) = file.canonicalize() {
+            fs::copy(&real, root.join("opt/app/lib").join(real.file_name().unwrap())).unwrap();
+        }
+    }
+    let (_layout, image) = image_of(&root);
+    let database = catalog(&image).unwrap();
+    assert_eq!(database.problems, []);
+    let found = purls(&database, Ecosystem::Maven);
+    let cli = found.iter().find(|purl| purl.starts_with("pkg:maven/commons-cli/commons-cli@"));
+    assert!(cli.is_some(), "{found:?}");
+    let io = found.iter().find(|purl| purl.starts_with("pkg:maven/commons-io/commons-io@2."));
+    assert!(io.is_some(), "{found:?}");
+}
+
+#[test]
+fn a_cache_gives_the_same_and_a_broken_one_is_as_good_as_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let Some(program) = go_program(&source, "-s -w") else { return };
+    let layer = TarBuilder::new().entry(TarEntry::file("shop", fs::read(program).unwrap()).mode(0o755));
+    let (_layout, image) = open(layer);
+    let directory = dir.path().join("cache");
+    let cache = Cache::at(&directory);
+    let limits = Limits::default();
+    let fresh = catalog(&image).unwrap();
+    let cached = || catalog_within(&image, &limits, Some(&cache)).unwrap();
+    assert_eq!(cached(), fresh);
+    let files = || -> Vec<PathBuf> {
+        let mut files: Vec<_> =
+            fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    };
+    assert_eq!(files().len(), 2, "{:?}", files());
+    assert_eq!(cached(), fresh);
+    // One letter changed: what would be another version is not believed.
+    for file in files() {
+        let bytes = fs::read(&file).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains("stdlib"));
+        fs::write(&file, text.replace("stdlib", "stdlob")).unwrap();
+    }
+    assert_eq!(cached(), fresh);
+    fs::write(&files()[0], "").unwrap();
+    assert_eq!(cached(), fresh);
+    // The layer alone suffices, and it is believed when it is whole.
+    let whole = files().into_iter().find(|file| file.to_str().unwrap().contains("image-")).unwrap();
+    fs::remove_file(whole).unwrap();
+    assert_eq!(cached(), fresh);
+    assert!(have(&["go"]));
+}
+
+/// The content of a file of a built image; none where that image is not in the cache.
+fn of_image(name: &str, path: &str) -> Option<Vec<u8>> {
+    let home = std::env::var_os("HOME")?;
+    let layout = Path::new(&home).join(".cache/careen/images").join(name);
+    let source = format!("oci:{}:latest", layout.display());
+    let image = image::Image::open(&source.parse().unwrap(), &image::OpenOptions::new()).ok()?;
+    let found = image.tree().resolve(&image::ImagePath::root(), path.as_bytes(), true);
+    let image::tree::ResolutionEnd::Found(found) = found.end else {
+        panic!("{name} has no {path}: {found:?}")
+    };
+    Some(image.read_file(&found, 1 << 30).unwrap())
+}
+
+#[test]
+fn debians_gems_are_its_packages_and_the_same_gems_alone_are_gems() {
+    let Some(specification) =
+        of_image("ruby-sinatra", "/usr/share/rubygems-integration/all/specifications/sinatra-3.0.5.gemspec")
+    else {
+        return skip("no image of Ruby");
+    };
+    let layer = TarBuilder::new()
+        .entry(TarEntry::file("usr/local/bundle/specifications/sinatra-3.0.5.gemspec", specification))
+        .entry(TarEntry::file("usr/local/bundle/gems/sinatra-3.0.5/lib/sinatra.rb", "require 'rack'"));
+    let (_layout, image) = open(layer);
+    let database = catalog(&image).unwrap();
+    assert_eq!(purls(&database, Ecosystem::Gem), ["pkg:gem/sinatra@3.0.5".to_owned()].into());
+    assert_eq!(database.packages[0].files.len(), 2);
+    let home = std::env::var("HOME").unwrap();
+    let source = format!("oci:{home}/.cache/careen/images/ruby-sinatra:latest");
+    let image = image::Image::open(&source.parse().unwrap(), &image::OpenOptions::new()).unwrap();
+    let database = catalog(&image).unwrap();
+    assert_eq!(purls(&database, Ecosystem::Gem), BTreeSet::new());
+}
