@@ -2,15 +2,17 @@
 //! part that is hit ever ran.
 //!
 //! Start at [`advisory`] for what a source says and at [`database`] for the file that holds all of it;
-//! [`import`] reads what upstreams publish into one. [`version`] has
-//! the version orders, [`matching`] joins packages and advisories to findings.
+//! [`import`] reads what upstreams publish into one. [`version`] has the version orders, [`matching`] joins packages and
+//! advisories to findings, [`heat`] says how far a package was used.
 #![forbid(unsafe_code)]
 
 pub mod advisory;
 pub mod database;
+pub mod heat;
 pub mod import;
 pub mod matching;
 pub mod version;
 
 pub use advisory::{Advisory, Affected, FixState, Range, Severity, Symbols};
 pub use database::{Database, DatabaseBuilder};
+pub use heat::{Heat, PackageUse};
