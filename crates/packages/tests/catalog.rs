@@ -182,6 +182,61 @@ fn of_image(name: &str, path: &str) -> Option<Vec<u8>> {
 }
 
 #[test]
+fn programs_that_no_package_owns_say_their_versions() {
+    let programs = [
+        ("redis", "/usr/bin/redis-server", "redis-server", "redis"),
+        ("nginx", "/usr/sbin/nginx", "nginx", "nginx"),
+        ("haproxy", "/usr/sbin/haproxy", "haproxy", "haproxy"),
+        ("memcached", "/usr/bin/memcached", "memcached", "memcached"),
+        ("mariadb", "/usr/sbin/mariadbd", "mariadbd", "mariadb"),
+        ("postgres", "/usr/lib/postgresql/15/bin/postgres", "postgres", "postgresql"),
+        ("varnish", "/usr/sbin/varnishd", "varnishd", "varnish"),
+        ("mosquitto", "/usr/sbin/mosquitto", "mosquitto", "mosquitto"),
+        ("python-flask", "/usr/bin/python3.11", "python3.11", "python"),
+        ("redis", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3", "libcrypto.so.3", "openssl"),
+        ("busybox", "/bin/busybox", "busybox", "busybox"),
+        ("php-apache", "/usr/sbin/apache2", "apache2", "httpd"),
+        ("php-apache", "/usr/lib/apache2/modules/libphp8.2.so", "libphp8.2.so", "php"),
+        ("perl-mojolicious", "/usr/bin/perl", "perl", "perl"),
+        ("ruby-sinatra", "/usr/lib/x86_64-linux-gnu/libruby-3.1.so.3.1", "libruby-3.1.so.3.1", "ruby"),
+        ("redis", "/bin/bash", "bash", "bash"),
+    ];
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    for (name, from, to, program) in programs {
+        let Some(bytes) = of_image(name, from) else { continue };
+        seen += 1;
+        let layer = TarBuilder::new().entry(TarEntry::file(format!("opt/{to}"), &bytes).mode(0o755));
+        let (_layout, image) = open(layer);
+        let found = purls(&catalog(&image).unwrap(), Ecosystem::Generic);
+        // What dpkg says of the same file is the oracle.
+        let version = dpkg_version(name, from);
+        let expected = format!("pkg:generic/{program}@{}", version.as_deref().unwrap_or_default());
+        let is_right = found.len() == 1 && found.iter().all(|purl| purl.starts_with(&expected));
+        if !is_right {
+            wrong.push(format!("{name} {from}: {found:?}, dpkg has {version:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    if seen == 0 {
+        skip("no built images");
+    }
+}
+
+/// The upstream version of the package that owns this file; none where no package does.
+fn dpkg_version(name: &str, path: &str) -> Option<String> {
+    let home = std::env::var("HOME").unwrap();
+    let source = format!("oci:{home}/.cache/careen/images/{name}:latest");
+    let image = image::Image::open(&source.parse().unwrap(), &image::OpenOptions::new()).unwrap();
+    let database = packages::read(&image).unwrap();
+    let found = image.tree().resolve(&image::ImagePath::root(), path.as_bytes(), true);
+    let image::tree::ResolutionEnd::Found(found) = found.end else { panic!("{path}") };
+    let owner = database.package(*database.owners(&found).first()?)?;
+    let version = owner.version.split_once(':').map_or(owner.version.as_str(), |(_, rest)| rest);
+    version.split(['-', '+', '~']).next().map(str::to_owned)
+}
+
+#[test]
 fn debians_gems_are_its_packages_and_the_same_gems_alone_are_gems() {
     let Some(specification) =
         of_image("ruby-sinatra", "/usr/share/rubygems-integration/all/specifications/sinatra-3.0.5.gemspec")

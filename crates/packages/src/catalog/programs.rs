@@ -38,8 +38,8 @@ macro_rules! programs {
 
 /// All known programs.
 pub(crate) const PROGRAMS: &[Program] = programs![
-    "redis", r"^redis-(server|sentinel|check-rdb)$", r"\x00(\d+\.\d+\.\d+)\x00[^\x00]{0,40}(?:\x00+[ -~]{0,200}){0,6}?\x00*Redis|\x00(\d+\.\d+\.\d+)\x00+(?:[0-9a-f]{8}\x00)", "redis", "redis", "redis";
-    "valkey", r"^valkey-(server|sentinel|check-rdb)$", r"\x00(\d+\.\d+\.\d+)\x00+(?:[0-9a-f]{8}\x00)", "lfprojects", "valkey", "valkey";
+    "redis", r"^redis-(server|sentinel|check-rdb)$", r"\x00(\d+\.\d+\.\d+)\x00+(?:c11|sync|atomic)-builtin", "redis", "redis", "redis";
+    "valkey", r"^valkey-(server|sentinel|check-rdb)$", r"\x00(\d+\.\d+\.\d+)\x00+(?:c11|sync|atomic)-builtin", "lfprojects", "valkey", "valkey";
     "nginx", r"^nginx(-debug)?$", r"nginx version: nginx/(\d+\.\d+\.\d+)", "f5", "nginx", "nginx";
     "openresty", r"^(nginx|openresty)$", r"nginx version: openresty/(\d+\.\d+\.\d+(?:\.\d+)?)", "openresty", "openresty", "openresty";
     "node", r"^node(js)?$|^libnode\.so", r"node\.js/v(\d+\.\d+\.\d+)", "nodejs", "node.js", "node";
@@ -47,10 +47,10 @@ pub(crate) const PROGRAMS: &[Program] = programs![
     "openssl", r"^(openssl|lib(ssl|crypto)(-[0-9a-f]+)?\.so.*)$", r"OpenSSL (\d+\.\d+\.\d+[a-z]{0,2})(?:-[a-z0-9]+)? +\d{1,2} [A-Z][a-z]{2} \d{4}", "openssl", "openssl", "openssl";
     "busybox", r"^busybox", r"BusyBox v(\d+\.\d+\.\d+)", "busybox", "busybox", "";
     "curl", r"^(curl|libcurl(-gnutls)?(-[0-9a-f]+)?\.so.*)$", r"(?:lib)?curl[/ ](\d+\.\d+\.\d+)", "haxx", "curl", "curl";
-    "postgresql", r"^(postgres|psql|pg_dump)$", r"\(?PostgreSQL\)? (\d+(?:\.\d+){1,2})", "postgresql", "postgresql", "postgresql";
+    "postgresql", r"^(postgres|psql|pg_dump)$", r"\(PostgreSQL\) (\d+(?:\.\d+){1,2})", "postgresql", "postgresql", "postgresql";
     "mariadb", r"^(mariadbd|mysqld|mariadb|mysql)$", r"(\d+\.\d+\.\d+)-MariaDB", "mariadb", "mariadb", "mariadb";
     "mysql", r"^(mysqld|mysql)$", r"mysql-(\d+\.\d+\.\d+)[^-.\d]", "oracle", "mysql", "mysql";
-    "haproxy", r"^haproxy$", r"\x00(\d\.\d{1,2}(?:\.\d+|-dev\d+))(?:-[\w.+~]+)?\x00+\d{4}/\d\d/\d\d\x00|HA-?Proxy version (\d\.\d{1,2}\.\d+)", "haproxy", "haproxy", "haproxy";
+    "haproxy", r"^haproxy$", r" version (\d+\.\d+(?:\.\d+|-dev\d+))[^,\x00]{0,60}, released \d{4}/", "haproxy", "haproxy", "haproxy";
     "memcached", r"^memcached$", r"memcached (\d+\.\d+\.\d+)", "memcached", "memcached", "memcached";
     "php", r"^(php(-fpm|-cgi)?[\d.]*|libphp[\d.]*\.so)$", r"X-Powered-By: PHP/(\d+\.\d+\.\d+)", "php", "php", "php";
     "perl", r"^(perl[\d.]*|libperl\.so.*)$", r"/perl5?/(5\.\d+\.\d+)", "perl", "perl", "perl";
@@ -62,7 +62,7 @@ pub(crate) const PROGRAMS: &[Program] = programs![
     "git", r"^git$", r"git/(\d+\.\d+\.\d+(?:\.\d+)?)|git version (\d+\.\d+\.\d+)", "git-scm", "git", "git";
     "bash", r"^(ba)?sh$", r"Bash version (\d+\.\d+\.\d+)", "gnu", "bash", "";
     "lighttpd", r"^lighttpd$", r"lighttpd/(\d+\.\d+\.\d+)", "lighttpd", "lighttpd", "lighttpd";
-    "mosquitto", r"^mosquitto$", r"mosquitto version (\d+\.\d+\.\d+)", "eclipse", "mosquitto", "";
+    "mosquitto", r"^mosquitto$", r"\x00(\d+\.\d+\.\d+)\x00+mosquitto version", "eclipse", "mosquitto", "";
     "sqlite", r"^(sqlite3|libsqlite3(-[0-9a-f]+)?\.so.*)$", r"\x00(3\.\d+\.\d+)\x00", "sqlite", "sqlite", "";
     "zlib", r"^libz(-[0-9a-f]+)?\.so", r"deflate (1\.\d+(?:\.\d+)+) Copyright", "zlib", "zlib", "";
     "glibc", r"^libc([-.][\d.]+)?\.so", r"GNU C Library [^\n]{0,80}version (\d\.\d+(?:\.\d+)?)", "gnu", "glibc", "";
