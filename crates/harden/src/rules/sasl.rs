@@ -9,9 +9,15 @@ use crate::{PlanError, Rule};
 
 /// Directories of settings that Cyrus SASL searches beside its modules' own.
 const SETTINGS: [&str; 2] = ["/etc/sasl2", "/etc/sasl"];
+/// Where passwords lie unless settings say otherwise.
+const PASSWORDS: &str = "/etc/sasldb2";
+/// Modules that fetch passwords from a database, and load the library of that database.
+const STORES: [&[u8]; 3] = [b"libldapdb.so", b"libsasldb.so", b"libsql.so"];
 
 /// Keeps the modules and settings of Cyrus SASL if a program in use is linked against it. The library loads every module
-/// in its directory when a session begins, and a client chooses among them.
+/// in its directory when a session begins, and a client chooses among them. The modules that fetch passwords from a
+/// database stay only where SASL is in use or set up: a workload looked into the directory, or there are settings or
+/// passwords.
 pub(crate) fn apply(
     scene: &Scene<'_>,
     draft: &mut Draft<'_>,
@@ -25,12 +31,17 @@ pub(crate) fn apply(
         .cloned()
         .collect();
     let beside = libraries.iter().filter_map(|library| library.parent()?.join(b"sasl2").ok());
-    let settings = SETTINGS.iter().filter_map(|path| scene.find(path.as_bytes()));
+    let settings: Vec<ImagePath> = SETTINGS.iter().filter_map(|path| scene.find(path.as_bytes())).collect();
     let further = scene.environment.get("SASL_PATH").copied().unwrap_or_default().split(':');
     let further = further.filter_map(|path| scene.find(path.as_bytes()).filter(|_| path.starts_with('/')));
-    let directories: Vec<ImagePath> = beside.chain(settings).chain(further).collect();
-    for directory in directories.iter().filter(|directory| scene.is_directory(directory)) {
-        for (path, _) in scene.tree().children(directory) {
+    let modules: Vec<ImagePath> = beside.chain(further).collect();
+    let was_asked = |path: &ImagePath| scene.profile.usage(path).is_some_and(|usage| usage.first().is_some());
+    let is_set_up = scene.find(PASSWORDS.as_bytes()).is_some()
+        || settings.iter().any(|directory| scene.tree().children(directory).next().is_some())
+        || modules.iter().any(was_asked);
+    let is_store = |path: &ImagePath| STORES.iter().any(|store| path.name().starts_with(store));
+    for directory in modules.iter().chain(&settings).filter(|directory| scene.is_directory(directory)) {
+        for (path, _) in scene.tree().children(directory).filter(|(path, _)| is_set_up || !is_store(path)) {
             draft.keep_way(&ImagePath::root(), &path.to_absolute(), Rule::Sasl, Some(&user));
         }
     }
@@ -58,5 +69,24 @@ mod tests {
         assert_eq!(with.by(Rule::Sasl), ["/etc/sasl2/memcached.conf", "/usr/lib/sasl2/libplain.so.2"]);
         assert_eq!(with.by(Rule::ElfNeeded), ["/usr/lib/libcrypt.so.1", "/usr/lib/libsasl2.so.2"]);
         assert_eq!(kept(&[]).by(Rule::Sasl), [""; 0]);
+    }
+    #[test]
+    fn hard_36_sasl_modules_with_databases_stay_where_sasl_is_set_up() {
+        let kept = |words: &str, uses: &str| {
+            let files = [
+                ("app", Elf { needed: &["libsasl2.so.2"], ..Elf::default() }),
+                ("usr/lib/libsasl2.so.2", Elf::default()),
+                ("usr/lib/sasl2/libplain.so.2", Elf::default()),
+                ("usr/lib/sasl2/libsasldb.so.2", Elf { needed: &["libdb.so"], ..Elf::default() }),
+                ("usr/lib/libdb.so", Elf::default()),
+            ];
+            let fixture = image(layer(words, &files)).uses(&format!("exec:/app {uses}"));
+            fixture.plan().edits.keep.contains(&crate::fixture::path("/usr/lib/libdb.so"))
+        };
+        assert!(!kept("", ""));
+        assert!(kept("", "readdir:/usr/lib/sasl2"));
+        assert!(kept("etc/sasl2/memcached.conf", ""));
+        assert!(kept("etc/sasldb2", ""));
+        assert!(!kept("etc/sasl2/", ""));
     }
 }

@@ -85,6 +85,10 @@ pub(crate) fn apply(
     Ok(())
 }
 
+/// Modules of the standard library for people at a terminal, which libraries import in functions that nobody calls in
+/// a service.
+const FOR_TERMINALS: [&str; 5] = ["doctest", "pdb", "pydoc", "readline", "rlcompleter"];
+
 /// What a Python file names literally; `None` for what is no Python.
 pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) -> Option<BTreeSet<Reference>> {
     let environment = scene.python();
@@ -104,10 +108,19 @@ pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) ->
     if content.len() as u64 > MAX_SOURCE_BYTES {
         return Some(BTreeSet::new());
     }
-    let code = match is_bytecode {
-        true => bytecode::read(content),
-        false => source::read(&String::from_utf8_lossy(content)),
+    let is_own = reference::is_own_code(scene, path);
+    let is_library = !is_own
+        && path.name().ends_with(b".py")
+        && path.name() != b"__main__.py"
+        && !scene.is_executable(path);
+    let mut code = match (is_bytecode, is_library) {
+        (true, _) => bytecode::read(content),
+        (false, true) => source::read_library(&String::from_utf8_lossy(content)),
+        (false, false) => source::read(&String::from_utf8_lossy(content)),
     };
+    if !is_own {
+        code.imports.retain(|import| !(import.is_lazy && FOR_TERMINALS.contains(&&*import.module)));
+    }
     let resolver = Resolver::new(scene, environment, path);
     let mut out: BTreeSet<Reference> = code
         .imports
@@ -123,14 +136,14 @@ pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) ->
         out.extend(codec::modules(scene, environment, &codec::COMMON).map(Reference::File));
     }
     let is_aliases = in_encodings && path.name() == b"aliases.py";
-    // What it stands in for is found where code imports from it.
-    let is_six = path.name() == b"six.py";
-    let is_own = reference::is_own_code(scene, path);
+    // What `six` stands in for is found where code imports from it; the other one lists names of modules for pickles
+    // that Python 2 wrote, of which no more than a class is ever asked for.
+    let is_table = [&b"six.py"[..], b"_compat_pickle.py"].contains(&path.name());
     if is_own && code.imports.iter().any(|import| import.module == "zoneinfo") {
         out.extend(zones(scene));
     }
     for text in &code.literals {
-        if !is_six {
+        if !is_table {
             out.extend(resolver.literal(text).into_iter().map(Reference::File));
         }
         if !is_aliases {

@@ -80,8 +80,18 @@ enum Token<'a> {
     Sign(char),
 }
 
-/// Reads a module.
+/// Reads a module, or a program of its own.
 pub(super) fn read(text: &str) -> Code {
+    read_as(text, Block::Later)
+}
+
+/// Reads a module that only others import: `if __name__ == "__main__"` never holds in it.
+pub(super) fn read_library(text: &str) -> Code {
+    read_as(text, Block::Never)
+}
+
+/// `as_program` is what the block is that runs where the file is a program of its own.
+fn read_as(text: &str, as_program: Block) -> Code {
     let mut code = Code::default();
     // Blocks that are open, each by its indentation.
     let mut blocks: Vec<(usize, Block)> = Vec::new();
@@ -96,7 +106,10 @@ pub(super) fn read(text: &str) -> Code {
         if blocks.iter().any(|(_, block)| *block == Block::Never) {
             continue;
         }
-        let mut opened = block(&line);
+        let mut opened = match line[..] {
+            [Token::Name("if"), Token::Name("__name__"), ..] => Some(as_program),
+            _ => block(&line),
+        };
         // What a module computes when it is asked for a name belongs to importing that name. Source: PEP 562.
         if indentation == 0 && line.starts_with(&[Token::Name("def"), Token::Name("__getattr__")]) {
             opened = None;
@@ -129,7 +142,6 @@ fn block(line: &[Token<'_>]) -> Option<Block> {
     match line {
         [Name("def"), Name(name), ..] if *name == "_test" || name.starts_with("_test_") => Some(Block::Never),
         [Name("def"), ..] | [Name("async"), Name("def"), ..] => Some(Block::Later),
-        [Name("if"), Name("__name__"), ..] => Some(Block::Later),
         [Name("if"), Name("TYPE_CHECKING"), Sign(':'), ..]
         | [Name("if"), Name(_), Sign('.'), Name("TYPE_CHECKING"), Sign(':'), ..] => Some(Block::Never),
         [
@@ -403,6 +415,15 @@ mod tests {
                 format!("{lazy}{}:{}{names}", import.level, import.module)
             })
             .collect()
+    }
+
+    #[test]
+    fn what_a_library_does_as_a_program_is_no_part_of_it() {
+        let text = "import a\nif __name__ == '__main__':\n    import doctest\n    open('/etc/x')\nimport b\n";
+        let modules = |code: Code| code.imports.into_iter().map(|import| import.module).collect::<Vec<_>>();
+        assert_eq!(modules(read_library(text)), ["a", "b"]);
+        assert!(!read_library(text).literals.contains("/etc/x"));
+        assert_eq!(modules(read(text)), ["a", "doctest", "b"]);
     }
 
     #[test]
