@@ -9,7 +9,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// A crate may depend on crates of a lower rank only.
-const RANKS: [(&str, u32); 11] = [
+const RANKS: [(&str, u32); 12] = [
     ("careen-sys", 0),
     ("careen-image", 1),
     ("careen-profile", 2),
@@ -19,6 +19,7 @@ const RANKS: [(&str, u32); 11] = [
     ("careen-coverage", 4),
     ("careen-harden", 4),
     ("careen-advisories", 4),
+    ("careen-sbom", 4),
     ("careen-report", 5),
     ("careen", 6),
 ];

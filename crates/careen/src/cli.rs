@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Validate(ValidateArgs),
     /// Print what an image holds: size, files, executables, packages, …
     Inspect(InspectArgs),
+    /// List the components of an image: CycloneDX, SPDX, a table, our own JSON
+    Sbom(SbomArgs),
     /// Tell what this host can do, what it cannot, why, and what to change
     #[command(after_help = "Example:\n  careen doctor --output json")]
     Doctor,
@@ -629,4 +631,49 @@ pub(crate) struct ValidateArgs {
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) image: ImageArgs,
+}
+
+/// `careen sbom`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careen sbom oci:shop
+  careen sbom oci:shop --format cyclonedx -o shop.cdx.json
+  careen sbom oci:shop-hardened --format spdx | trivy sbom -
+
+Without --created the document is as old as the image says it is, or as SOURCE_DATE_EPOCH says: the same
+image gives the same bytes. Of a hardened image, packages that lost files are marked.")]
+pub(crate) struct SbomArgs {
+    #[command(flatten)]
+    pub(crate) image: ImageArgs,
+    /// The form of the list [default: table; with --output json: json]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<SbomFormat>,
+    /// Where it goes [default: standard output]
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) output_file: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long, short)]
+    pub(crate) force: bool,
+    /// When the document is said to be made, such as 2026-11-22T13:30:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) created: Option<String>,
+    /// Leave out the lists of files that packages own
+    #[arg(long)]
+    pub(crate) no_files: bool,
+}
+
+/// The form of a list of components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SbomFormat {
+    /// Lines for people.
+    Table,
+    /// CycloneDX 1.6, JSON.
+    Cyclonedx,
+    /// SPDX 2.3, JSON.
+    Spdx,
+    /// SPDX 3.0.1, JSON-LD.
+    Spdx3,
+    /// Careen's own JSON.
+    Json,
 }

@@ -13,5 +13,6 @@ pub(crate) mod policy;
 pub(crate) mod profile;
 pub(crate) mod record;
 pub(crate) mod run;
+pub(crate) mod sbom;
 pub(crate) mod validate;
 pub(crate) mod verify;

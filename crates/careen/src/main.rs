@@ -85,6 +85,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Policy(command) => commands::policy::run(context, &command),
         Command::Run(args) => commands::run::run(context, &args),
         Command::Validate(args) => commands::validate::run(context, &args),
+        Command::Sbom(args) => commands::sbom::run(context, &args),
         Command::Inspect(args) => commands::inspect::run(context, &args),
         Command::Doctor => commands::doctor::run(context),
         Command::Completions { .. } | Command::Man { .. } => Ok(()),

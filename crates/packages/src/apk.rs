@@ -6,8 +6,11 @@
 //!
 //! Source: Alpine wiki "Apk spec", `apk-package(5)`, `apk-world(5)`.
 
+mod depends;
 pub(crate) mod filter;
 mod installed;
+
+pub(crate) use depends::dependencies;
 
 use image::Image;
 

@@ -231,6 +231,11 @@ impl InstallState {
 }
 
 impl PackageDatabase {
+    /// Packages that another document lists, such as an SBOM.
+    pub fn listed(packages: Vec<Package>, os_release: Option<OsRelease>, problems: Vec<Problem>) -> Self {
+        Self::new(packages, os_release, BTreeMap::new(), problems)
+    }
+
     /// Puts the packages in order and finds the owners of every file.
     pub(crate) fn new(
         mut packages: Vec<Package>,

@@ -12,6 +12,7 @@
 
 mod alternatives;
 mod deb822;
+mod depends;
 mod diversions;
 pub(crate) mod filter;
 mod lists;
@@ -19,6 +20,7 @@ mod overrides;
 mod status;
 mod triggers;
 
+pub(crate) use depends::dependencies;
 pub use status::{ParsedStatus, StatusEntry, parse_status};
 
 use std::collections::{BTreeMap, BTreeSet};

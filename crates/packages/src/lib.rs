@@ -10,6 +10,7 @@ pub mod catalog;
 mod cpe;
 mod cut;
 pub mod database;
+pub mod dependencies;
 pub mod documents;
 pub mod dpkg;
 pub mod filter;
@@ -29,6 +30,7 @@ pub use cut::FilteredDatabase;
 pub use database::{
     Ecosystem, FileList, InstallState, Origin, Package, PackageDatabase, PackageIndex, Presence, Problem,
 };
+pub use dependencies::dependencies;
 pub use documents::{is_document, is_licence};
 pub use filter::{database_files, filter};
 pub use licences::licences;

@@ -23,6 +23,7 @@ fn help_of_each_command_has_not_changed_unseen() {
         "coverage",
         "run",
         "inspect",
+        "sbom",
     ] {
         let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let output = Command::new(CAREEN)

@@ -112,6 +112,12 @@ impl Stanza {
         files
     }
 
+    /// The values of the lines with this letter, up to the first directory.
+    pub(super) fn values<'b>(&self, bytes: &'b [u8], letter: u8) -> impl Iterator<Item = &'b [u8]> {
+        let heading = fields(&bytes[self.bytes.clone()]).take_while(|(letter, _)| *letter != b'F');
+        heading.filter(move |(found, _)| *found == letter).map(|(_, value)| value)
+    }
+
     /// The checksum of the package, by which `triggers` and `scripts.tar` name it.
     pub(super) fn checksum<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
         fields(&bytes[self.bytes.clone()]).find(|(letter, _)| *letter == b'C').map(|(_, value)| value)
