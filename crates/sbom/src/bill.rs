@@ -104,7 +104,7 @@ impl<'a> Bill<'a> {
                 package,
                 reference,
                 licence: copyrights.licence(package),
-                cpes: Vec::new(),
+                cpes: package.cpes(),
                 evidence: evidence(image, package),
                 needs: needed.filter_map(|index| position.get(index).copied()).collect(),
                 lost: options.lost.get(&package.label()).copied().filter(|lost| lost.removed > 0),

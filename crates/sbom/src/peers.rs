@@ -143,6 +143,10 @@ pub(crate) fn properties(bill: &Bill<'_>, component: &Component<'_>) -> Vec<(Str
         add(&format!("syft:location:{number}:layerID"), &layer);
         add(&format!("syft:location:{number}:path"), &file.to_text());
     }
+    // CycloneDX has room for one.
+    for cpe in component.cpes.iter().skip(1) {
+        add("syft:cpe23", cpe);
+    }
     add("syft:package:type", syft_type(package.ecosystem));
     if let Some(kind) = syft_metadata(package.ecosystem) {
         add("syft:package:metadataType", kind);
