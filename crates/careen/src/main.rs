@@ -10,6 +10,7 @@ mod context;
 mod evaluation;
 mod exit;
 mod failure;
+mod fetch;
 mod hardening;
 mod hints;
 mod output;
@@ -83,6 +84,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Explain(args) => commands::explain::run(context, &args),
         Command::Coverage(command) => commands::coverage::run(context, &command),
         Command::Policy(command) => commands::policy::run(context, &command),
+        Command::Db(command) => commands::db::run(context, &command),
         Command::Run(args) => commands::run::run(context, &args),
         Command::Validate(args) => commands::validate::run(context, &args),
         Command::Sbom(args) => commands::sbom::run(context, &args),

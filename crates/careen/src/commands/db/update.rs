@@ -1,0 +1,200 @@
+//! `careen db update`: from the upstreams, or a finished database from a mirror.
+
+use std::fs;
+use std::path::Path;
+
+use advisories::Database;
+use advisories::import::{Import, Limits};
+use minisign_verify::{PublicKey, Signature};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::build;
+use crate::cli::DbUpdateArgs;
+use crate::context::Context;
+use crate::exit::ExitCode;
+use crate::failure::Failure;
+use crate::fetch::{Client, FetchError};
+use crate::output;
+
+/// Ecosystems of OSV that are fetched unless others are named. Debian's come from its tracker, which says more.
+const ECOSYSTEMS: [&str; 10] =
+    ["Alpine", "Bitnami", "Go", "Maven", "NuGet", "Packagist", "PyPI", "RubyGems", "crates.io", "npm"];
+
+/// Beside OSV: the name of the file here, and where it is published.
+const UPSTREAMS: [(&str, &str); 3] = [
+    ("debian-tracker.json", "https://security-tracker.debian.org/tracker/data/json"),
+    (
+        "known_exploited_vulnerabilities.json",
+        "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
+    ),
+    ("epss_scores-current.csv.gz", "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz"),
+];
+
+const OSV: &str = "https://storage.googleapis.com/osv-vulnerabilities";
+const INDEX_BYTES: u64 = 1 << 20;
+
+/// What a mirror says of the database that it has.
+#[derive(Deserialize)]
+struct MirrorIndex {
+    version: u32,
+    /// The file, beside the index.
+    file: String,
+    sha256: String,
+    size_bytes: u64,
+    /// When the database was built, RFC 3339.
+    built: String,
+}
+
+/// Renews the database.
+pub(super) fn run(context: &Context, args: &DbUpdateArgs) -> Result<(), Failure> {
+    let cache = context.data_dir.join("db").join("downloads");
+    fs::create_dir_all(&cache).map_err(|error| {
+        Failure::caused_by(ExitCode::Output, format!("cannot make the directory {}", cache.display()), error)
+            .hint("choose another place with --data-dir".to_owned())
+    })?;
+    let on_bytes = |bytes| context.progress.add_bytes(bytes);
+    let client = Client::new(Limits::default().file_bytes, &context.interrupt, &on_bytes);
+    match &args.mirror {
+        Some(mirror) => from_mirror(context, args, &client, &cache, mirror.trim_end_matches('/')),
+        None => from_upstreams(context, args, &client, &cache),
+    }
+}
+
+fn from_upstreams(
+    context: &Context,
+    args: &DbUpdateArgs,
+    client: &Client<'_>,
+    cache: &Path,
+) -> Result<(), Failure> {
+    let chosen: Vec<&str> = match args.ecosystem.as_slice() {
+        [] => ECOSYSTEMS.to_vec(),
+        names => names.iter().map(String::as_str).collect(),
+    };
+    let osv = chosen.iter().map(|name| (format!("osv-{}.zip", safe(name)), format!("{OSV}/{name}/all.zip")));
+    let others = UPSTREAMS.iter().map(|(name, url)| ((*name).to_owned(), (*url).to_owned()));
+    let files: Vec<(String, String)> = others.chain(osv).collect();
+    for (name, url) in &files {
+        context.progress.stage(format!("fetch {url}"), None);
+        client.file(url, &cache.join(name)).map_err(|error| fetching(url, error))?;
+    }
+    let mut import = Import::new(&build::date(None)?, Limits::default());
+    for (name, url) in &files {
+        build::interrupted(context)?;
+        context.progress.stage(format!("read {name}"), None);
+        let bytes = fs::read(cache.join(name)).map_err(|error| {
+            Failure::caused_by(ExitCode::Failure, format!("cannot read what came from {url}"), error)
+        })?;
+        import.bytes(url, &bytes);
+    }
+    build::finish(context, import, &super::path(context, &args.db))
+}
+
+fn from_mirror(
+    context: &Context,
+    args: &DbUpdateArgs,
+    client: &Client<'_>,
+    cache: &Path,
+    mirror: &str,
+) -> Result<(), Failure> {
+    let index_url = format!("{mirror}/index.json");
+    context.progress.stage(format!("fetch {index_url}"), None);
+    let index = client.bytes(&index_url, INDEX_BYTES).map_err(|error| fetching(&index_url, error))?;
+    if let Some(key) = &args.public_key {
+        let url = format!("{index_url}.minisig");
+        let signature = client.bytes(&url, INDEX_BYTES).map_err(|error| fetching(&url, error))?;
+        verify(key, &index, &signature)?;
+    }
+    let index: MirrorIndex = serde_json::from_slice(&index).map_err(|error| {
+        Failure::caused_by(ExitCode::Document, format!("cannot read the index {index_url}"), error)
+    })?;
+    if index.version != 1 || index.file.contains('/') || index.file.starts_with('.') {
+        return Err(Failure::new(ExitCode::Document, format!("cannot use the index {index_url}"))
+            .hint("docs/formats/advisories.md says what it must hold".to_owned()));
+    }
+    let path = super::path(context, &args.db);
+    if let Ok(old) = Database::open(&path)
+        && old.about().built > index.built
+        && !args.force
+    {
+        let tried = format!(
+            "{mirror} offers a database of {}, older than yours of {}",
+            index.built,
+            old.about().built
+        );
+        return Err(Failure::new(ExitCode::Document, tried)
+            .hint("an old one hides what became known since; take it with --force".to_owned()));
+    }
+    let url = format!("{mirror}/{}", index.file);
+    context.progress.stage(format!("fetch {url}"), Some(index.size_bytes));
+    let file = cache.join("mirror.db");
+    client.file(&url, &file).map_err(|error| fetching(&url, error))?;
+    let bytes = fs::read(&file).map_err(|error| {
+        Failure::caused_by(ExitCode::Failure, format!("cannot read {}", file.display()), error)
+    })?;
+    if format!("{:x}", HexOf(&Sha256::digest(&bytes))) != index.sha256.to_lowercase() {
+        let _ = fs::remove_file(&file);
+        let tried = format!("{url} is not the file that the index describes");
+        return Err(Failure::new(ExitCode::Document, tried)
+            .hint("the mirror is being renewed, or somebody changed the file; try again later".to_owned()));
+    }
+    let database = Database::from_bytes(bytes.clone())
+        .and_then(|database| database.check().map(|()| database))
+        .map_err(|error| super::failed(&format!("cannot use {url}"), error))?;
+    build::put(&path, &bytes)?;
+    context.progress.abandon();
+    let counts = database.counts();
+    let built = build::Built {
+        path,
+        size_bytes: database.size_bytes(),
+        built: database.about().built.clone(),
+        sources: database.sources().len(),
+        records: database.sources().iter().map(|source| source.records).sum(),
+        broken: database.sources().iter().map(|source| source.broken).sum(),
+        packages: counts.packages,
+        vulnerabilities: counts.vulnerabilities.max(counts.scores),
+    };
+    output::print(context.output, &built, |built| {
+        let signed = if args.public_key.is_some() { ", signed with the given key" } else { ", unsigned" };
+        format!("{} is now the database of {}{signed}\n", built.path.display(), built.built)
+    })
+}
+
+/// Whether the index was signed with the key: the text of a minisign public key, or a file that holds it.
+fn verify(key: &str, index: &[u8], signature: &[u8]) -> Result<(), Failure> {
+    let text = fs::read_to_string(key).unwrap_or_else(|_| key.to_owned());
+    let key = PublicKey::decode(text.trim()).or_else(|_| PublicKey::from_base64(text.trim()));
+    let key = key.map_err(|error| {
+        Failure::caused_by(ExitCode::Usage, "cannot use --public-key", error)
+            .hint("give the file minisign.pub, or the line of it that begins with RW".to_owned())
+    })?;
+    let tried = "the index of the mirror is not signed with the given key";
+    let hint = "nothing of it was used; ask who runs the mirror for the key in use".to_owned();
+    let failed = |error| Failure::caused_by(ExitCode::Document, tried, error).hint(hint.clone());
+    let signature = Signature::decode(&String::from_utf8_lossy(signature)).map_err(&failed)?;
+    key.verify(index, &signature, false).map_err(failed)
+}
+
+fn fetching(url: &str, error: FetchError) -> Failure {
+    if matches!(error, FetchError::Interrupted) {
+        return Failure::new(ExitCode::Interrupted, "interrupted; the old database is as it was");
+    }
+    Failure::caused_by(ExitCode::Failure, format!("cannot fetch {url}"), error).hint(
+        "run it again to go on where it broke off; behind a proxy set HTTPS_PROXY; without a network use \
+         `careen db build --from DIR`"
+            .to_owned(),
+    )
+}
+
+/// A name without anything that could leave its directory.
+fn safe(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' }).collect()
+}
+
+struct HexOf<'a>(&'a [u8]);
+
+impl std::fmt::LowerHex for HexOf<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
