@@ -162,6 +162,21 @@ impl Database {
         Ok(packages)
     }
 
+    /// Whether any advisory speaks of a package of this ecosystem (with its release). A damaged block counts as one
+    /// that does.
+    pub fn has_ecosystem(&self, ecosystem: &str) -> bool {
+        let prefix = package_key(ecosystem, "");
+        let table = &self.index.packages;
+        // The first key that is not less lies in the block where the prefix would, or begins the next one.
+        let first = table.block_of(&prefix).unwrap_or(0);
+        table.blocks.iter().skip(first).take(2).any(|block| match block.read(&self.bytes) {
+            Ok(raw) => {
+                table::records(&raw).any(|record| record.map_or(true, |(key, _)| key.starts_with(&prefix)))
+            }
+            Err(_) => true,
+        })
+    }
+
     /// What the database was built from, in order of name and place.
     pub fn sources(&self) -> &[Source] {
         &self.index.about.sources

@@ -137,14 +137,36 @@ fn package_use(
     PackageUse { heat, was, partial, files_left, files_before, used }
 }
 
+/// Whether this is a link by whose name a program was run: `redis-server` of Debian is one into another package, and
+/// what the kernel executes is the link's end.
+fn is_name_of_a_program(path: &ImagePath, usage: &PathUsage, profile: &Profile) -> bool {
+    usage.0.contains_key(&AccessKind::Readlink)
+        && profile.processes.iter().any(|process| {
+            let (name, exe) = (process.argv0.as_bytes(), process.exe.as_bytes());
+            let absolute = path.to_absolute();
+            let is_named = match name.contains(&b'/') {
+                true => name == &absolute[..],
+                false => name == path.name() && path.parent().is_some_and(|parent| is_of_programs(&parent)),
+            };
+            is_named && exe != &absolute[..]
+        })
+}
+
+fn is_of_programs(directory: &ImagePath) -> bool {
+    matches!(directory.name(), b"bin" | b"sbin" | b"games")
+}
+
 fn used_file(path: &ImagePath, profile: &Profile) -> Option<UsedFile> {
     let usage = profile.paths.get(path)?;
     let kinds: BTreeSet<AccessKind> = usage.0.keys().copied().filter(|kind| kind.is_use()).collect();
     if kinds.is_empty() {
         return None;
     }
-    let read_only = is_licence(path) || is_document(path);
-    let role = if read_only { Role::Data } else { role(path, usage) };
+    let role = match is_licence(path) || is_document(path) {
+        true => Role::Data,
+        false if is_name_of_a_program(path, usage, profile) => Role::Code,
+        false => role(path, usage),
+    };
     let used = || usage.0.iter().filter(|(kind, _)| kind.is_use()).map(|(_, usage)| usage);
     let processes = used().flat_map(|usage| profile.processes_of(usage)).cloned().collect();
     let first = used().min_by_key(|usage| (usage.first_run, usage.first_step))?;
@@ -157,4 +179,147 @@ fn used_file(path: &ImagePath, profile: &Profile) -> Option<UsedFile> {
         coverage,
         step: profile.first_step_name(first).to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use profile::{
+        Compare, Counters, ImageIdentity, Observation, Run, SensorReport, Step, StepOutcome, StepResult,
+        Verdict,
+    };
+
+    use super::*;
+
+    fn path(text: &str) -> ImagePath {
+        ImagePath::from_absolute(text.as_bytes()).unwrap()
+    }
+
+    /// A profile of words such as `exec:/bin/sh`; a path alone is read.
+    fn profile(words: &str) -> Profile {
+        let observations: BTreeSet<Observation> = words
+            .split_whitespace()
+            .map(|word| {
+                let (kind, path) = word.split_once(':').unwrap_or(("open-read", word));
+                let kind: AccessKind = serde_json::from_value(kind.into()).unwrap();
+                Observation {
+                    path: self::path(path),
+                    kind,
+                    errno: if kind == AccessKind::Missing { 2 } else { 0 },
+                    process: Process { exe: "/usr/bin/app-real".into(), argv0: "app".into() },
+                    step: Step(1),
+                }
+            })
+            .collect();
+        let identity = ImageIdentity {
+            reference: "oci:fixture".into(),
+            manifest_digest: image::Digest::of(b"manifest"),
+            image_id: image::Digest::of(b"config"),
+            platform: "linux/amd64".parse().unwrap(),
+        };
+        let counters = Counters { canaries_expected: 2, canaries_seen: 2, ..Counters::default() };
+        let run = Run {
+            coverage: "shop".into(),
+            started_at: "2026-01-01T00:00:00Z".into(),
+            sensor: SensorReport {
+                backend: "none".into(),
+                kernel: "6.1".into(),
+                counters,
+                verdict: Verdict::Complete,
+            },
+            steps: vec![StepResult {
+                name: "buy".into(),
+                outcome: StepOutcome::Exited { code: 0 },
+                allow_failure: false,
+                compare: Compare::default(),
+                duration_ms: 1,
+                stdout: String::new(),
+                stderr: String::new(),
+            }],
+            tags: BTreeSet::new(),
+            carried_from: None,
+        };
+        Profile::from_run(identity, run, &observations)
+    }
+
+    fn packages(files: &str) -> PackageDatabase {
+        let mut database = PackageDatabase::default();
+        database.packages = vec![Package {
+            files: files.split_whitespace().map(path).collect(),
+            ..crate::scan::tests::deb("tool", "1.0")
+        }];
+        database
+    }
+
+    fn use_of(files: &str, words: Option<&str>, kept: &[&str]) -> PackageUse {
+        let profile = words.map(profile);
+        let kept = |path: &ImagePath| kept.iter().any(|kept| *kept == "*" || path == &self::path(kept));
+        uses(&packages(files), profile.as_ref(), &kept).remove(0)
+    }
+
+    #[test]
+    fn a_package_is_as_hot_as_the_hottest_of_its_files() {
+        let files = "/usr/bin/tool /usr/bin/app /usr/lib/libtool.so.1 /usr/lib/python3/tool.py /usr/share/tool/app \
+                     /etc/tool.conf /usr/share/doc/tool/README.gz /usr/share/doc/tool/copyright \
+                     /usr/share/doc/tool/examples/x.py";
+        for (words, expected) in [
+            ("exec:/usr/bin/tool", Heat::Hot),
+            ("map-exec:/usr/lib/libtool.so.1", Heat::Hot),
+            ("/usr/lib/python3/tool.py", Heat::Hot),
+            ("/etc/tool.conf exec:/usr/bin/tool", Heat::Hot),
+            ("readlink:/usr/bin/app", Heat::Hot),
+            ("readlink:/usr/share/tool/app", Heat::Warm),
+            ("readlink:/usr/bin/tool", Heat::Warm),
+            ("/usr/lib/libtool.so.1", Heat::Warm),
+            ("/etc/tool.conf", Heat::Warm),
+            ("stat:/usr/bin/tool", Heat::Warm),
+            ("stat:/usr/lib/python3/tool.py", Heat::Warm),
+            ("/usr/share/doc/tool/README.gz", Heat::Warm),
+            ("/usr/share/doc/tool/copyright", Heat::Warm),
+            ("/usr/share/doc/tool/examples/x.py", Heat::Warm),
+            ("missing:/usr/bin/tool", Heat::Cold),
+            ("exec:/usr/bin/other", Heat::Cold),
+        ] {
+            let found = use_of(files, Some(words), &["*"]);
+            assert_eq!((found.heat, found.was, found.partial), (expected, None, false), "{words}");
+        }
+        assert_eq!(use_of(files, None, &["*"]).heat, Heat::NotRecorded);
+    }
+
+    #[test]
+    fn what_was_used_names_process_and_step_and_code_comes_first() {
+        let found = use_of("/etc/a.conf /usr/bin/tool", Some("/etc/a.conf exec:/usr/bin/tool"), &["*"]);
+        let used: Vec<_> = found.used.iter().map(|file| (file.role, file.path.to_string())).collect();
+        assert_eq!(used, [(Role::Code, "/usr/bin/tool".to_owned()), (Role::Data, "/etc/a.conf".to_owned())]);
+        let first = &found.used[0];
+        assert_eq!((first.coverage.as_str(), first.step.as_str()), ("shop", "buy"));
+        assert_eq!(first.processes.first().unwrap().exe, "/usr/bin/app-real");
+    }
+
+    #[test]
+    fn gone_is_what_has_no_file_left_but_licences_and_documents() {
+        let files = "/usr/bin/tool /usr/bin/toolctl /usr/share/doc/tool/copyright /usr/share/doc/tool/README";
+        let documents = ["/usr/share/doc/tool/copyright", "/usr/share/doc/tool/README"];
+        for (words, kept, expected) in [
+            (Some(""), &documents[..], (Heat::Gone, Some(Heat::Cold), false, 0)),
+            (Some("exec:/usr/bin/tool"), &[], (Heat::Gone, Some(Heat::Hot), false, 0)),
+            (None, &[], (Heat::Gone, Some(Heat::NotRecorded), false, 0)),
+            (Some("exec:/usr/bin/tool"), &["/usr/bin/tool"], (Heat::Hot, None, true, 1)),
+            (Some(""), &["/usr/bin/tool"], (Heat::Cold, None, true, 1)),
+            (Some(""), &["*"], (Heat::Cold, None, false, 2)),
+        ] {
+            let found = use_of(files, words, kept);
+            let left = (found.heat, found.was, found.partial, found.files_left);
+            assert_eq!((left, found.files_before), (expected, 2), "{words:?} {kept:?}");
+        }
+    }
+
+    #[test]
+    fn a_meta_package_goes_with_its_documents_and_an_unlisted_one_never() {
+        let copyright = "/usr/share/doc/tool/copyright";
+        assert_eq!(use_of(copyright, Some(""), &["*"]).heat, Heat::Cold);
+        assert_eq!(use_of(copyright, Some(""), &[]).heat, Heat::Gone);
+        let mut unlisted = packages("");
+        unlisted.packages[0].file_list = packages::FileList::Absent;
+        assert_eq!(uses(&unlisted, None, &|_| false)[0].heat, Heat::NotRecorded);
+    }
 }

@@ -3,16 +3,21 @@
 //!
 //! Start at [`advisory`] for what a source says and at [`database`] for the file that holds all of it;
 //! [`import`] reads what upstreams publish into one. [`version`] has the version orders, [`matching`] joins packages and
-//! advisories to findings, [`heat`] says how far a package was used.
+//! advisories to findings, [`heat`] says how far a package was used, [`scan`] puts all of it into one report, which
+//! [`rank`] orders and [`context`] scores.
 #![forbid(unsafe_code)]
 
 pub mod advisory;
+pub mod context;
 pub mod database;
 pub mod heat;
 pub mod import;
 pub mod matching;
+pub mod rank;
+pub mod scan;
 pub mod version;
 
 pub use advisory::{Advisory, Affected, FixState, Range, Severity, Symbols};
 pub use database::{Database, DatabaseBuilder};
 pub use heat::{Heat, PackageUse};
+pub use scan::ScanReport;

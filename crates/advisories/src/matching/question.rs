@@ -79,7 +79,7 @@ fn of_distribution(package: &Package, os: Option<&OsRelease>) -> Vec<Question> {
 }
 
 /// The normal form of PEP 503: lower case, one hyphen for each run of hyphens, underscores and dots.
-fn pypi_name(name: &str) -> String {
+pub(crate) fn pypi_name(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     parts.map(str::to_lowercase).collect::<Vec<_>>().join("-")
 }
