@@ -33,20 +33,27 @@ a bare path to one of them is recognised.
 Exit codes: 0 success, 2 usage, 3 image, 4 host, 5 document, 6 coverage, 7 profile, 8 verification, 9 output,
 130 interrupted, 1 anything else.";
 
-/// Options that every command has.
+/// Options that every command has. They stand after its own: without an order, each new command would move them.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// How to print results: for people, or as JSON for programs
-    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    #[arg(long, global = true, display_order = 901, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     pub(crate) output: OutputFormat,
     /// Print no progress
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 902)]
     pub(crate) quiet: bool,
     /// Where unpacked layers, state and results are kept [default: $XDG_DATA_HOME/careen]
-    #[arg(long, global = true, value_name = "DIR", env = "CAREEN_DATA_DIR")]
+    #[arg(long, global = true, display_order = 903, value_name = "DIR", env = "CAREEN_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// What to log on standard error, such as `debug` or `engine=trace`
-    #[arg(long, global = true, value_name = "FILTER", env = "CAREEN_LOG", default_value = "warn")]
+    #[arg(
+        long,
+        global = true,
+        display_order = 904,
+        value_name = "FILTER",
+        env = "CAREEN_LOG",
+        default_value = "warn"
+    )]
     pub(crate) log: String,
 }
 
