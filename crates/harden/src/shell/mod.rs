@@ -96,6 +96,8 @@ const MORE_BUILTINS: [&str; 5] = ["until", "wait", "while", "{", "}"];
 const MAX_VALUES: usize = 16;
 /// Deepest chain of variables that is followed.
 const MAX_DEPTH: usize = 8;
+/// Most values of variables that are worked out for one word: options are put together from dozens of others.
+const MAX_EXPANSIONS: usize = 400;
 
 /// What a script names.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -194,23 +196,37 @@ impl Script {
 
     /// What a word may stand for; nothing if only running the script would tell.
     fn expand(&self, word: &Word, known: &Known<'_>) -> Vec<String> {
-        self.expand_deep(word, known, MAX_DEPTH)
+        self.expand_deep(word, known, &mut Vec::new(), &mut { MAX_EXPANSIONS })
     }
 
-    fn expand_deep(&self, word: &Word, known: &Known<'_>, depth: usize) -> Vec<String> {
+    /// `open` are the variables whose values are being worked out: one that stands in its own value, as in
+    /// `DIR="$DIR/sub"`, has its other values there. `budget` is how many more values may be worked out.
+    fn expand_deep<'a>(
+        &'a self,
+        word: &'a Word,
+        known: &Known<'_>,
+        open: &mut Vec<&'a str>,
+        budget: &mut usize,
+    ) -> Vec<String> {
         let mut out = vec![String::new()];
         for part in &word.0 {
             let values: Vec<String> = match part {
                 Part::Text(text) => vec![text.clone()],
                 Part::Unknown => Vec::new(),
                 Part::ScriptDirectory => known.directory.map(ToOwned::to_owned).into_iter().collect(),
-                Part::Variable(..) if depth == 0 => Vec::new(),
+                Part::Variable(name, _) if open.len() == MAX_DEPTH || times(open, name) > 1 => Vec::new(),
                 Part::Variable(name, default) => {
+                    open.push(name);
                     let words = self.values.get(name).into_iter().flatten().chain(default);
-                    let mut values: Vec<String> = words
-                        .take(MAX_VALUES)
-                        .flat_map(|word| self.expand_deep(word, known, depth - 1))
-                        .collect();
+                    let mut values: Vec<String> = Vec::new();
+                    for word in words.take(MAX_VALUES) {
+                        if *budget == 0 {
+                            break;
+                        }
+                        *budget -= 1;
+                        values.extend(self.expand_deep(word, known, open, budget));
+                    }
+                    open.pop();
                     let outside = known.environment.and_then(|all| all.get(name.as_str()));
                     values.extend(outside.map(|value| (*value).to_owned()));
                     values.retain(|value| !value.is_empty());
@@ -228,6 +244,10 @@ impl Script {
         out.retain(|text| !text.is_empty());
         out
     }
+}
+
+fn times(open: &[&str], name: &str) -> usize {
+    open.iter().filter(|one| **one == name).count()
 }
 
 /// Whether a word can name a file: no pattern, no option, not too long.

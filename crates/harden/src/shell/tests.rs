@@ -140,6 +140,14 @@ fn deep_nesting_and_many_values_end() {
     externals(&"\"$(".repeat(1000));
     let text: String = (0..200).map(|n| format!("a{}=\"$a{n}$a{n}\"\n", n + 1)).collect();
     externals(&(text + "a0=x\na0=y\n$a200"));
+    let options: String = (0..60).map(|n| format!("A=\"$A $B -a{n}\"\nB=\"$B $A -b{n}\"\n")).collect();
+    externals(&(options + "run $A $B"));
+}
+
+#[test]
+fn a_variable_in_its_own_value_has_its_other_value_there() {
+    let found = externals("d=/opt/tool\nd=$d/bin\n$d/run");
+    assert!(found.contains(&"/opt/tool/bin/run".to_owned()), "{found:?}");
 }
 
 proptest::proptest! {
