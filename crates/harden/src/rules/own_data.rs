@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use image::{ImagePath, NodeKind};
-use profile::AccessKind;
+use profile::{AccessKind, PathUsage};
 
 use super::data_file::is_data;
 use super::reference::{VENDORED, is_own_code};
@@ -68,7 +68,8 @@ const SCRIPT_ENDINGS: [&[u8]; 4] = [b".js", b".ts", b".jsx", b".tsx"];
 const MAX_BYTES: u64 = 32 << 20;
 
 /// Keeps, of each own file that the workload read: the directory with a [name](WHOLE) that says so around it; or else
-/// the largest directory around it in which no own code was used; or else its siblings of the same kind.
+/// the largest directory around it in which no own code was used; or else its siblings of the same kind. Beside own code
+/// that ran, directories of such a name stay although nothing of them was read: a framework finds them there.
 ///
 /// Needs the policy's `references` or more.
 pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), PlanError> {
@@ -78,6 +79,7 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), Plan
     let databases = packages::database_files(scene.packages, scene.image);
     let mut data = Vec::new();
     let mut with_code = BTreeSet::new();
+    let mut units: BTreeMap<Unit, &ImagePath> = BTreeMap::new();
     for (path, usage) in &scene.profile.paths {
         // Settings in /etc are all read when a program starts, or not meant.
         let is_ours = || {
@@ -89,11 +91,15 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), Plan
             data.extend(is_read.then_some(path));
         } else if is_script(path) || !is_data(scene, path, size)? {
             with_code.extend(std::iter::successors(path.parent(), ImagePath::parent));
+            if is_read_or_run(usage) {
+                for directory in wholes_beside(scene, path) {
+                    units.entry(Unit { directory, ending: None }).or_insert(path);
+                }
+            }
         } else {
             data.extend(is_read.then_some(path));
         }
     }
-    let mut units: BTreeMap<Unit, &ImagePath> = BTreeMap::new();
     for path in data {
         if let Some(unit) = unit(path, &with_code) {
             units.entry(unit).or_insert(path);
@@ -115,6 +121,19 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), Plan
         }
     }
     Ok(())
+}
+
+fn is_read_or_run(usage: &PathUsage) -> bool {
+    usage.kinds().any(|kind| matches!(kind, AccessKind::Exec | AccessKind::OpenRead))
+}
+
+/// Directories with one of the names beside a file, if that is in a directory of its own.
+fn wholes_beside(scene: &Scene<'_>, path: &ImagePath) -> Vec<ImagePath> {
+    let Some(directory) = path.parent().filter(|directory| !is_shared(directory)) else { return Vec::new() };
+    let is_whole = |name: &[u8]| WHOLE.iter().any(|whole| whole.as_bytes() == name);
+    let children = scene.tree().children(&directory);
+    let found = children.filter(|(child, node)| node.kind == NodeKind::Directory && is_whole(child.name()));
+    found.map(|(child, _)| child.clone()).collect()
 }
 
 /// What stays together.
@@ -229,7 +248,9 @@ mod tests {
     fn data_without_code_around_it_is_a_unit_and_beside_code_only_its_kind_is() {
         let files = |uses: &str| {
             let all = image(FLASK).uses(uses).by(Rule::OwnData);
-            all.into_iter().filter(|path| path.contains('.')).collect::<Vec<_>>()
+            let beside_code = ["/srv/shop/static", "/srv/shop/templates"];
+            let is_beside = |path: &String| beside_code.iter().any(|one| path.starts_with(one));
+            all.into_iter().filter(|path| path.contains('.') && !is_beside(path)).collect::<Vec<_>>()
         };
         assert_eq!(
             files("/srv/shop/__init__.py /srv/shop/mail/welcome.txt"),
@@ -237,6 +258,22 @@ mod tests {
         );
         assert_eq!(files("/srv/shop/__init__.py /srv/shop/notes.txt"), ["/srv/shop/plan.txt"]);
         assert_eq!(files("/srv/shop/__init__.py stat:/srv/shop/notes.txt"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn hard_50_views_and_static_files_stay_beside_own_code_that_ran_although_none_was_read() {
+        let kept = |uses: &str| {
+            let all = image(FLASK).uses(uses).by(Rule::OwnData);
+            all.into_iter().filter(|path| path.contains('.')).collect::<Vec<_>>()
+        };
+        let beside = [
+            "/srv/shop/static/css/site.css",
+            "/srv/shop/static/js/site.js",
+            "/srv/shop/templates/errors/500.html",
+            "/srv/shop/templates/index.html",
+        ];
+        assert_eq!(kept("/srv/shop/__init__.py"), beside);
+        assert_eq!(kept("stat:/srv/shop/__init__.py"), [""; 0]);
     }
 
     #[test]

@@ -14,6 +14,19 @@ const PASSWORDS: &str = "/etc/sasldb2";
 /// Modules that fetch passwords from a database, and load the library of that database.
 const STORES: [&[u8]; 3] = [b"libldapdb.so", b"libsasldb.so", b"libsql.so"];
 
+/// Larger databases of passwords are taken for used, unread.
+const MAX_PASSWORD_BYTES: u64 = 16 << 20;
+/// What stands in the key of each password.
+const PASSWORD_KEY: &[u8] = b"userPassword";
+/// The user that Debian's package adds to make the database, and takes away again; its key stays in the file.
+const PLACEHOLDER: &[u8] = b"no:such:user";
+
+/// Whether a database of passwords has any user but the one that made it.
+fn has_users(content: &[u8]) -> bool {
+    let times = |text: &[u8]| content.windows(text.len()).filter(|window| *window == text).count();
+    times(PASSWORD_KEY) > times(PLACEHOLDER)
+}
+
 /// Keeps the modules and settings of Cyrus SASL if a program in use is linked against it. The library loads every module
 /// in its directory when a session begins, and a client chooses among them. The modules that fetch passwords from a
 /// database stay only where SASL is in use or set up: a workload looked into the directory, or there are settings or
@@ -36,7 +49,17 @@ pub(crate) fn apply(
     let further = further.filter_map(|path| scene.find(path.as_bytes()).filter(|_| path.starts_with('/')));
     let modules: Vec<ImagePath> = beside.chain(further).collect();
     let was_asked = |path: &ImagePath| scene.profile.usage(path).is_some_and(|usage| usage.first().is_some());
-    let is_set_up = scene.find(PASSWORDS.as_bytes()).is_some()
+    let passwords = scene.find(PASSWORDS.as_bytes()).filter(|path| scene.file_size(path).is_some());
+    let has_users = match &passwords {
+        Some(path) if scene.file_size(path).is_some_and(|size| size <= MAX_PASSWORD_BYTES) => {
+            has_users(&scene.image.read_file(path, MAX_PASSWORD_BYTES)?)
+        }
+        large => large.is_some(),
+    };
+    if has_users {
+        draft.keep_way(&ImagePath::root(), PASSWORDS.as_bytes(), Rule::Sasl, Some(&user));
+    }
+    let is_set_up = has_users
         || settings.iter().any(|directory| scene.tree().children(directory).next().is_some())
         || modules.iter().any(was_asked);
     let is_store = |path: &ImagePath| STORES.iter().any(|store| path.name().starts_with(store));
@@ -86,7 +109,14 @@ mod tests {
         assert!(!kept("", ""));
         assert!(kept("", "readdir:/usr/lib/sasl2"));
         assert!(kept("etc/sasl2/memcached.conf", ""));
-        assert!(kept("etc/sasldb2", ""));
         assert!(!kept("etc/sasl2/", ""));
+        assert!(!kept("etc/sasldb2", ""));
+    }
+
+    #[test]
+    fn a_database_of_passwords_counts_once_it_has_a_user() {
+        let placeholder = b"..no:such:user\0host\0userPassword..";
+        assert!(!super::has_users(placeholder));
+        assert!(super::has_users(&[&placeholder[..], b"ada\0host\0userPassword"].concat()));
     }
 }

@@ -285,10 +285,10 @@ mod tests {
         let fixture = application(&[
             (
                 "app/server.js",
-                "app.get('/x', () => require('lazy')); require('./locale/' + l); static('public')",
+                "app.get('/x', () => require('lazy')); require('./locale/' + l); static('files')",
             ),
             ("app/package.json", "{\"type\": \"commonjs\"}"),
-            ("app/public/a.css", ""),
+            ("app/files/a.css", ""),
             ("app/locale/de.js", ""),
             ("app/node_modules/lazy/package.json", "{\"main\": \"main.js\"}"),
             ("app/node_modules/lazy/main.js", "require('./eager'); function f() { require('never') }"),
@@ -299,11 +299,11 @@ mod tests {
         ])
         .uses("/app/server.js");
         let expected = [
+            "/app/files",
+            "/app/files/a.css",
             "/app/locale/de.js",
             "/app/node_modules/lazy/main.js",
             "/app/node_modules/lazy/package.json",
-            "/app/public",
-            "/app/public/a.css",
         ];
         assert_eq!(fixture.by(Rule::Reference), expected);
         let expected =
