@@ -1,18 +1,23 @@
-//! `cargo xtask bench`: what hardening and watching cost, always beside what they are measured against.
+//! `cargo xtask bench`: what hardening, scanning and watching cost, always beside what they are measured against.
 //!
 //! Machines differ and other work runs beside, so a figure is a ratio of two things measured in turn in one run.
 
 mod codecs;
 mod harden;
 mod median;
+mod page;
+mod peers;
+mod scan;
 mod sensor;
+mod timed;
 
 use anyhow::{Result, bail};
 
 pub(crate) fn main(arguments: &[String]) -> Result<()> {
     match arguments {
         [name, images @ ..] if name == "harden" => harden::main(images),
+        [name, options @ ..] if name == "scan" => scan::main(options),
         [name] if name == "sensor" => sensor::main(),
-        _ => bail!("`bench` takes `harden [IMAGE...]` or `sensor`"),
+        _ => bail!("`bench` takes `harden [IMAGE...]`, `scan [--vulndata DIR]` or `sensor`"),
     }
 }

@@ -32,6 +32,8 @@ Commands:
                    --all-images [NAME...]: harden and check every declared image, write docs/results.md
   bench harden [IMAGE...]
                    Time and memory of hardening, beside what the codecs alone cost; writes docs/performance.md
+  bench scan [--vulndata DIR]
+                   Time and memory of listing components and matching, beside Syft; writes docs/performance.md
   bench sensor     What watching costs the watched service
   images NAME...   Build look-alikes of official images out of Debian packages
                    --all: every declared one  --list: show them  --force: rebuild

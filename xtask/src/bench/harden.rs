@@ -4,26 +4,20 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use super::codecs::{self, Cost};
 use super::median::{Median, median};
+use super::page;
+use super::timed::{self, Run};
 use crate::{apt, command, workspace};
 
 const ROUNDS: usize = 7;
 /// What is added to the image for the measurement of memory, and the bound it is held against.
 const LARGE_BYTES: usize = 400 << 20;
 const PEAK_BOUND_MB: f64 = 200.0;
-
-/// One run of the product.
-#[derive(Debug)]
-struct Run {
-    cost: Cost,
-    peak_mb: f64,
-}
 
 /// The images that are measured where none is named.
 const IMAGES: [&str; 3] = ["redis", "postgres", "node-express"];
@@ -71,7 +65,7 @@ pub(crate) fn main(names: &[String]) -> Result<()> {
         }
     }
     let page = workspace::root().join("docs/performance.md");
-    fs::write(&page, render(&rows, &skipped)).with_context(|| format!("cannot write {}", page.display()))?;
+    page::write_section(&page, "Hardening", &render(&rows, &skipped))?;
     println!("wrote {}", page.display());
     let over: Vec<String> = rows.iter().flat_map(Row::over).collect();
     if over.is_empty() { Ok(()) } else { bail!("over their bounds: {}", over.join("; ")) }
@@ -200,11 +194,10 @@ impl Bench {
     }
 }
 
-/// The page.
+/// The section.
 fn render(rows: &[Row], skipped: &[String]) -> String {
     let mut page = format!(
-        "# Performance\n\n\
-        Written by `cargo xtask bench harden`; do not edit. Machines differ and other work may run beside, so what counts\n\
+        "Written by `cargo xtask bench harden`; do not edit. Machines differ and other work may run beside, so what counts\n\
         is a ratio: *codecs* is what no hardening can do without, done by the same crates with the same settings on one\n\
         thread in memory: reading, inflating and hashing all layers, compressing the kept bytes. *careen* is the whole\n\
         command `careen harden` with a profile at hand, outputs synced to disk. *plan* is reading the package database\n\
@@ -268,20 +261,9 @@ fn harden(
     more: &[&str],
     dir: &Path,
 ) -> Result<Run> {
-    let figures = dir.join("time");
-    let mut harden = Command::new("/usr/bin/time");
-    harden.args(["--format", "%U %S %M", "--output"]).arg(&figures).arg(careen);
-    harden.args(["harden", "--quiet", "--no-verify", "--force", "--profile"]).arg(profile);
-    harden.arg("-o").arg(oci(output)).args(more).arg(oci(image)).stdout(Stdio::null());
-    let started = Instant::now();
-    command::run(&mut harden)?;
-    let wall = started.elapsed();
-    let text = fs::read_to_string(&figures).with_context(|| format!("cannot read {}", figures.display()))?;
-    let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [user, system, peak_kib] = numbers[..] else { bail!("time printed {text:?}") };
-    Ok(Run {
-        cost: Cost { wall, cpu: Duration::from_secs_f64(user + system) },
-        peak_mb: peak_kib * 1024.0 / 1e6,
+    timed::run(careen, dir, |harden| {
+        harden.args(["harden", "--quiet", "--no-verify", "--force", "--profile"]).arg(profile);
+        harden.arg("-o").arg(oci(output)).args(more).arg(oci(image));
     })
 }
 
@@ -338,6 +320,6 @@ fn write_large(path: &Path, bytes: usize, seed: u64) -> Result<()> {
     Ok(file.flush()?)
 }
 
-fn oci(layout: &Path) -> String {
+pub(super) fn oci(layout: &Path) -> String {
     format!("oci:{}:latest", layout.display())
 }
