@@ -96,16 +96,21 @@ impl ResultStore {
         Artifacts::at(&self.dir.join(manifest.hex()))
     }
 
-    /// Remembers ledger and profile of a hardening under the digests of both images.
+    /// Remembers ledger, profile and result of a hardening under the digests of both images.
     pub(crate) fn remember(
         &self,
         manifests: &[Digest],
         ledger: &[u8],
         profile: &[u8],
+        result: &[u8],
     ) -> Result<(), Failure> {
         manifests.iter().try_for_each(|manifest| {
             let entry = self.entry(*manifest);
-            entry.write(&[(entry.ledger(), ledger.to_vec()), (entry.profile(), profile.to_vec())])
+            entry.write(&[
+                (entry.ledger(), ledger.to_vec()),
+                (entry.profile(), profile.to_vec()),
+                (entry.result(), result.to_vec()),
+            ])
         })
     }
 

@@ -84,6 +84,8 @@ pub(crate) enum Command {
     Plan(Box<PlanArgs>),
     /// Tell why a path was kept or removed
     Explain(ExplainArgs),
+    /// Write the page of a hardening again
+    Report(ReportArgs),
     /// Compare two images: layers, files, packages, settings
     Diff(DiffArgs),
     /// List, show and check coverages
@@ -538,6 +540,29 @@ pub(crate) struct ExplainArgs {
     /// The ledger, where it does not lie beside the image
     #[arg(long, value_name = "FILE")]
     pub(crate) ledger: Option<PathBuf>,
+    /// Platform to pick from a multi-platform image
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+}
+
+/// `careen report`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careen report oci:shop-hardened -o shop.html
+  careen report shop-hardened.careen/result.json --scan shop.scan.json
+
+The page needs no network and no other file. With what `careen scan --output json` printed it lists
+the findings too, hot, cold and gone.")]
+pub(crate) struct ReportArgs {
+    /// The original or the hardened image, or the result.json of the hardening
+    pub(crate) subject: String,
+    /// Where the page goes; - for standard output [default: report.html in NAME.careen, or beside result.json]
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) output_file: Option<PathBuf>,
+    /// What a scan of the original found, by this hardening (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scan: Option<PathBuf>,
     /// Platform to pick from a multi-platform image
     #[arg(long, value_name = "OS/ARCH")]
     pub(crate) platform: Option<String>,

@@ -81,6 +81,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Profile(command) => commands::profile::run(context, &command),
         Command::Plan(args) => commands::plan::run(context, &args),
         Command::Diff(args) => commands::diff::run(context, &args),
+        Command::Report(args) => commands::report::run(context, &args),
         Command::Explain(args) => commands::explain::run(context, &args),
         Command::Coverage(command) => commands::coverage::run(context, &command),
         Command::Policy(command) => commands::policy::run(context, &command),

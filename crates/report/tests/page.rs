@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use careen_report::{Hardening, ImageSummary};
+use careen_report::{Findings, Hardening, ImageSummary, Parts};
 use harden::{
     CarriedPath, CarryReason, CarryReport, Decision, DropReason, DroppedPath, Evidence, Ledger, LedgerEntry,
     Metrics, PathKind, Policy, Rule,
@@ -182,9 +182,14 @@ fn hardening() -> Hardening {
     }
 }
 
+/// The page without profile and findings.
+fn html(result: &Hardening) -> String {
+    careen_report::render(&Parts { result, ledger: &ledger(), profile: None, findings: None }).unwrap()
+}
+
 #[test]
 fn the_page_needs_nothing_from_elsewhere() {
-    let page = careen_report::render(&hardening(), &ledger()).unwrap();
+    let page = html(&hardening());
     for word in ["http://", "https://", "src=\"", "<link", "@import", "url("] {
         assert!(!page.contains(word), "{word} in the page");
     }
@@ -197,7 +202,7 @@ fn the_page_needs_nothing_from_elsewhere() {
 
 #[test]
 fn the_page_tells_what_was_healed_and_how_unseen_steps_fare() {
-    let page = careen_report::render(&hardening(), &ledger()).unwrap();
+    let page = html(&hardening());
     let text: String = page.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in [
         "healed</code></th><td>1</td>",
@@ -209,14 +214,14 @@ fn the_page_tells_what_was_healed_and_how_unseen_steps_fare() {
         assert!(text.contains(words), "{words} is not in the page");
     }
     let plain = Hardening { healed_paths: Vec::new(), evaluation: None, ..hardening() };
-    let page = careen_report::render(&plain, &ledger()).unwrap();
+    let page = html(&plain);
     assert!(!page.contains("healed-title") && !page.contains("unseen-title"));
 }
 
 #[test]
 fn what_was_carried_lost_and_uncertain_stands_on_the_page_as_text() {
     let mut result = hardening();
-    assert!(!careen_report::render(&result, &ledger()).unwrap().contains("Carried over from"));
+    assert!(!html(&result).contains("Carried over from"));
     result.carry = vec![CarryReport {
         from: ImageIdentity { reference: "oci:redis-<i>6".into(), ..identity() },
         used: 10,
@@ -235,7 +240,7 @@ fn what_was_carried_lost_and_uncertain_stands_on_the_page_as_text() {
         }],
         new: Vec::new(),
     }];
-    let page = careen_report::render(&result, &ledger()).unwrap();
+    let page = html(&result);
     for text in [
         "Of 10 used paths 8 are at the same place; 20 % are uncertain or lost.",
         "Lost: 1",
@@ -252,29 +257,30 @@ fn what_was_carried_lost_and_uncertain_stands_on_the_page_as_text() {
 
 #[test]
 fn the_ledger_can_be_searched_and_names_stay_text() {
-    let Some(mut browser) = Browser::start() else {
-        println!("SKIP chromedriver is not installed: apt-get install chromium chromium-driver");
-        assert!(std::env::var_os("CAREEN_NO_SKIP").is_none(), "must not skip here");
-        return;
-    };
+    let Some(mut browser) = Browser::start_or_skip() else { return };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("report.html");
-    std::fs::write(&file, careen_report::render(&hardening(), &ledger()).unwrap()).unwrap();
+    std::fs::write(&file, html(&hardening())).unwrap();
     browser.open(&file);
 
-    let rows = "return document.querySelectorAll('#rows tr').length";
-    assert_eq!(browser.run(rows), json!(200), "the first page of 454 paths");
+    let count = "return document.getElementById('count').textContent";
+    assert_eq!(browser.run(count), json!("454 paths, 7.0 MB"));
+    let rows = browser.run("return document.querySelectorAll('#rows tr').length").as_u64().unwrap();
+    assert!((20..80).contains(&rows), "only what is in sight exists: {rows} rows");
+    let last = "const list = document.getElementById('list'); list.focus();
+        const key = key => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+        key('End'); return document.activeElement.textContent";
+    assert_eq!(browser.run(last), json!("/usr/share/unused/449"), "the keyboard reaches the end");
     assert_eq!(
-        browser.run("document.getElementById('more').click(); return document.getElementById('more').hidden"),
-        json!(true)
+        browser.run(&last.replace("key('End')", "key('Home'); key('ArrowDown')")),
+        json!("/opt/<img src=x onerror=document.title='hacked'>")
     );
-    assert_eq!(browser.run(rows), json!(454));
 
     let search = "const box = document.getElementById('search'); box.value = 'LIBSSL';
         box.dispatchEvent(new Event('input', {bubbles: true}));";
-    assert_eq!(browser.run(&format!("{search} {rows}")), json!(1));
+    assert_eq!(browser.run(&format!("{search} {count}")), json!("1 path, 3.0 MB"));
     let reasons = browser.run(
-        "document.querySelector('#rows button').click(); return document.querySelector('.why').textContent",
+        "document.querySelector('#rows button').click(); return document.getElementById('detail').textContent",
     );
     let reasons = reasons.as_str().unwrap();
     assert!(
@@ -283,17 +289,132 @@ fn the_ledger_can_be_searched_and_names_stay_text() {
     );
     assert!(reasons.contains("exec by /usr/sbin/gosu in step start"), "{reasons}");
 
-    let rule = "document.querySelector('[data-rule=unused]').click();";
-    assert_eq!(
-        browser.run(&format!("{rule} return document.getElementById('count').textContent")),
-        json!("452 paths, 4.5 kB; the first 200 are shown")
-    );
+    let click = |button: &str| format!("document.querySelector(\"{button}\").click(); {count}");
+    assert_eq!(browser.run(&click("[data-rule=unused]")), json!("452 paths, 4.5 kB"));
+    assert_eq!(browser.run(&click("[data-process='/usr/sbin/gosu']")), json!("1 path, 4.0 MB"));
+    assert_eq!(browser.run(&click("[data-package=redis-server]")), json!("454 paths, 7.0 MB"));
+
+    // The map: into a directory by a click, out by the keyboard.
+    let crumbs =
+        "return [...document.querySelectorAll('#crumbs li')].map(crumb => crumb.textContent).join(' ')";
+    let enter =
+        "[...document.querySelectorAll('.tile')].find(tile => tile.title.startsWith('/usr/lib')).click();";
+    assert_eq!(browser.run(&format!("{enter} {crumbs}")), json!("/ usr lib"));
+    let out =
+        "document.getElementById('map').dispatchEvent(new KeyboardEvent('keydown', {key: 'Backspace'}));";
+    assert_eq!(browser.run(&format!("{out} {crumbs}")), json!("/ usr"));
 
     assert_eq!(browser.run("return document.title"), json!("Careen: oci:<b>redis"));
     assert_eq!(
         browser.run("return document.querySelectorAll('main img, header b, tbody i').length"),
         json!(0)
     );
+}
+
+#[test]
+fn a_checker_of_accessibility_finds_nothing_serious_in_either_colour() {
+    let Some(mut browser) = Browser::start_or_skip() else { return };
+    let Some(axe) = axe() else {
+        println!("SKIP npm cannot install {AXE}");
+        assert!(std::env::var_os("CAREEN_NO_SKIP").is_none(), "must not skip here");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("report.html");
+    std::fs::write(&file, html(&hardening())).unwrap();
+    browser.open(&file);
+    browser.run("document.querySelectorAll('details').forEach(details => { details.open = true; })");
+    browser.run(&axe);
+    for theme in ["light", "dark"] {
+        browser.run(&format!("document.documentElement.dataset.theme = '{theme}'"));
+        let found = browser.run_async(
+            "const done = arguments[arguments.length - 1];
+            axe.run().then(found => done(found.violations.map(rule => [rule.impact, rule.id,
+                rule.nodes.slice(0, 3).map(node => node.html.slice(0, 200))])), error => done(String(error)));",
+        );
+        assert_eq!(found, json!([]), "in {theme}");
+    }
+}
+
+/// The checker, as npm names it.
+const AXE: &str = "axe-core@4.10.2";
+
+/// The checker's script, installed once into the directory of builds.
+fn axe() -> Option<String> {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(AXE);
+    let script = dir.join("node_modules/axe-core/axe.min.js");
+    if !script.is_file() {
+        let options = ["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
+        Command::new("npm").args(options).arg(&dir).arg(AXE).status().ok()?;
+    }
+    std::fs::read_to_string(script).ok()
+}
+
+#[test]
+fn names_that_reorder_text_or_end_the_script_do_neither() {
+    let mut ledger = ledger();
+    let evil = "/opt/cod\u{202e}txt.exe";
+    let mut entry = entry(Decision::Remove, Rule::Unused, 1);
+    entry.packages = vec!["</script><b>\"'&".into()];
+    ledger.entries.insert(path(evil), entry);
+    let result = hardening();
+    let page =
+        careen_report::render(&Parts { result: &result, ledger: &ledger, profile: None, findings: None })
+            .unwrap();
+    assert!(!page.contains('\u{202e}') && page.contains("cod\\\\u{202e}txt.exe"));
+    assert_eq!(page.matches("</script>").count(), 2, "those of the page itself");
+    assert!(!page.contains("<b>\"'&"));
+}
+
+#[test]
+fn findings_stand_on_the_page_and_can_be_filtered() {
+    use careen_report::findings::Row;
+    let row = |name: &str, severity: &str, heat, epss| Row {
+        vulnerability: name.into(),
+        summary: "a <i>summary".into(),
+        package: "libssl3".into(),
+        version: "3.0".into(),
+        fixed: Vec::new(),
+        severity: advisories::matching::Rank::of_word(severity),
+        epss: Some(epss),
+        exploited: heat == advisories::Heat::Hot,
+        heat,
+        partial: false,
+        used: vec!["/usr/lib/libssl.so.3: map-exec by /usr/bin/<i> in step start".into()],
+    };
+    let rows = vec![
+        row("CVE-2026-1", "high", advisories::Heat::Hot, 0.4),
+        row("CVE-2026-2", "critical", advisories::Heat::Gone, 0.2),
+        row("CVE-2026-3", "low", advisories::Heat::Cold, 0.0001),
+    ];
+    let findings = Findings { sources: vec!["debian/tracker of 2026-08-21".into()], rows, settled: 1 };
+    let result = hardening();
+    let page = careen_report::render(&Parts {
+        result: &result,
+        ledger: &ledger(),
+        profile: None,
+        findings: Some(&findings),
+    })
+    .unwrap();
+    assert!(page.contains("3 in the original, 1 of them in packages that are gone now"));
+    assert!(page.contains("1 more are settled") && page.contains("40.0 %") && !page.contains("<i>summary"));
+    let Some(mut browser) = Browser::start_or_skip() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("report.html");
+    std::fs::write(&file, page).unwrap();
+    browser.open(&file);
+    let found = "return [...document.querySelectorAll('#finding-list tbody button')].map(b => b.textContent).join(' ')";
+    let set = |id: &str, value: &str| {
+        format!(
+            "const box = document.getElementById('finding-{id}'); box.value = '{value}';
+            box.dispatchEvent(new Event('input', {{bubbles: true}})); {found}"
+        )
+    };
+    assert_eq!(browser.run(found), json!("CVE-2026-1 CVE-2026-2 CVE-2026-3"));
+    assert_eq!(browser.run(&set("heat", "left")), json!("CVE-2026-1 CVE-2026-3"));
+    assert_eq!(browser.run(&set("epss", "0.01")), json!("CVE-2026-1"));
+    assert_eq!(browser.run(&set("heat", "")), json!("CVE-2026-1 CVE-2026-2"));
+    assert_eq!(browser.run(&set("severity", "critical")), json!("CVE-2026-2"));
 }
 
 /// A browser driven by WebDriver over loopback; ended with the test.
@@ -305,6 +426,15 @@ struct Browser {
 }
 
 impl Browser {
+    fn start_or_skip() -> Option<Self> {
+        let browser = Self::start();
+        if browser.is_none() {
+            println!("SKIP chromedriver is not installed: apt-get install chromium chromium-driver");
+            assert!(std::env::var_os("CAREEN_NO_SKIP").is_none(), "must not skip here");
+        }
+        browser
+    }
+
     fn start() -> Option<Self> {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
@@ -348,6 +478,11 @@ impl Browser {
 
     fn run(&mut self, script: &str) -> Value {
         self.post(&format!("/session/{}/execute/sync", self.session), &json!({"script": script, "args": []}))
+    }
+
+    fn run_async(&mut self, script: &str) -> Value {
+        let body = json!({"script": script, "args": []});
+        self.post(&format!("/session/{}/execute/async", self.session), &body)
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {

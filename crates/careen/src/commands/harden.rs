@@ -153,14 +153,16 @@ impl Finished {
             .write(&mut ledger)
             .map_err(|source| hints::plain(ExitCode::Output, "cannot write the ledger", source))?;
         let encoded_profile = record::encode(profile)?;
-        let html = report::render(&result, &plan.ledger)
+        let parts =
+            report::Parts { result: &result, ledger: &plan.ledger, profile: Some(profile), findings: None };
+        let html = report::render(&parts)
             .map_err(|source| hints::plain(ExitCode::Output, "cannot write the report", source))?;
         let json = serde_json::to_vec_pretty(&result)
             .map_err(|source| hints::plain(ExitCode::Output, "cannot write the result", source))?;
         let manifests = [original.manifest_digest(), hardened.manifest_digest()];
         drop(hardened);
 
-        ResultStore::new(&context.data_dir).remember(&manifests, &ledger, &encoded_profile)?;
+        ResultStore::new(&context.data_dir).remember(&manifests, &ledger, &encoded_profile, &json)?;
         let mut files = vec![
             (artifacts.report(), html.into_bytes()),
             (artifacts.ledger(), ledger),

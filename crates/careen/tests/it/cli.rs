@@ -27,6 +27,7 @@ fn help_of_each_command_has_not_changed_unseen() {
         "run",
         "inspect",
         "sbom",
+        "report",
     ] {
         let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let output = Command::new(CAREEN)
