@@ -9,7 +9,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// A crate may depend on crates of a lower rank only.
-const RANKS: [(&str, u32); 12] = [
+const RANKS: [(&str, u32); 13] = [
     ("careen-sys", 0),
     ("careen-image", 1),
     ("careen-profile", 2),
@@ -21,6 +21,7 @@ const RANKS: [(&str, u32); 12] = [
     ("careen-advisories", 4),
     ("careen-sbom", 4),
     ("careen-report", 5),
+    ("careen-scan", 5),
     ("careen", 6),
 ];
 /// For tests: depends on none of ours, and nothing that ships depends on it.

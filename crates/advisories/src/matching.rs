@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use packages::{Package, PackageDatabase, PackageIndex};
 
 pub use finding::{Evidence, Finding, FoundIn};
+pub(crate) use question::pypi_name;
 pub use question::{Question, questions};
 pub use range::{Hit, hit};
 pub use severity::{Rank, Rated};

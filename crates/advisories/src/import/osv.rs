@@ -249,17 +249,7 @@ fn debian(advisory: &Advisory, affected: Affected, sink: &mut Sink<'_>) {
 /// A package's name as its ecosystem compares it.
 pub(super) fn normal_name(ecosystem: &str, name: &str) -> String {
     match ecosystem {
-        // PEP 503.
-        "PyPI" => {
-            let mut out = String::with_capacity(name.len());
-            for part in name.split(['-', '_', '.']).filter(|part| !part.is_empty()) {
-                if !out.is_empty() {
-                    out.push('-');
-                }
-                out.push_str(&part.to_lowercase());
-            }
-            out
-        }
+        "PyPI" => crate::matching::pypi_name(name),
         "NuGet" | "Packagist" => name.to_lowercase(),
         _ => name.to_owned(),
     }
