@@ -16,5 +16,6 @@ pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod sbom;
+pub(crate) mod scan;
 pub(crate) mod validate;
 pub(crate) mod verify;

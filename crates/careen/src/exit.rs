@@ -25,6 +25,8 @@ pub(crate) enum ExitCode {
     Output = 9,
     /// The hardened image did all that the original did, but looked for what was removed.
     Missed = 10,
+    /// A scan found what `--fail-on` names.
+    Findings = 11,
     /// Ctrl-C or SIGTERM. All was undone.
     Interrupted = 130,
 }

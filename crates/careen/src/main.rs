@@ -16,6 +16,7 @@ mod hints;
 mod output;
 mod policy;
 mod progress;
+mod scanning;
 mod staging;
 mod target;
 mod verdict;
@@ -88,6 +89,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Db(command) => commands::db::run(context, &command),
         Command::Run(args) => commands::run::run(context, &args),
         Command::Validate(args) => commands::validate::run(context, &args),
+        Command::Scan(args) => commands::scan::run(context, &args),
         Command::Sbom(args) => commands::sbom::run(context, &args),
         Command::Inspect(args) => commands::inspect::run(context, &args),
         Command::Doctor => commands::doctor::run(context),

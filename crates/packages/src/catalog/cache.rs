@@ -48,7 +48,14 @@ impl Cache {
 
     /// The catalog of an image of the same layers.
     pub(super) fn image(&self, image: &Image, limits: &Limits) -> Option<PackageDatabase> {
-        let kept: Kept = read(&self.image_file(image, limits))?;
+        let diff_ids: Vec<Digest> = image.layers().iter().map(|layer| layer.diff_id).collect();
+        self.of_layers(&diff_ids, limits)
+    }
+
+    /// The catalog of an image whose layers have these diff IDs, base first, if one of such layers was catalogued within
+    /// the same limits before. None of its layers need be opened for that.
+    pub fn of_layers(&self, diff_ids: &[Digest], limits: &Limits) -> Option<PackageDatabase> {
+        let kept: Kept = read(&self.image_file(diff_ids, limits))?;
         Some(PackageDatabase::new(kept.packages, kept.os_release, kept.alternatives, kept.problems))
     }
 
@@ -60,7 +67,8 @@ impl Cache {
             alternatives: database.alternatives.clone(),
             problems: database.problems.clone(),
         };
-        write(&self.image_file(image, limits), &kept);
+        let diff_ids: Vec<Digest> = image.layers().iter().map(|layer| layer.diff_id).collect();
+        write(&self.image_file(&diff_ids, limits), &kept);
     }
 
     /// What is known of the files of an image's layers.
@@ -98,8 +106,8 @@ impl Cache {
         self.file("layer", &diff_id.to_string(), limits)
     }
 
-    fn image_file(&self, image: &Image, limits: &Limits) -> PathBuf {
-        let diff_ids: Vec<String> = image.layers().iter().map(|layer| layer.diff_id.to_string()).collect();
+    fn image_file(&self, diff_ids: &[Digest], limits: &Limits) -> PathBuf {
+        let diff_ids: Vec<String> = diff_ids.iter().map(ToString::to_string).collect();
         self.file("image", &diff_ids.join("\n"), limits)
     }
 
