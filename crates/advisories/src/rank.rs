@@ -1,13 +1,14 @@
 //! What to look at first.
 //!
-//! First what is known to be exploited (CISA KEV); then by the probability of exploitation in this workload, which is
+//! First what is known to be exploited (CISA KEV); what the distribution calls of no practical consequence stands after
+//! all else that counts; then by the probability of exploitation in this workload, which is
 //! EPSS × how far the package is in the execution path; then by severity. Probabilities that differ by less than a
 //! tenth of a percent are the same. What is gone, or settled by a list or a VEX document, comes last.
 
 use std::cmp::{Ordering, Reverse};
 
-use crate::Heat;
 use crate::scan::ScannedFinding;
+use crate::{FixState, Heat};
 
 /// How much of a vulnerability's probability counts, by how far its package is in the execution path.
 ///
@@ -34,6 +35,7 @@ pub fn order(a: &ScannedFinding, b: &ScannedFinding) -> Ordering {
             found.settled.is_some(),
             found.heat == Heat::Gone,
             finding.exploited.is_none(),
+            finding.state == FixState::Unimportant,
             Reverse((probability(found) * 1000.0).round() as u64),
             Reverse(finding.severity),
             found.heat,

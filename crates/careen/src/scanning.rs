@@ -2,13 +2,10 @@
 
 use std::path::Path;
 
-use advisories::Database;
 use advisories::scan::Subject;
 use image::{Image, ImageSource, OpenOptions, Outline, Platform};
 use packages::{Cache, Limits, PackageDatabase};
 
-use crate::cli::DbArgs;
-use crate::commands::db;
 use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
@@ -47,14 +44,6 @@ pub(crate) fn packages(context: &Context, image: &Image) -> Result<PackageDataba
 
 fn cache(data_dir: &Path) -> Cache {
     Cache::at(data_dir.join("catalog"))
-}
-
-/// Opens the database if there is one. One that was named must be there.
-pub(crate) fn database_at_hand(context: &Context, args: &DbArgs) -> Result<Option<Database>, Failure> {
-    if args.db.is_none() && !db::path(context, args).exists() {
-        return Ok(None);
-    }
-    db::open(context, args).map(Some)
 }
 
 /// What a report says of an image.

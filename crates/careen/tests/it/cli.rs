@@ -28,6 +28,7 @@ fn help_of_each_command_has_not_changed_unseen() {
         "inspect",
         "sbom",
         "report",
+        "scan",
     ] {
         let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let output = Command::new(CAREEN)

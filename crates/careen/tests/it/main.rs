@@ -18,5 +18,6 @@ mod packages;
 mod policy;
 mod redis;
 mod runtimes;
+mod scan;
 mod share;
 mod support;
