@@ -427,6 +427,7 @@ struct Browser {
 }
 
 impl Browser {
+    #[expect(clippy::print_stdout, reason = "a skip is told")]
     fn start_or_skip() -> Option<Self> {
         let browser = Self::start();
         if browser.is_none() {
