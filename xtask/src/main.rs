@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask images`, `test`, `demo`, `bench`.
+//! The project's own commands: `cargo xtask images`, `test`, `demo`, `bench`, `fuzz`.
 //!
 //! Each command brings the machine into the state it needs (Debian packages by name, images, builds) and then
 //! calls ordinary tools. Nothing here is part of the product.
@@ -14,6 +14,7 @@ mod bench;
 mod command;
 mod demo;
 mod evaluations;
+mod fuzz;
 mod images;
 mod results;
 mod test;
@@ -35,6 +36,8 @@ Commands:
   bench scan [--vulndata DIR]
                    Time and memory of listing components and matching, beside Syft; writes docs/performance.md
   bench sensor     What watching costs the watched service
+  fuzz [TARGET...] [--seconds N]
+                   Let libFuzzer try to break what reads foreign bytes
   images NAME...   Build look-alikes of official images out of Debian packages
                    --all: every declared one  --list: show them  --force: rebuild
 ";
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     };
     let result = match name.as_str() {
         "bench" => bench::main(rest),
+        "fuzz" => fuzz::main(rest),
         "demo" => demo::main(rest),
         "test" => test::main(rest),
         "images" => images::main(rest),

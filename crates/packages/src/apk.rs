@@ -86,3 +86,15 @@ fn purl(stanza: &Stanza, os: Option<&OsRelease>) -> String {
     let qualifiers = [("arch", stanza.architecture.as_str()), ("distro", &distro), ("upstream", origin)];
     purl::of("apk", &[namespace, &stanza.name], &stanza.version, &qualifiers)
 }
+
+/// The installed database, read and filtered, for the fuzzer.
+#[cfg(feature = "fuzz")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let (stanzas, _) = installed::parse(bytes);
+    for stanza in stanzas {
+        let _ = stanza.files(bytes);
+        let _ = stanza.values(bytes, b'D').count();
+        let _ = stanza.checksum(bytes);
+        let _ = stanza.only(bytes, |path| path.len() % 2 == 0);
+    }
+}

@@ -15,6 +15,8 @@ mod cache;
 mod cargo;
 mod elf;
 mod found;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod go;
 mod java;
 mod json;

@@ -230,3 +230,14 @@ fn not_empty(image: &Image, path: &ImagePath) -> Option<ImagePath> {
 fn below(directory: &ImagePath, name: &[u8]) -> ImagePath {
     directory.join(name).unwrap_or_else(|_| directory.clone())
 }
+
+/// Everything beside the status that is parsed or filtered, for the fuzzer.
+#[cfg(feature = "fuzz")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let _ = lists::parse_list(bytes);
+    let _ = lists::parse_md5sums(bytes);
+    let mut has = |path: &[u8]| path.len() % 2 == 0;
+    let _ = diversions::filter(bytes, &mut has);
+    let _ = alternatives::filter(b"editor", bytes, &mut has);
+    let _ = triggers::filter(b"File", bytes, &BTreeSet::from(["a", "libc-bin"]));
+}

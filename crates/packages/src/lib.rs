@@ -14,6 +14,8 @@ pub mod dependencies;
 pub mod documents;
 pub mod dpkg;
 pub mod filter;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod licences;
 mod lines;
 mod locate;

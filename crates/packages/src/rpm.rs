@@ -214,6 +214,27 @@ fn le32(bytes: &[u8], at: usize) -> Option<u32> {
     be32(bytes, at).map(u32::swap_bytes)
 }
 
+/// A database in any form, with its headers, for the fuzzer.
+#[cfg(feature = "fuzz")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    const LIMIT: usize = 1_000;
+    let mut headers = ndb::headers(bytes, LIMIT).unwrap_or_default();
+    headers.extend(bdb::headers(bytes, LIMIT).unwrap_or_default());
+    // The log is what stands after the first page.
+    let log = bytes.get(4096..).unwrap_or_default();
+    if let Ok(database) = sqlite::Database::open(bytes.to_vec(), log) {
+        headers.extend(database.headers(LIMIT).unwrap_or_default());
+    }
+    headers.push((0, bytes.to_vec()));
+    for (_, blob) in &headers {
+        if let Ok(header) = Header::parse(blob) {
+            let _ = header.text(tag::NAME);
+            let _ = header.files().iter().filter(|file| file.is_installed()).count();
+            let _ = header.file_states();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

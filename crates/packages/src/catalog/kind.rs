@@ -1,11 +1,11 @@
 //! Which files say something of components, by their names and modes, and who reads them.
 
-use std::io::{Read as _, Seek as _};
+use std::io::Read as _;
 
 use image::{Image, ImagePath, Node, NodeKind, Tree};
 
 use super::elf::{self, Elf};
-use super::found::Findings;
+use super::found::{Content, Findings};
 use super::{cargo, go, java, json, locks, programs, python, ruby, scripts};
 use crate::Limits;
 
@@ -83,25 +83,7 @@ impl Kind {
         match self {
             Self::JavaArchive => java::examine(path, &mut content, limits),
             Self::Egg => python::egg(&mut content, limits),
-            Self::Program => {
-                let mut magic = [0; 4];
-                if content.read_exact(&mut magic).is_err() || magic != *elf::MAGIC {
-                    return Findings::default();
-                }
-                let Some(elf) = Elf::parse(&mut content) else { return Findings::default() };
-                let mut findings = go::examine(&elf, &mut content);
-                let crates = cargo::examine(&elf, &mut content);
-                findings.found.extend(crates.found);
-                findings.problems.extend(crates.problems);
-                findings.found.extend(programs::of_go(&findings.found));
-                let name = String::from_utf8_lossy(path.name()).into_owned();
-                if findings.found.is_empty() && content.rewind().is_ok() {
-                    let known = programs::examine(&name, &mut content, limits);
-                    findings.found.extend(known.found);
-                    findings.problems.extend(known.problems);
-                }
-                findings
-            }
+            Self::Program => program(&String::from_utf8_lossy(path.name()), &mut content, limits),
             Self::Document(read) => {
                 if content.size_bytes() > limits.manifest_bytes {
                     let message = format!("more than {} bytes: not read", limits.manifest_bytes);
@@ -115,4 +97,24 @@ impl Kind {
             }
         }
     }
+}
+
+/// What a program of this name says.
+pub(super) fn program(name: &str, content: &mut dyn Content, limits: &Limits) -> Findings {
+    let mut magic = [0; 4];
+    if content.read_exact(&mut magic).is_err() || magic != *elf::MAGIC {
+        return Findings::default();
+    }
+    let Some(elf) = Elf::parse(content) else { return Findings::default() };
+    let mut findings = go::examine(&elf, content);
+    let crates = cargo::examine(&elf, content);
+    findings.found.extend(crates.found);
+    findings.problems.extend(crates.problems);
+    findings.found.extend(programs::of_go(&findings.found));
+    if findings.found.is_empty() && content.rewind().is_ok() {
+        let known = programs::examine(name, content, limits);
+        findings.found.extend(known.found);
+        findings.problems.extend(known.problems);
+    }
+    findings
 }
