@@ -94,14 +94,14 @@ mod tests {
 
     #[test]
     fn targets_and_seconds_are_read_and_others_refused() {
-        let parse = |words: &str| {
+        let parsed = |words: &str| {
             let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
-            super::parse(&words)
+            parse(&words)
         };
-        assert_eq!(parse("").unwrap(), (TARGETS.to_vec(), SECONDS));
-        assert_eq!(parse("sbom --seconds 5 apk").unwrap(), (vec!["sbom", "apk"], 5));
+        assert_eq!(parsed("").unwrap(), (TARGETS.to_vec(), SECONDS));
+        assert_eq!(parsed("sbom --seconds 5 apk").unwrap(), (vec!["sbom", "apk"], 5));
         for wrong in ["other", "--seconds", "--seconds 0", "--seconds x"] {
-            assert!(parse(wrong).is_err(), "{wrong}");
+            assert!(parsed(wrong).is_err(), "{wrong}");
         }
     }
 

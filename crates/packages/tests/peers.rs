@@ -1,5 +1,4 @@
 //! What another scanner lists of the same image.
-#![expect(clippy::unwrap_used, reason = "what cannot be made fails its test")]
 
 mod common;
 
