@@ -83,15 +83,18 @@ const CODE_ENDINGS: [&str; 26] = [
     ".whl",
 ];
 
+/// Whether a file's name is one of those that interpreters and virtual machines read as code.
+pub fn is_code_name(path: &ImagePath) -> bool {
+    let name = path.name().to_ascii_lowercase();
+    CODE_ENDINGS.iter().any(|ending| name.ends_with(ending.as_bytes()))
+}
+
 /// How a file was used.
 pub fn role(path: &ImagePath, usage: &PathUsage) -> Role {
     let mut kinds = usage.0.keys();
     let is_code = kinds.any(|kind| match kind {
         AccessKind::Exec | AccessKind::MapExec => true,
-        AccessKind::OpenRead => {
-            let name = path.name().to_ascii_lowercase();
-            CODE_ENDINGS.iter().any(|ending| name.ends_with(ending.as_bytes()))
-        }
+        AccessKind::OpenRead => is_code_name(path),
         _ => false,
     });
     if is_code { Role::Code } else { Role::Data }

@@ -1,6 +1,10 @@
 //! Package URLs.
 
+mod parse;
+
 use std::fmt::Write as _;
+
+pub use parse::Purl;
 
 /// A package URL of a Debian package: `pkg:deb/NAMESPACE/NAME@VERSION?arch=…&distro=…&upstream=…`.
 ///

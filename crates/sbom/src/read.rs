@@ -3,16 +3,14 @@
 //! Lenient: what is not understood is passed over, and told. Only a document that is none is refused.
 
 mod cyclonedx;
-mod purl;
 mod spdx;
 
 use std::collections::BTreeSet;
 
 use image::ImagePath;
+use packages::purl::Purl;
 use packages::{Ecosystem, FileList, InstallState, Origin, OsRelease, Package, PackageDatabase};
 use serde_json::Value;
-
-use purl::Purl;
 
 /// What a bill of materials lists.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,23 +1,25 @@
 //! Package URLs, taken apart.
 
 /// The parts of a package URL, decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Purl {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Purl {
     /// The type, lower case.
-    pub(super) kind: String,
+    pub kind: String,
     /// Empty where there is none; its segments joined by `/`.
-    pub(super) namespace: String,
-    pub(super) name: String,
+    pub namespace: String,
+    /// The last segment of the path.
+    pub name: String,
     /// Empty where there is none.
-    pub(super) version: String,
-    qualifiers: Vec<(String, String)>,
+    pub version: String,
+    /// Keys in lower case and values, in the order in which they stand.
+    pub qualifiers: Vec<(String, String)>,
 }
 
 impl Purl {
     /// Parses `pkg:TYPE/NAMESPACE/NAME@VERSION?QUALIFIERS#SUBPATH`.
     ///
     /// Source: package-url specification, "How to parse a purl string in its components".
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let rest = text.get(..4).filter(|scheme| scheme.eq_ignore_ascii_case("pkg:")).map(|_| &text[4..])?;
         let rest = rest.trim_start_matches('/');
         let rest = rest.rsplit_once('#').map_or(rest, |(rest, _)| rest);
@@ -49,7 +51,7 @@ impl Purl {
     }
 
     /// The value of a qualifier.
-    pub(super) fn qualifier(&self, key: &str) -> Option<&str> {
+    pub fn qualifier(&self, key: &str) -> Option<&str> {
         self.qualifiers.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
     }
 }

@@ -1,0 +1,401 @@
+//! Claims about findings, written, checked against official schemas, read back and applied.
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use advisories::heat::{Role, UsedFile};
+use advisories::matching::{self, Finding};
+use advisories::vex::{self, Coverage, Format, Ground, Header, Remains, Status, Subject, Wishes};
+use advisories::{Advisory, Affected, Database, DatabaseBuilder, FixState, Heat, PackageUse, Range};
+use careen_advisories as advisories;
+use image::{Digest, ImagePath};
+use jsonschema::Registry;
+use packages::{Ecosystem, FileList, InstallState, Origin, OsRelease, Package, PackageDatabase};
+use profile::{AccessKind, Process};
+use serde_json::{Value, json};
+
+const IMAGE: &str = "pkg:oci/shop@sha256:5e4f0f3ae2ec5e3a8fd6bb0fdfc0e4d9b6f17b9ee0b0f5d2d6a1d0a4c3b2a190?arch=amd64&repository_url=ghcr.io%2Facme%2Fshop";
+const DIGEST: &str = "sha256:5e4f0f3ae2ec5e3a8fd6bb0fdfc0e4d9b6f17b9ee0b0f5d2d6a1d0a4c3b2a190";
+const NAMES: [&str; 5] = ["gone", "partly", "cold", "hot", "warm"];
+
+fn data(name: &str) -> Vec<u8> {
+    let bytes =
+        fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/vex").join(name)).unwrap();
+    if name.ends_with(".zst") { zstd::decode_all(&bytes[..]).unwrap() } else { bytes }
+}
+
+fn path(text: &str) -> ImagePath {
+    ImagePath::from_absolute(text.as_bytes()).unwrap()
+}
+
+fn package(name: &str) -> Package {
+    Package {
+        ecosystem: Ecosystem::Dpkg,
+        name: name.into(),
+        version: "1:1.0-1".into(),
+        architecture: "amd64".into(),
+        source_name: name.into(),
+        source_version: "1:1.0-1".into(),
+        licence: None,
+        maintainer: None,
+        state: InstallState::Installed,
+        purl: format!("pkg:deb/debian/{name}@1:1.0-1?arch=amd64&distro=debian-12"),
+        file_list: FileList::Complete,
+        files: BTreeSet::new(),
+        origin: Origin::Embedded { file: path("/var/lib/dpkg/status"), within: Vec::new() },
+    }
+}
+
+fn packages() -> PackageDatabase {
+    let os = OsRelease::parse(b"ID=debian\nVERSION_ID=12\nVERSION_CODENAME=bookworm\n");
+    PackageDatabase::listed(NAMES.map(package).to_vec(), Some(os), Vec::new())
+}
+
+/// `CVE-2024-000N` in each package, N its place; hot's is fixed, cold's never will be.
+fn findings(packages: &PackageDatabase) -> Vec<Finding> {
+    let mut builder = DatabaseBuilder::new();
+    for (number, package) in packages.packages.iter().enumerate() {
+        let fixed = (package.name == "hot").then(|| "1:1.0-2".to_owned());
+        builder.advisory(Advisory {
+            id: format!("CVE-2024-{number:04}"),
+            source: "debian/tracker".into(),
+            aliases: [format!("GHSA-{number:04}")].into(),
+            affected: vec![Affected {
+                ecosystem: "Debian:12".into(),
+                package: package.name.clone(),
+                ranges: vec![Range { fixed, ..Range::default() }],
+                state: if package.name == "cold" { FixState::Ignored } else { FixState::Affected },
+                ..Affected::default()
+            }],
+            ..Advisory::default()
+        });
+    }
+    let database = Database::from_bytes(builder.finish().unwrap()).unwrap();
+    matching::find(packages, &database).unwrap()
+}
+
+fn usage(heat: Heat, before: u64, left: u64) -> PackageUse {
+    let partial = left > 0 && left < before;
+    PackageUse { heat, was: None, partial, files_left: left, files_before: before, used: Vec::new() }
+}
+
+fn grounds(packages: &PackageDatabase) -> Vec<Ground> {
+    let removed = |name: &str| BTreeMap::from([(path(name), Some(Digest::of(b"x")))]);
+    let remains = Remains { known: true, ..Remains::default() };
+    let one = |name: &str| match name {
+        "gone" => Ground {
+            usage: usage(Heat::Gone, 3, 0),
+            remains: Remains { removed_code: removed("/usr/bin/gone"), removed_other: 2, ..remains.clone() },
+        },
+        "partly" => Ground {
+            usage: usage(Heat::Warm, 2, 1),
+            remains: Remains { removed_code: removed("/usr/bin/partly"), kept_other: 1, ..remains.clone() },
+        },
+        "cold" => {
+            Ground { usage: usage(Heat::Cold, 2, 2), remains: Remains { kept_code: 2, ..remains.clone() } }
+        }
+        "hot" => {
+            let process = Process { exe: "/usr/bin/hot".into(), argv0: "hot".into() };
+            let used = UsedFile {
+                role: Role::Code,
+                path: path("/usr/bin/hot"),
+                kinds: [AccessKind::Exec].into(),
+                processes: [process].into(),
+                coverage: "shop".into(),
+                step: "start".into(),
+            };
+            Ground {
+                usage: PackageUse { used: vec![used], ..usage(Heat::Hot, 1, 1) },
+                remains: Remains { kept_code: 1, ..remains.clone() },
+            }
+        }
+        _ => Ground {
+            usage: usage(Heat::Warm, 2, 1),
+            remains: Remains { removed_code: removed("/usr/bin/warm"), kept_code: 1, ..remains.clone() },
+        },
+    };
+    packages.packages.iter().map(|package| one(&package.name)).collect()
+}
+
+fn coverage() -> Coverage {
+    Coverage { names: vec!["shop".into()], runs: 1, steps: 9, last_new: 4, paths: 321, complete: true }
+}
+
+fn statements(wishes: Wishes) -> Vec<vex::Statement> {
+    let packages = packages();
+    vex::claims(&findings(&packages), &grounds(&packages), &coverage(), IMAGE, wishes)
+}
+
+fn header() -> Header {
+    Header {
+        author: "Acme <security@acme.example>".into(),
+        author_url: "https://acme.example".into(),
+        created: "2026-11-22T13:30:00Z".into(),
+        tool_version: "1.2.3".into(),
+        image: "ghcr.io/acme/shop:1".into(),
+        image_purl: IMAGE.into(),
+        sbom_uuid: Some("01234567-89ab-8def-8123-456789abcdef".into()),
+        references: BTreeMap::from([(
+            "pkg:deb/debian/hot@1:1.0-1".to_owned(),
+            BTreeSet::from(["pkg:deb/debian/hot@1:1.0-1?arch=amd64&distro=debian-12".to_owned()]),
+        )]),
+    }
+}
+
+fn written(wishes: Wishes, format: Format) -> Value {
+    serde_json::from_slice(&vex::write(&header(), &statements(wishes), format)).unwrap()
+}
+
+fn conforms(schema: &jsonschema::Validator, document: &Value) {
+    let errors: Vec<_> =
+        schema.iter_errors(document).take(5).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+#[test]
+fn only_what_was_removed_is_not_affected_by_default() {
+    let said: Vec<_> = statements(Wishes::default())
+        .into_iter()
+        .map(|one| (one.status.name(), one.justification.map(|justification| justification.name())))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("not_affected", Some("component_not_present")),
+            ("not_affected", Some("vulnerable_code_not_present")),
+            ("under_investigation", None),
+            ("affected", None),
+            ("under_investigation", None),
+        ]
+    );
+}
+
+#[test]
+fn code_that_never_ran_is_claimed_only_when_asked_and_with_what_the_runs_covered() {
+    let wishes = Wishes { claim_not_executed: true, ..Wishes::default() };
+    let all = statements(wishes);
+    assert_eq!(all[2].status, Status::NotAffected);
+    assert_eq!(all[2].justification.unwrap().name(), "vulnerable_code_not_in_execute_path");
+    let stated =
+        "Coverage shop: 1 run, 9 steps, 321 paths used, nothing new after step 4, recorded without loss.";
+    assert!(all[2].impact.contains(stated), "{}", all[2].impact);
+    // Data of it was read: it is not unused.
+    assert_eq!(all[4].status, Status::UnderInvestigation);
+    let packages = packages();
+    let gaps = Coverage { complete: false, ..coverage() };
+    let with_gaps = vex::claims(&findings(&packages), &grounds(&packages), &gaps, IMAGE, wishes);
+    assert_eq!(with_gaps[2].status, Status::UnderInvestigation);
+}
+
+#[test]
+fn without_a_ledger_nothing_is_claimed_to_be_gone() {
+    let packages = packages();
+    let mut grounds = grounds(&packages);
+    grounds.iter_mut().for_each(|ground| ground.remains = Remains::default());
+    let all = vex::claims(&findings(&packages), &grounds, &coverage(), IMAGE, Wishes::default());
+    assert!(all.iter().all(|one| one.status != Status::NotAffected), "{all:#?}");
+}
+
+#[test]
+fn statements_name_their_evidence_and_what_to_do() {
+    let all = statements(Wishes::default());
+    let digest = Digest::of(b"x").to_string();
+    assert!(all[0].impact.contains(&format!("/usr/bin/gone ({digest})")), "{}", all[0].impact);
+    assert!(all[0].impact.contains("and 2 more"), "{}", all[0].impact);
+    let hot = "/usr/bin/hot (exec) by /usr/bin/hot in step start of coverage shop";
+    assert!(all[3].impact.contains(hot), "{}", all[3].impact);
+    assert_eq!(all[3].action, "Update hot to 1:1.0-2 or later.");
+}
+
+#[test]
+fn openvex_conforms_to_the_official_schema() {
+    let schema: Value = serde_json::from_slice(&data("openvex-0.2.0.schema.json.zst")).unwrap();
+    let schema = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    for wishes in [Wishes::default(), Wishes { claim_not_executed: true, bare_packages: true }] {
+        let mut document = written(wishes, Format::OpenVex);
+        conforms(&schema, &document);
+        document["statements"][3].as_object_mut().unwrap().remove("action_statement");
+        assert!(!schema.is_valid(&document));
+    }
+}
+
+#[test]
+fn cyclonedx_conforms_to_the_official_schema() {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../sbom/tests/data/cyclonedx");
+    let read = |name: &str| -> Value {
+        let bytes = fs::read(dir.join(format!("{name}.schema.json.zst"))).unwrap();
+        serde_json::from_slice(&zstd::decode_all(&bytes[..]).unwrap()).unwrap()
+    };
+    let mut registry = Registry::new();
+    for name in ["jsf-0.82", "spdx"] {
+        registry =
+            registry.add(format!("http://cyclonedx.org/schema/{name}.schema.json"), read(name)).unwrap();
+    }
+    let registry = registry.prepare().unwrap();
+    let schema = jsonschema::options().with_registry(&registry).build(&read("bom-1.6")).unwrap();
+    let mut document = written(Wishes::default(), Format::CycloneDx);
+    conforms(&schema, &document);
+    let hot = &document["vulnerabilities"][3]["affects"];
+    let link = "urn:cdx:01234567-89ab-8def-8123-456789abcdef/1#pkg:deb/debian/hot@1:1.0-1?arch=amd64&distro=debian-12";
+    assert!(hot.as_array().unwrap().contains(&json!({"ref": link})), "{hot}");
+    document["vulnerabilities"][0]["analysis"]["state"] = json!("fine");
+    assert!(!schema.is_valid(&document));
+}
+
+#[test]
+fn csaf_has_what_its_vex_profile_asks_for() {
+    let document = written(Wishes::default(), Format::Csaf);
+    assert_eq!(document["document"]["category"], "csaf_vex");
+    let ids: BTreeSet<&str> = ["full_product_names", "relationships"]
+        .iter()
+        .flat_map(|key| document["product_tree"][key].as_array().unwrap())
+        .map(|one| one.get("full_product_name").unwrap_or(one)["product_id"].as_str().unwrap())
+        .collect();
+    for one in document["vulnerabilities"].as_array().unwrap() {
+        assert!(one["cve"].is_string() && one["notes"].is_array(), "{one}");
+        for (status, products) in one["product_status"].as_object().unwrap() {
+            for product in products.as_array().unwrap() {
+                assert!(ids.contains(product.as_str().unwrap()), "{product}");
+                let named = |list: &str| {
+                    let mut entries = one[list].as_array().into_iter().flatten();
+                    entries.any(|entry| entry["product_ids"].as_array().unwrap().contains(product))
+                };
+                // Section 4.5: an impact for what is not affected, an action for what is.
+                assert_eq!(named("threats"), status == "known_not_affected");
+                assert_eq!(named("remediations"), status == "known_affected");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_we_write_we_read_and_it_settles_exactly_what_it_names() {
+    let packages = packages();
+    let findings = findings(&packages);
+    let subject =
+        Subject { names: vec!["ghcr.io/acme/shop:1".into()], digests: vec![DIGEST.parse().unwrap()] };
+    let other = Subject { names: vec!["ghcr.io/acme/other:1".into()], digests: vec![Digest::of(b"other")] };
+    for format in [Format::OpenVex, Format::Csaf, Format::CycloneDx] {
+        let bytes = vex::write(&header(), &statements(Wishes::default()), format);
+        assert_eq!(bytes, vex::write(&header(), &statements(Wishes::default()), format));
+        let document = vex::read(&bytes).unwrap();
+        assert_eq!(document.skipped, 0, "{format:?}");
+        let said = vex::apply(&findings, &packages, std::slice::from_ref(&document), &subject);
+        let said: Vec<_> = said.iter().map(|one| one.as_ref().unwrap().status.name()).collect();
+        let expected =
+            ["not_affected", "not_affected", "under_investigation", "affected", "under_investigation"];
+        assert_eq!(said, expected, "{format:?}");
+        let elsewhere = vex::apply(&findings, &packages, &[document], &other);
+        assert!(elsewhere.iter().all(Option::is_none), "{format:?}");
+    }
+    let bare = Wishes { bare_packages: true, ..Wishes::default() };
+    let document = vex::read(&vex::write(&header(), &statements(bare), Format::OpenVex)).unwrap();
+    let elsewhere = vex::apply(&findings, &packages, &[document], &other);
+    assert!(elsewhere.iter().all(Option::is_some));
+}
+
+#[test]
+fn documents_of_others_are_read() {
+    for (name, statements, first, status) in [
+        ("v0.0.1.json", 1, "CVE-2023-12345", Status::Fixed),
+        ("v0.0.1-noversion.json", 1, "CVE-2023-12345", Status::Fixed),
+        ("v0.2.0.json", 5, "CVE-2023-1255", Status::Fixed),
+        ("v020-1.vex.json", 1, "CVE-1234-5678", Status::UnderInvestigation),
+        ("vexhub.json", 1, "CVE-2025-54388", Status::NotAffected),
+        ("csaf-1.json", 1, "CVE-2009-4487", Status::NotAffected),
+    ] {
+        let document = vex::read(&data(name)).unwrap();
+        let one = &document.statements[0];
+        assert_eq!((&*one.vulnerability, one.status), (first, status), "{name}");
+        assert_eq!(document.statements.len(), statements, "{name}");
+        assert!(!one.products.is_empty(), "{name}");
+    }
+    let node = vex::read(&data("nodejs.openvex.json.zst")).unwrap();
+    assert_eq!(node.skipped, 0);
+    assert!(node.statements.len() > 100, "{}", node.statements.len());
+    // It lists a product that its tree does not have.
+    let csaf = vex::read(&data("csaf-2.json")).unwrap();
+    assert!(csaf.skipped > 0);
+    assert!(csaf.statements.iter().any(|one| one.impact.contains("was removed before shipping")));
+}
+
+#[test]
+fn products_match_as_other_scanners_match_them() {
+    let packages = packages();
+    let findings = findings(&packages);
+    let subject =
+        Subject { names: vec!["ghcr.io/acme/shop:1".into()], digests: vec![DIGEST.parse().unwrap()] };
+    let settled = |product: Value| {
+        let document = json!({
+            "@context": "https://openvex.dev/ns/v0.2.0", "@id": "x", "author": "a", "timestamp": "2026-01-01T00:00:00Z",
+            "statements": [{"vulnerability": {"name": "CVE-2024-0003"}, "products": [product], "status": "fixed"}],
+        });
+        let document = vex::read(document.to_string().as_bytes()).unwrap();
+        vex::apply(&findings, &packages, &[document], &subject)[3].is_some()
+    };
+    let digest = DIGEST.replace(':', "%3A");
+    for (product, expected) in [
+        (json!({"@id": "pkg:deb/debian/hot"}), true),
+        (json!("pkg:deb/debian/hot@1:1.0-1"), true),
+        (json!({"@id": "pkg:deb/debian/hot@1%3A1.0-1?arch=amd64"}), true),
+        (json!({"@id": "pkg:deb/debian/hot@1:1.0-1?distro=debian-12.5"}), true),
+        (json!({"@id": "pkg:deb/debian/hot@1:1.0-1?arch=arm64"}), false),
+        (json!({"@id": "pkg:deb/debian/hot@2"}), false),
+        (json!({"@id": "pkg:deb/ubuntu/hot"}), false),
+        (json!({"@id": format!("pkg:oci/shop@{digest}")}), true),
+        (json!({"@id": "pkg:oci/shop?repository_url=ghcr.io/acme/shop"}), true),
+        (json!({"@id": "pkg:oci/shop?repository_url=ghcr.io/acme"}), true),
+        (json!({"@id": "pkg:oci/shop?repository_url=ghcr.io/other/shop"}), false),
+        (json!({"@id": "pkg:oci/shop?tag=2"}), false),
+        (json!({"@id": format!("ghcr.io/acme/shop@{DIGEST}")}), true),
+        (json!({"@id": "ghcr.io/acme/shop"}), true),
+        (
+            json!({"@id": "x", "identifiers": {"purl": "pkg:oci/shop"}, "subcomponents": [{"@id": "pkg:deb/debian/hot"}]}),
+            true,
+        ),
+        (json!({"@id": "pkg:oci/shop", "subcomponents": [{"@id": "pkg:deb/debian/cold"}]}), false),
+        (json!({"@id": "pkg:oci/other", "subcomponents": [{"@id": "pkg:deb/debian/hot"}]}), false),
+        // Both came with one file.
+        (json!({"@id": "pkg:deb/debian/cold", "subcomponents": [{"@id": "pkg:deb/debian/hot"}]}), true),
+    ] {
+        assert_eq!(settled(product.clone()), expected, "{product}");
+    }
+}
+
+#[test]
+fn the_latest_statement_holds_under_any_name_of_the_vulnerability() {
+    let packages = packages();
+    let findings = findings(&packages);
+    let document = |name: &str, time: &str, status: &str| {
+        let document = json!({
+            "@context": "https://openvex.dev/ns/v0.2.0", "@id": name, "author": "a", "timestamp": time,
+            "statements": [{"vulnerability": {"name": name}, "products": [{"@id": "pkg:deb/debian/hot"}], "status": status}],
+        });
+        vex::read(document.to_string().as_bytes()).unwrap()
+    };
+    let newer = document("GHSA-0003", "2026-02-01T00:00:00Z", "fixed");
+    let older = document("CVE-2024-0003", "2026-01-01T00:00:00Z", "affected");
+    let subject = Subject::default();
+    for documents in [[newer.clone(), older.clone()], [older, newer]] {
+        let said = vex::apply(&findings, &packages, &documents, &subject);
+        assert_eq!(said[3].as_ref().unwrap().status, Status::Fixed);
+        assert_eq!(said[0], None);
+    }
+}
+
+#[test]
+fn what_is_no_such_document_is_refused_and_what_is_not_understood_settles_nothing() {
+    for text in ["", "[]", "{}", "null", "{\"@context\": 3}", "\u{0}", &"[".repeat(10_000)] {
+        assert!(vex::read(text.as_bytes()).is_err(), "{:?}", text.get(..20));
+    }
+    let odd = json!({"@context": "https://openvex.dev/ns", "statements": [
+        3, {}, {"vulnerability": "CVE-1", "status": "fine"}, {"status": "fixed"}, {"vulnerability": [], "status": "fixed"},
+    ]});
+    let document = vex::read(odd.to_string().as_bytes()).unwrap();
+    assert_eq!((document.statements.len(), document.skipped), (0, 5));
+    let csaf = json!({"document": {"csaf_version": "2.0"}, "product_tree": {"branches": [{"branches": 1}]},
+        "vulnerabilities": [{"cve": "CVE-1", "product_status": {"fixed": ["nothing"]}}, {}]});
+    assert_eq!(vex::read(csaf.to_string().as_bytes()).unwrap().statements, []);
+}
