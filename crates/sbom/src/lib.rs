@@ -10,8 +10,10 @@ pub mod copyright;
 mod cyclonedx;
 pub mod licence;
 mod native;
+pub mod operations;
 pub mod peers;
 pub mod read;
+pub mod runtime_trace;
 mod spdx2;
 mod spdx3;
 mod table;
@@ -20,5 +22,7 @@ pub mod write;
 
 pub use bill::{Bill, Component, Lost, Options};
 pub use licence::{Licence, Term};
+pub use operations::operations;
 pub use read::{PackageList, ReadSbomError, read};
+pub use runtime_trace::runtime_trace;
 pub use write::{Format, write};

@@ -386,3 +386,80 @@ fn other_peoples_validators_accept_the_documents() {
         );
     }
 }
+
+fn runtime() -> sbom::operations::RuntimeRecord {
+    let used = |is_code, kind: &str, process: &str, order| sbom::operations::UsedFile {
+        is_code,
+        kinds: BTreeSet::from([kind.to_owned()]),
+        processes: BTreeSet::from([process.to_owned()]),
+        coverage: "shop".into(),
+        step: if order == 0 { "start".into() } else { format!("step {order}") },
+        order,
+    };
+    let path = |text: &str| image::ImagePath::from_absolute(text.as_bytes()).unwrap();
+    let files = BTreeMap::from([
+        (path("/bin/login"), used(true, "exec", "/bin/login", 1)),
+        (path("/lib/libc.so.6"), used(true, "map-exec", "/bin/login", 0)),
+        (path("/etc/os-release"), used(false, "open-read", "/bin/login", 2)),
+        (path("/not/in/the/image"), used(true, "exec", "/bin/login", 2)),
+    ]);
+    let run = sbom::operations::RecordedRun {
+        coverage: "shop".into(),
+        started: "2026-11-22T13:30:00Z".into(),
+        sensor: "ebpf-base".into(),
+        kernel: "6.18".into(),
+        steps: vec!["ask".into()],
+    };
+    sbom::operations::RuntimeRecord { files, runs: vec![run], complete: true }
+}
+
+#[test]
+fn only_what_ran_is_in_the_bill_of_operations() {
+    let (_layout, image) = made_up();
+    let database = packages::catalog(&image).unwrap();
+    let options = options();
+    let bill = Bill::new(&image, &database, &options).unwrap();
+    let mut document = sbom::operations(&bill, &runtime());
+    conforms(&cyclonedx_schema(), &document, "operations");
+    let names: Vec<&str> = document["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|component| component["name"].as_str().unwrap())
+        .collect();
+    // mawk and the packages of languages did not run; a file of nobody did.
+    assert_eq!(names, ["login", "libc6", "/etc/os-release"]);
+    assert_eq!(document["metadata"]["lifecycles"], json!([{"phase": "operations"}]));
+    let libc = component(&document, "libc6");
+    assert_eq!(property(libc, "careen:heat"), Some("hot"));
+    assert_eq!(property(libc, "careen:first-step"), Some("start"));
+    let context = "map-exec by /bin/login; first in step start of coverage shop";
+    assert_eq!(libc["evidence"]["occurrences"][0]["additionalContext"], context);
+    assert_eq!(property(component(&document, "/etc/os-release"), "careen:heat"), Some("warm"));
+    let login = component(&document, "login")["bom-ref"].clone();
+    let needs =
+        document["dependencies"].as_array().unwrap().iter().find(|entry| entry["ref"] == login).unwrap();
+    assert_eq!(needs["dependsOn"].as_array().unwrap().len(), 2);
+    assert_eq!(sbom::operations(&bill, &runtime()), document);
+    document["metadata"]["lifecycles"][0]["phase"] = json!("running");
+    assert!(!cyclonedx_schema().is_valid(&document));
+}
+
+#[test]
+fn a_runtime_trace_has_the_digests_of_files_as_they_are_in_the_image() {
+    let (_layout, image) = made_up();
+    let database = packages::catalog(&image).unwrap();
+    let options = options();
+    let bill = Bill::new(&image, &database, &options).unwrap();
+    let trace = sbom::runtime_trace(&bill, &runtime()).unwrap();
+    assert_eq!(trace["_type"], "https://in-toto.io/Statement/v1");
+    assert_eq!(trace["subject"][0]["digest"]["sha256"], image.manifest_digest().hex());
+    assert_eq!(trace["predicateType"], "https://in-toto.io/attestation/runtime-trace/v0.1");
+    let log = &trace["predicate"]["monitorLog"];
+    let files = log["fileAccess"].as_array().unwrap();
+    assert_eq!(files.len(), 3);
+    assert_eq!(files[0]["name"], "/bin/login");
+    assert_eq!(files[0]["digest"]["sha256"], image::Digest::of(b"x").hex());
+    assert_eq!(log["process"][0]["processBinary"], "/bin/login");
+    assert_eq!(log["process"][0]["firstStep"], "start");
+}
