@@ -20,6 +20,7 @@ const RANKS: [(&str, u32); 13] = [
     ("careen-harden", 4),
     ("careen-advisories", 4),
     ("careen-sbom", 4),
+    ("careen-attest", 5),
     ("careen-report", 5),
     ("careen-scan", 5),
     ("careen", 6),

@@ -1,0 +1,255 @@
+//! Keys as PEM: ECDSA on P-256 and Ed25519, as cosign and OpenSSL write them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
+use p256::ecdsa::signature::{Signer as _, Verifier as _};
+
+use crate::encrypted;
+
+/// Most bytes of a key file.
+const MAX_BYTES: usize = 64 << 10;
+
+/// Why something is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// It is no PEM, or too long.
+    #[error("it is no PEM file with one key")]
+    Pem,
+    /// It is PEM of another sort.
+    #[error("it holds {0}")]
+    Label(String),
+    /// The bytes are no such key, or one of another curve.
+    #[error("it is neither a P-256 nor an Ed25519 key")]
+    Kind,
+    /// The encrypted form is broken.
+    #[error("its encrypted form is broken: {0}")]
+    Encrypted(&'static str),
+    /// The password is wrong.
+    #[error("the password does not open it")]
+    Password,
+}
+
+impl KeyError {
+    /// What the user can try.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Password => Some("set COSIGN_PASSWORD to the key's password".to_owned()),
+            Self::Encrypted(_) => None,
+            _ => Some(
+                "a PEM file is wanted: of cosign generate-key-pair, or of openssl genpkey -algorithm EC -pkeyopt \
+                 ec_paramgen_curve:P-256"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// A key that signs.
+pub struct PrivateKey(Private);
+
+enum Private {
+    P256(p256::ecdsa::SigningKey),
+    Ed25519(Box<ed25519_dalek::SigningKey>),
+}
+
+/// Never the key itself.
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey(****)")
+    }
+}
+
+impl PrivateKey {
+    /// Reads PKCS #8, SEC 1, or cosign's encrypted form of PKCS #8; only that needs the password.
+    ///
+    /// # Errors
+    /// [`KeyError`] if it is none of these, or the password is wrong.
+    pub fn from_pem(pem: &str, password: &str) -> Result<Self, KeyError> {
+        let (label, der) = decode(pem)?;
+        match label {
+            "PRIVATE KEY" => Self::from_pkcs8(&der),
+            "EC PRIVATE KEY" => {
+                let key = p256::SecretKey::from_sec1_der(&der).map_err(|_| KeyError::Kind)?;
+                Ok(Self(Private::P256(key.into())))
+            }
+            "ENCRYPTED SIGSTORE PRIVATE KEY" | "ENCRYPTED COSIGN PRIVATE KEY" => {
+                Self::from_pkcs8(&encrypted::open(&der, password)?)
+            }
+            other => Err(KeyError::Label(other.to_owned())),
+        }
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
+        if let Ok(key) = p256::ecdsa::SigningKey::from_pkcs8_der(der) {
+            return Ok(Self(Private::P256(key)));
+        }
+        let key = ed25519_dalek::SigningKey::from_pkcs8_der(der).map_err(|_| KeyError::Kind)?;
+        Ok(Self(Private::Ed25519(Box::new(key))))
+    }
+
+    /// Signs bytes: ECDSA over their SHA-256 in ASN.1 with the nonce of RFC 6979, or Ed25519.
+    pub fn sign(&self, bytes: &[u8]) -> Vec<u8> {
+        match &self.0 {
+            Private::P256(key) => {
+                let signature: p256::ecdsa::Signature = key.sign(bytes);
+                signature.to_der().as_bytes().to_vec()
+            }
+            Private::Ed25519(key) => key.sign(bytes).to_bytes().to_vec(),
+        }
+    }
+}
+
+/// A key that verifies.
+#[derive(Debug, Clone)]
+pub struct PublicKey(Public);
+
+#[derive(Debug, Clone)]
+enum Public {
+    P256(p256::ecdsa::VerifyingKey),
+    Ed25519(ed25519_dalek::VerifyingKey),
+}
+
+impl PublicKey {
+    /// Whether the key's owner signed these bytes.
+    pub fn verify(&self, bytes: &[u8], signature: &[u8]) -> bool {
+        match &self.0 {
+            Public::P256(key) => p256::ecdsa::Signature::from_der(signature)
+                .is_ok_and(|signature| key.verify(bytes, &signature).is_ok()),
+            Public::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify_strict(bytes, &signature).is_ok()),
+        }
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = KeyError;
+
+    fn from_str(pem: &str) -> Result<Self, KeyError> {
+        let (label, der) = decode(pem)?;
+        if label != "PUBLIC KEY" {
+            return Err(KeyError::Label(label.to_owned()));
+        }
+        if let Ok(key) = p256::ecdsa::VerifyingKey::from_public_key_der(&der) {
+            return Ok(Self(Public::P256(key)));
+        }
+        let key = ed25519_dalek::VerifyingKey::from_public_key_der(&der).map_err(|_| KeyError::Kind)?;
+        Ok(Self(Public::Ed25519(key)))
+    }
+}
+
+/// The label and the bytes of the first block. Headers within a block are not read: no key of ours has any.
+fn decode(pem: &str) -> Result<(&str, Vec<u8>), KeyError> {
+    if pem.len() > MAX_BYTES {
+        return Err(KeyError::Pem);
+    }
+    let (_, rest) = pem.split_once("-----BEGIN ").ok_or(KeyError::Pem)?;
+    let (label, rest) = rest.split_once("-----").ok_or(KeyError::Pem)?;
+    let (body, _) = rest.split_once(&format!("-----END {label}-----")).ok_or(KeyError::Pem)?;
+    let body: String = body.split_whitespace().collect();
+    Ok((label, STANDARD.decode(body).map_err(|_| KeyError::Pem)?))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    // Made for these tests by openssl genpkey and cosign generate-key-pair, used for nothing else.
+    pub(crate) const P256: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgIGAxx3bsHAUaqeA1
+tf7lFJfADYg+oKrTA7ydsEagq8+hRANCAASGJ7iI+Ucz0TYN+XI+H6o0UqbwqX/b
+aEKetbYtns/blbZfDVHE/WYQC7tTOJu79jJhTJH4Z3k7PJSi5U5r7kxS
+-----END PRIVATE KEY-----
+";
+    pub(crate) const P256_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEhie4iPlHM9E2DflyPh+qNFKm8Kl/
+22hCnrW2LZ7P25W2Xw1RxP1mEAu7Uzibu/YyYUyR+Gd5OzyUouVOa+5MUg==
+-----END PUBLIC KEY-----
+";
+    pub(crate) const ED25519: &str = "\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIGMb9MKuGQm9IDur9oOZvyZeiOUU23RtoUC2ahpPryei
+-----END PRIVATE KEY-----
+";
+    pub(crate) const ED25519_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAdYJBupG+NXGkVTXFwE1xdP8qfUh09MvOrFz0guLaUoc=
+-----END PUBLIC KEY-----
+";
+    const SEC1: &str = "\
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEICBgMcd27BwFGqngNbX+5RSXwA2IPqCq0wO8nbBGoKvPoAoGCCqGSM49
+AwEHoUQDQgAEhie4iPlHM9E2DflyPh+qNFKm8Kl/22hCnrW2LZ7P25W2Xw1RxP1m
+EAu7Uzibu/YyYUyR+Gd5OzyUouVOa+5MUg==
+-----END EC PRIVATE KEY-----
+";
+    /// Its password is "secret".
+    const COSIGN: &str = "\
+-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----
+eyJrZGYiOnsibmFtZSI6InNjcnlwdCIsInBhcmFtcyI6eyJOIjo2NTUzNiwiciI6
+OCwicCI6MX0sInNhbHQiOiJGMWtaMzcwWlU3NmNOWjNpWjdOZUtOSGRuVVBqb0Yy
+dEFPRmZ1RG1rcVI0PSJ9LCJjaXBoZXIiOnsibmFtZSI6Im5hY2wvc2VjcmV0Ym94
+Iiwibm9uY2UiOiJsSVd2Mld0LzBQMzlwZ0J2NUhhUkVibm9QSXlmdHlaTiJ9LCJj
+aXBoZXJ0ZXh0Ijoia3E5Wjd2WUdBU1YyT0FyZFhyRmVqeHpURERSOWdTR2pvdTZ4
+N0JTVGcwQWc1NFVqa1VFMy91RjJiYUxnVnQvekRpTklJcWZ1TlRNTjYwbTNxbWxP
+VDU1RnB6czZUK3huem5PM2JtbnhJK25TN3FDcVdxN2tJMGVsalRCaG1sbEdPQjJF
+T3BNRVFTOC9EZ25jL1k3Vm1qN1pLdnBSS3hwTXYrcUEvd1VyZTJlK3Q5K0dzaVdR
+UVZiL1FyVnVva2NBT1dzamx0ZEt1NldUV0E9PSJ9
+-----END ENCRYPTED SIGSTORE PRIVATE KEY-----
+";
+    const COSIGN_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEfFShZ4h9IQHRg5mHZgCeY6jxeP/1
+IeHRf4hXOFSbeUCo1NevcakzDlGkffqHYabx+NhkDMMCNRbFF10Clzy5pA==
+-----END PUBLIC KEY-----
+";
+
+    #[test]
+    fn keys_of_openssl_and_cosign_sign_what_their_public_halves_verify() {
+        for (private, password, public) in [
+            (P256, "", P256_PUBLIC),
+            (SEC1, "", P256_PUBLIC),
+            (ED25519, "", ED25519_PUBLIC),
+            (COSIGN, "secret", COSIGN_PUBLIC),
+        ] {
+            let key = PrivateKey::from_pem(private, password).unwrap();
+            let public: PublicKey = public.parse().unwrap();
+            let signature = key.sign(b"text");
+            assert!(public.verify(b"text", &signature));
+            assert!(!public.verify(b"other", &signature));
+            assert!(!public.verify(b"text", &signature[1..]));
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        assert!(matches!(PrivateKey::from_pem(COSIGN, "wrong"), Err(KeyError::Password)));
+        assert!(matches!(PrivateKey::from_pem(P256_PUBLIC, ""), Err(KeyError::Label(_))));
+        for text in ["", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----", "\u{fc}"]
+        {
+            assert!(matches!(PrivateKey::from_pem(text, ""), Err(KeyError::Pem)), "{text}");
+        }
+        let empty = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
+        assert!(matches!(PrivateKey::from_pem(empty, ""), Err(KeyError::Kind)));
+    }
+
+    #[test]
+    fn a_key_that_asks_for_all_memory_is_refused() {
+        let sealed = r#"{"kdf":{"name":"scrypt","params":{"N":1099511627776,"r":8,"p":1},"salt":""},
+            "cipher":{"name":"nacl/secretbox","nonce":""},"ciphertext":""}"#;
+        let label = "ENCRYPTED SIGSTORE PRIVATE KEY";
+        let pem = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----", STANDARD.encode(sealed));
+        assert!(matches!(PrivateKey::from_pem(&pem, ""), Err(KeyError::Encrypted(_))));
+    }
+
+    #[test]
+    fn a_key_is_never_printed() {
+        let key = PrivateKey::from_pem(P256, "").unwrap();
+        assert_eq!(format!("{key:?}"), "PrivateKey(****)");
+    }
+}
