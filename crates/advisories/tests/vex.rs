@@ -56,7 +56,8 @@ fn packages() -> PackageDatabase {
 /// `CVE-2024-000N` in each package, N its place; hot's is fixed, cold's never will be.
 fn findings(packages: &PackageDatabase) -> Vec<Finding> {
     let mut builder = DatabaseBuilder::new();
-    for (number, package) in packages.packages.iter().enumerate() {
+    for package in &packages.packages {
+        let number = NAMES.iter().position(|name| *name == package.name).unwrap();
         let fixed = (package.name == "hot").then(|| "1:1.0-2".to_owned());
         builder.advisory(Advisory {
             id: format!("CVE-2024-{number:04}"),
@@ -284,8 +285,9 @@ fn what_we_write_we_read_and_it_settles_exactly_what_it_names() {
         assert_eq!(document.skipped, 0, "{format:?}");
         let said = vex::apply(&findings, &packages, std::slice::from_ref(&document), &subject);
         let said: Vec<_> = said.iter().map(|one| one.as_ref().unwrap().status.name()).collect();
+        // In the order of the packages: cold, gone, hot, partly, warm.
         let expected =
-            ["not_affected", "not_affected", "under_investigation", "affected", "under_investigation"];
+            ["under_investigation", "not_affected", "affected", "not_affected", "under_investigation"];
         assert_eq!(said, expected, "{format:?}");
         let elsewhere = vex::apply(&findings, &packages, &[document], &other);
         assert!(elsewhere.iter().all(Option::is_none), "{format:?}");
@@ -302,7 +304,7 @@ fn documents_of_others_are_read() {
         ("v0.0.1.json", 1, "CVE-2023-12345", Status::Fixed),
         ("v0.0.1-noversion.json", 1, "CVE-2023-12345", Status::Fixed),
         ("v0.2.0.json", 5, "CVE-2023-1255", Status::Fixed),
-        ("v020-1.vex.json", 1, "CVE-1234-5678", Status::UnderInvestigation),
+        ("v020-1.vex.json", 1, "CVE-9876-54321", Status::UnderInvestigation),
         ("vexhub.json", 1, "CVE-2025-54388", Status::NotAffected),
         ("csaf-1.json", 1, "CVE-2009-4487", Status::NotAffected),
     ] {
@@ -333,7 +335,7 @@ fn products_match_as_other_scanners_match_them() {
             "statements": [{"vulnerability": {"name": "CVE-2024-0003"}, "products": [product], "status": "fixed"}],
         });
         let document = vex::read(document.to_string().as_bytes()).unwrap();
-        vex::apply(&findings, &packages, &[document], &subject)[3].is_some()
+        vex::apply(&findings, &packages, &[document], &subject)[2].is_some()
     };
     let digest = DIGEST.replace(':', "%3A");
     for (product, expected) in [
@@ -380,7 +382,7 @@ fn the_latest_statement_holds_under_any_name_of_the_vulnerability() {
     let subject = Subject::default();
     for documents in [[newer.clone(), older.clone()], [older, newer]] {
         let said = vex::apply(&findings, &packages, &documents, &subject);
-        assert_eq!(said[3].as_ref().unwrap().status, Status::Fixed);
+        assert_eq!(said[2].as_ref().unwrap().status, Status::Fixed);
         assert_eq!(said[0], None);
     }
 }

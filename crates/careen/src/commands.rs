@@ -1,5 +1,6 @@
 //! One module a command: resolves what was typed, calls the crates, prints the result.
 
+pub(crate) mod attest;
 pub(crate) mod coverage;
 pub(crate) mod db;
 pub(crate) mod diff;
@@ -12,6 +13,7 @@ pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod profile;
+pub(crate) mod rbom;
 pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod run;
@@ -19,3 +21,4 @@ pub(crate) mod sbom;
 pub(crate) mod scan;
 pub(crate) mod validate;
 pub(crate) mod verify;
+pub(crate) mod vex;

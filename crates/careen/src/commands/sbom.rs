@@ -21,7 +21,7 @@ pub(crate) fn run(context: &Context, args: &SbomArgs) -> Result<(), Failure> {
     if let Some(file) = &args.output_file {
         context::refuse_existing(file, args.force)?;
     }
-    let created = created(args)?;
+    let created = created(args.created.as_deref())?;
     let image = context.open_image(&args.image)?;
     let failed = |source: packages::ReadPackagesError| {
         let hint = source.hint();
@@ -57,8 +57,8 @@ pub(crate) fn run(context: &Context, args: &SbomArgs) -> Result<(), Failure> {
 }
 
 /// What was typed, else `SOURCE_DATE_EPOCH`; none where the image is to say it.
-fn created(args: &SbomArgs) -> Result<Option<String>, Failure> {
-    if let Some(text) = &args.created {
+pub(crate) fn created(typed: Option<&str>) -> Result<Option<String>, Failure> {
+    if let Some(text) = typed {
         return sbom::bill::time(text).map(Some).ok_or_else(|| {
             Failure::new(ExitCode::Usage, format!("--created {text} is no time in UTC"))
                 .hint("write it as 2026-11-22T13:30:00Z".to_owned())

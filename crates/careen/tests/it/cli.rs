@@ -29,6 +29,9 @@ fn help_of_each_command_has_not_changed_unseen() {
         "sbom",
         "report",
         "scan",
+        "rbom",
+        "vex",
+        "attest",
     ] {
         let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let output = Command::new(CAREEN)
