@@ -173,6 +173,9 @@ pub struct Settled {
     pub until: Option<String>,
 }
 
+/// Which paths of an image are left in another one.
+pub type Kept<'a> = &'a dyn Fn(&ImagePath) -> bool;
+
 /// What a scan looks at.
 pub struct Scan<'a> {
     /// The version of Careen.
@@ -184,7 +187,7 @@ pub struct Scan<'a> {
     /// What its workload used.
     pub profile: Option<&'a Profile>,
     /// The hardened image, and which paths of the subject it still has.
-    pub hardened: Option<(Subject, &'a dyn Fn(&ImagePath) -> bool)>,
+    pub hardened: Option<(Subject, Kept<'a>)>,
     /// The database to ask.
     pub database: &'a Database,
 }

@@ -1,8 +1,10 @@
 //! Commands that another command starts because of its options: `tar -z` runs `gzip`.
 
+/// From the words of a command, as far as they are known, to what it starts.
+type Starts = fn(&[Option<&str>]) -> Vec<String>;
+
 /// Commands whose options start others.
-const CALLERS: [(&str, fn(&[Option<&str>]) -> Vec<String>); 4] =
-    [("bsdtar", tar), ("gtar", tar), ("sort", sort), ("tar", tar)];
+const CALLERS: [(&str, Starts); 4] = [("bsdtar", tar), ("gtar", tar), ("sort", sort), ("tar", tar)];
 
 /// What tar's options start. Source: the manual of GNU tar, "Creating and Reading Compressed Archives".
 const COMPRESSORS: [(char, &[&str], &str); 8] = [
