@@ -64,7 +64,7 @@ mod tests {
             found.exploited = known.then(Kev::default);
             scanned(found, heat)
         };
-        let mut rows = vec![
+        let mut rows = [
             row("gone-known", Heat::Gone, 0.9, Rank::Critical, true),
             row("cold-likely", Heat::Cold, 0.9, Rank::Low, false),
             row("hot-critical", Heat::Hot, 0.0, Rank::Critical, false),
