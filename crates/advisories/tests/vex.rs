@@ -159,7 +159,7 @@ fn conforms(schema: &jsonschema::Validator, document: &Value) {
 fn only_what_was_removed_is_not_affected_by_default() {
     let said: Vec<_> = statements(Wishes::default())
         .into_iter()
-        .map(|one| (one.status.name(), one.justification.map(advisories::vex::Justification::name)))
+        .map(|one| (one.status.name(), one.justification.map(vex::Justification::name)))
         .collect();
     assert_eq!(
         said,

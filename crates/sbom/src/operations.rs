@@ -108,10 +108,10 @@ fn is_file(bill: &Bill<'_>, path: &ImagePath) -> bool {
 
 fn metadata(bill: &Bill<'_>, record: &RuntimeRecord) -> Value {
     let digest = bill.image.manifest_digest();
-    let mut properties = vec![property("careen:complete", record.complete.to_string())];
+    let mut properties = vec![property("careen:complete", &record.complete.to_string())];
     for (number, run) in record.runs.iter().enumerate() {
         let mut add = |name: &str, value: &str| {
-            properties.push(property(&format!("careen:run:{number}:{name}"), value.to_owned()));
+            properties.push(property(&format!("careen:run:{number}:{name}"), value));
         };
         add("coverage", &run.coverage);
         add("started", &run.started);
@@ -135,7 +135,7 @@ fn metadata(bill: &Bill<'_>, record: &RuntimeRecord) -> Value {
     })
 }
 
-fn property(name: &str, value: String) -> Value {
+fn property(name: &str, value: &str) -> Value {
     json!({"name": name, "value": value})
 }
 
@@ -174,13 +174,13 @@ fn evidence(value: &mut Value, files: &[(&ImagePath, &UsedFile)]) {
     let occurrences: Vec<Value> = files.iter().map(occurrence).collect();
     value["evidence"] = json!({"occurrences": occurrences});
     let is_code = files.iter().any(|(_, file)| file.is_code);
-    let mut properties = vec![property("careen:heat", if is_code { "hot" } else { "warm" }.to_owned())];
+    let mut properties = vec![property("careen:heat", if is_code { "hot" } else { "warm" })];
     if let Some((_, first)) = files.iter().min_by_key(|(_, file)| file.order) {
-        properties.push(property("careen:first-coverage", first.coverage.clone()));
-        properties.push(property("careen:first-step", first.step.clone()));
+        properties.push(property("careen:first-coverage", &first.coverage));
+        properties.push(property("careen:first-step", &first.step));
     }
     let processes: BTreeSet<&String> = files.iter().flat_map(|(_, file)| &file.processes).collect();
-    properties.extend(processes.into_iter().map(|process| property("careen:process", process.clone())));
+    properties.extend(processes.into_iter().map(|process| property("careen:process", process)));
     value["properties"] = properties.into();
 }
 
