@@ -49,6 +49,10 @@ impl Artifacts {
         self.dir.join("result.json")
     }
 
+    pub(crate) fn scan(&self) -> PathBuf {
+        self.dir.join("scan.json")
+    }
+
     /// Writes files into the directory, each whole or not at all.
     pub(crate) fn write(&self, files: &[(PathBuf, Vec<u8>)]) -> Result<(), Failure> {
         let failed = |what: &Path, source: std::io::Error| {

@@ -257,6 +257,11 @@ pub(crate) struct PolicyArgs {
     /// Remove a package
     #[arg(long, value_name = "NAME")]
     pub(crate) remove_package: Vec<String>,
+    /// Which packages may go at all [default: aggressive]
+    #[arg(long, value_enum, value_name = "PRESET")]
+    pub(crate) preset: Option<PresetArg>,
+    #[command(flatten)]
+    pub(crate) db: DbArgs,
     /// Remove the licences of packages that stay, too
     #[arg(long)]
     pub(crate) no_licenses: bool,
@@ -281,6 +286,17 @@ pub(crate) struct PolicyArgs {
     /// How much of what a profile of another version of the image says may be uncertain or lost [default: 10]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) max_uncertain: Option<u8>,
+}
+
+/// Which packages may go at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PresetArg {
+    /// Unused ones with a finding of high or critical severity; needs a database of advisories.
+    Light,
+    /// Unused ones with any finding; needs a database of advisories.
+    Standard,
+    /// All that is not used and not needed.
+    Aggressive,
 }
 
 /// How far beyond what was seen a plan goes.

@@ -1,8 +1,8 @@
 //! From policy files and options as typed to a policy.
 
-use harden::{Generalize, Kit, PackageDb, Policy, PolicyFile};
+use harden::{Generalize, Kit, PackageDb, Policy, PolicyFile, Preset};
 
-use crate::cli::{GeneralizeArg, KitArg, PackageDbArg, PolicyArgs};
+use crate::cli::{GeneralizeArg, KitArg, PackageDbArg, PolicyArgs, PresetArg};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::hints;
@@ -41,6 +41,13 @@ pub(crate) fn resolve(args: &PolicyArgs) -> Result<Policy, Failure> {
             PackageDbArg::Drop => PackageDb::Drop,
         };
     }
+    if let Some(preset) = args.preset {
+        policy.preset = match preset {
+            PresetArg::Light => Preset::Light,
+            PresetArg::Standard => Preset::Standard,
+            PresetArg::Aggressive => Preset::Aggressive,
+        };
+    }
     policy.keep_packages_coherent |= args.keep_packages_coherent;
     policy.keep_data_files |= args.keep_data_files;
     policy.keep_licenses &= !args.no_licenses;
@@ -51,6 +58,15 @@ pub(crate) fn resolve(args: &PolicyArgs) -> Result<Policy, Failure> {
         hints::plain(ExitCode::Usage, "cannot use the policy", error).hint(hint)
     })?;
     Ok(policy)
+}
+
+/// Refuses a preset that asks for findings, where none are looked for.
+pub(crate) fn refuse_preset(policy: &Policy, what: &str) -> Result<(), Failure> {
+    match policy.preset {
+        Preset::Aggressive => Ok(()),
+        preset => Err(Failure::new(ExitCode::Usage, format!("{what} knows no preset {}", preset.name()))
+            .hint("use --preset aggressive, which is the default".to_owned())),
+    }
 }
 
 fn join(list: &mut Vec<String>, more: &[String]) {

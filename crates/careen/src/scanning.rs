@@ -1,11 +1,18 @@
 //! What scanning and hardening share: the list of an image's packages, kept between runs, and the database.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use advisories::scan::Subject;
-use image::{Image, ImageSource, OpenOptions, Outline, Platform};
+use advisories::matching::Rank;
+use advisories::scan::{Scan, Subject};
+use advisories::{Database, Heat, ScanReport};
+use harden::{Policy, Preset};
+use image::{Image, ImagePath, ImageSource, OpenOptions, Outline, Platform};
 use packages::{Cache, Limits, PackageDatabase};
+use profile::Profile;
 
+use crate::cli::DbArgs;
+use crate::commands::db;
 use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
@@ -55,4 +62,80 @@ pub(crate) fn subject(reference: &str, outline: &Outline) -> Subject {
         platform: Some(outline.platform.to_string()),
         distribution: None,
     }
+}
+
+/// Opens the database if there is one. One that was named must be there.
+pub(crate) fn database_at_hand(context: &Context, args: &DbArgs) -> Result<Option<Database>, Failure> {
+    if args.db.is_none() && !db::path(context, args).exists() {
+        return Ok(None);
+    }
+    db::open(context, args).map(Some)
+}
+
+/// What a report says of an opened image.
+pub(crate) fn subject_of(reference: &str, image: &Image) -> Subject {
+    Subject {
+        reference: reference.to_owned(),
+        manifest_digest: Some(image.manifest_digest()),
+        image_id: Some(image.image_id()),
+        platform: Some(image.platform().to_string()),
+        distribution: None,
+    }
+}
+
+/// Scans the original of a hardening; `hardened` is the result, and what of the original it still has.
+pub(crate) fn scan(
+    database: &Database,
+    subject: Subject,
+    packages: &PackageDatabase,
+    profile: &Profile,
+    hardened: Option<(Subject, &dyn Fn(&ImagePath) -> bool)>,
+) -> Result<ScanReport, Failure> {
+    let name = subject.reference.clone();
+    let careen_version = env!("CARGO_PKG_VERSION");
+    ScanReport::new(Scan { careen_version, subject, packages, profile: Some(profile), hardened, database })
+        .map_err(|error| db::failed(&format!("cannot scan {name}"), error))
+}
+
+/// Finds the files that the policy's preset lets go, if it asks for findings: those of unused packages that have some.
+pub(crate) fn apply_preset(
+    context: &Context,
+    args: &DbArgs,
+    image: &Image,
+    profile: &Profile,
+    policy: &mut Policy,
+) -> Result<(), Failure> {
+    let least = match policy.preset {
+        Preset::Aggressive => return Ok(()),
+        Preset::Standard => Rank::Unknown,
+        Preset::Light => Rank::High,
+    };
+    let database = db::open(context, args)?;
+    context.progress.stage("look for findings", None);
+    let packages = packages(context, image)?;
+    let report = scan(&database, subject_of(&image.source().to_string(), image), &packages, profile, None)?;
+    policy.removable = removable(&report, &packages, least);
+    context
+        .progress
+        .done(&format!("{} files may go", crate::output::count_text(policy.removable.len() as u64)));
+    Ok(())
+}
+
+/// The files of which all owners are unused packages with a finding that is at least so severe.
+fn removable(report: &ScanReport, packages: &PackageDatabase, least: Rank) -> BTreeSet<ImagePath> {
+    let hit: BTreeSet<usize> = report
+        .open()
+        .filter(|found| found.finding.severity >= least)
+        .map(|found| found.finding.package.0)
+        .collect();
+    // The report lists the installed ones.
+    let installed = packages.packages.iter().enumerate().filter(|(_, package)| package.state.is_installed());
+    let goes: BTreeSet<usize> = installed
+        .zip(&report.packages)
+        .enumerate()
+        .filter(|(place, (_, scanned))| hit.contains(place) && scanned.usage.heat != Heat::Hot)
+        .map(|(_, ((index, _), _))| index)
+        .collect();
+    let owned = packages.owned().filter(|(_, owners)| owners.iter().all(|owner| goes.contains(&owner.0)));
+    owned.map(|(path, _)| path.clone()).collect()
 }

@@ -209,6 +209,7 @@ fn reason(entry: &LedgerEntry, next: Option<&ImagePath>) -> String {
         Rule::Unit => by("of the same unit as", "of a unit that is kept whole"),
         Rule::CoherentPackage => by("of the same package as", "of a package that is kept whole"),
         Rule::DataFile => "data, which the policy keeps".to_owned(),
+        Rule::Preset => "of no package that the policy's preset lets go".to_owned(),
         Rule::SharedLayer => {
             "another image that was hardened together with this one needs it in a layer that both share"
                 .to_owned()

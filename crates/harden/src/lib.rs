@@ -42,8 +42,8 @@ pub use left::{LeftOver, PackageCount, PackageLeft, PackagesLeft, packages_left}
 pub use metrics::{Metrics, MetricsError, metrics};
 pub use plan::{Plan, PlanError, plan};
 pub use policy::{
-    Generalize, Kit, LoadPolicyError, PackageDb, Policy, PolicyFile, PolicyProblem, RuleKind, RuleUse,
-    rule_uses,
+    Generalize, Kit, LoadPolicyError, PackageDb, Policy, PolicyFile, PolicyProblem, Preset, RuleKind,
+    RuleUse, rule_uses,
 };
 pub use rule::Rule;
 pub use together::{Subject, plan_together};

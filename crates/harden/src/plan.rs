@@ -145,6 +145,7 @@ pub(crate) fn plan_beside(
     rules::coherent_package::apply(&scene, &mut draft)?;
     rules::data_file::apply(&scene, &mut draft)?;
     close(&scene, &mut draft, &links, &mut programs)?;
+    rules::preset::apply(&scene, &mut draft)?;
     rules::shared_layer::apply(&mut draft, shared);
     rules::package_database::licences(&scene, &mut draft)?;
     let replace = rules::package_database::apply(&scene, &mut draft)?;

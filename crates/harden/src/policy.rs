@@ -49,6 +49,12 @@ pub struct Policy {
     pub kits: BTreeSet<Kit>,
     /// What becomes of the package databases.
     pub package_db: PackageDb,
+    /// Which packages may go at all.
+    pub preset: Preset,
+    /// The files of the packages that the preset lets go, all of whose owners it lets go; of no effect with
+    /// [`Preset::Aggressive`]. To be found by who knows about vulnerabilities.
+    #[serde(skip)]
+    pub removable: BTreeSet<ImagePath>,
     /// Whether the licences of packages that are still there stay.
     pub keep_licenses: bool,
     /// Whether a profile that may lack something is good enough.
@@ -115,6 +121,33 @@ impl Kit {
     }
 }
 
+/// Which packages may go at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// Unused packages with a finding of high or critical severity.
+    Light,
+    /// Unused packages with any finding.
+    Standard,
+    /// Whatever is not used and not needed.
+    #[default]
+    Aggressive,
+}
+
+impl Preset {
+    /// Every preset, the most careful first.
+    pub const ALL: [Self; 3] = [Self::Light, Self::Standard, Self::Aggressive];
+
+    /// The name used in policies and documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Standard => "standard",
+            Self::Aggressive => "aggressive",
+        }
+    }
+}
+
 /// What becomes of the package databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -159,6 +192,8 @@ impl Default for Policy {
             keep_data_files: false,
             kits: BTreeSet::new(),
             package_db: PackageDb::default(),
+            preset: Preset::default(),
+            removable: BTreeSet::new(),
             keep_licenses: true,
             accept_incomplete: false,
             max_uncertain: DEFAULT_MAX_UNCERTAIN,

@@ -94,6 +94,8 @@ pub enum Rule {
     CoherentPackage,
     /// It is data, and the policy keeps data.
     DataFile,
+    /// It belongs to no package that the policy's preset lets go.
+    Preset,
     /// It lies in a layer that another image shares, which keeps it.
     SharedLayer,
     /// The licence of a package that is still there.
@@ -108,7 +110,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they run.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 48] = [
         Self::Observed,
         Self::Carried,
         Self::ImageConfig,
@@ -151,6 +153,7 @@ impl Rule {
         Self::Unit,
         Self::CoherentPackage,
         Self::DataFile,
+        Self::Preset,
         Self::SharedLayer,
         Self::Licence,
         Self::PackageDatabase,
@@ -203,6 +206,7 @@ impl Rule {
             Self::Unit => "unit",
             Self::CoherentPackage => "coherent-package",
             Self::DataFile => "data-file",
+            Self::Preset => "preset",
             Self::SharedLayer => "shared-layer",
             Self::Licence => "licence",
             Self::PackageDatabase => "package-database",
@@ -284,6 +288,9 @@ impl Rule {
                 "An executable of its package was used, and the policy keeps such packages whole."
             }
             Self::DataFile => "It is no code, and the policy keeps data files.",
+            Self::Preset => {
+                "The policy removes unused packages with known vulnerabilities only, and this belongs to none of them."
+            }
             Self::SharedLayer => {
                 "An image that was hardened together with this one keeps it, or what it hides, in a layer that both share."
             }

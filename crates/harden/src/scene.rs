@@ -127,7 +127,7 @@ impl<'a> Scene<'a> {
     /// looked at (`stat`, `access`) does nothing of its own, nor does a script in a package database.
     pub(crate) fn is_in_use(&self, draft: &Draft<'_>, path: &ImagePath) -> bool {
         let Some(reason) = draft.kept().get(path) else { return false };
-        let idle = [Rule::Observed, Rule::Carried, Rule::SharedLayer, Rule::PackageDatabase];
+        let idle = [Rule::Observed, Rule::Carried, Rule::Preset, Rule::SharedLayer, Rule::PackageDatabase];
         !idle.contains(&reason.rule)
             || draft.is_wanted(path)
             || self.profile.usage(path).is_some_and(|usage| {

@@ -20,7 +20,7 @@ fn the_schema_and_the_reader_agree() {
                 "version": 1, "keep": ["/srv/**", "curl", "*.pem", "lib/"], "remove": ["/usr"], "kits": ["shell", "debug"],
                 "keep-packages": ["tz*"], "remove-packages": ["apt"], "generalize": "package",
                 "keep-packages-coherent": true, "keep-data-files": false, "keep-licenses": false,
-                "package-db": "drop", "max-uncertain": 0
+                "package-db": "drop", "max-uncertain": 0, "preset": "light"
             }),
             true,
         ),
@@ -37,6 +37,7 @@ fn the_schema_and_the_reader_agree() {
         (json!({"version": 1, "kits": ["gui"]}), false),
         (json!({"version": 1, "generalize": "all"}), false),
         (json!({"version": 1, "package-db": true}), false),
+        (json!({"version": 1, "preset": "heavy"}), false),
         (json!({"version": 1, "keep-licenses": "no"}), false),
         (json!({"version": 1, "max-uncertain": 101}), false),
     ] {

@@ -24,6 +24,7 @@ pub use findings::Findings;
 pub use page::{RenderError, render};
 pub use parts::Parts;
 pub use result::{
-    Change, FORMAT_VERSION, Hardening, ImageSummary, LANGUAGE_PACKAGES, MetricValue, metric_values,
+    Change, FORMAT_VERSION, FindingsSummary, Hardening, ImageSummary, LANGUAGE_PACKAGES, MetricValue,
+    metric_values,
 };
 pub use text::{bytes_text, count_text};

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use advisories::ScanReport;
+use advisories::scan::Counts;
 use harden::{CarryReport, Evaluation, HealedPath, Metrics, PackagesLeft, Verification, VerificationVerdict};
 use image::{Digest, Platform};
 use profile::Run;
@@ -42,6 +44,9 @@ pub struct Hardening {
     /// How the steps of the coverage fare on an image that was hardened without them; absent where nobody asked.
     #[serde(default)]
     pub evaluation: Option<Evaluation>,
+    /// Vulnerabilities before and after; absent where there was no database of advisories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<FindingsSummary>,
     /// What the plan wants the user to know.
     pub warnings: Vec<String>,
     /// What became of each profile of another version of the image.
@@ -53,6 +58,25 @@ pub struct Hardening {
     pub ledger: PathBuf,
     /// Where the profile lies.
     pub profile: PathBuf,
+}
+
+/// Vulnerabilities before and after, counted on the original by the files that are left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingsSummary {
+    /// When the database of advisories was built, RFC 3339.
+    pub database_built: String,
+    /// Before and after.
+    pub change: advisories::scan::Change,
+    /// What is left, by severity and heat.
+    pub counts: Counts,
+}
+
+impl FindingsSummary {
+    /// The figures of a scan that compares; none of one that does not.
+    pub fn of(scan: &ScanReport) -> Option<Self> {
+        let change = scan.change.clone()?;
+        Some(Self { database_built: scan.database.built.clone(), change, counts: scan.counts.clone() })
+    }
 }
 
 /// One side of the comparison.

@@ -169,6 +169,7 @@ fn hardening(counters: Counters, verification: Option<Verification>) -> Hardenin
             processes: vec![Process { exe: "/usr/bin/shop".to_owned(), argv0: "shop".to_owned() }],
         }],
         evaluation: None,
+        findings: None,
         warnings: vec!["the profile is incomplete".to_owned()],
         carry: Vec::new(),
         report: "shop-hardened.careen/report.html".into(),
@@ -302,9 +303,13 @@ fn schema(name: &str) -> Validator {
         serde_json::from_slice(&std::fs::read(format!("{dir}{name}")).unwrap()).unwrap()
     };
     let mut registry = Registry::new();
-    for name in
-        ["profile.schema.json", "verification.schema.json", "evaluation.schema.json", "result.schema.json"]
-    {
+    for name in [
+        "profile.schema.json",
+        "verification.schema.json",
+        "evaluation.schema.json",
+        "result.schema.json",
+        "scan.schema.json",
+    ] {
         registry = registry.add(format!("https://formats.invalid/{name}"), read(name)).unwrap();
     }
     let registry = registry.prepare().unwrap();

@@ -174,6 +174,7 @@ fn hardening() -> Hardening {
             processes: vec![Process { exe: "/usr/bin/<i>".into(), argv0: "i".into() }],
         }],
         evaluation: Some(evaluation()),
+        findings: None,
         warnings: Vec::new(),
         carry: Vec::new(),
         report: "report.html".into(),

@@ -13,6 +13,7 @@ pub(crate) fn run(context: &Context, args: &EvaluateArgs) -> Result<(), Failure>
     let coverage = record::load_coverage(&args.coverage)?;
     Evaluator::check(&coverage, &args.step)?;
     let policy = policy::resolve(&args.policy)?;
+    policy::refuse_preset(&policy, "careen evaluate")?;
     let chosen = [policy.generalize];
     let original = context.open_image(&args.image)?;
     context.progress.done(&output::bytes_text(original.compressed_bytes()));

@@ -3,11 +3,12 @@
 mod summary;
 mod together;
 
+use advisories::Database;
 use harden::{CarryReport, Evaluation};
-use image::{Image, ImageSource, ImageTarget, OutputCompression};
+use image::{Image, ImagePath, ImageSource, ImageTarget, OutputCompression};
 use packages::PackageDatabase;
 use profile::Profile;
-use report::{Hardening, ImageSummary};
+use report::{Findings, FindingsSummary, Hardening, ImageSummary};
 
 use crate::artifacts::{Artifacts, ResultStore};
 use crate::cli::{CompressionArg, HardenArgs, ImageArgs};
@@ -18,7 +19,7 @@ use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::hardening::{Attempt, Job};
 use crate::staging::Staging;
-use crate::{carrying, hints, output, policy, staging, target};
+use crate::{carrying, hints, output, policy, scanning, staging, target};
 
 /// Hardens an image and prints what that changed.
 pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
@@ -34,7 +35,12 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
     };
     // Whatever can be wrong with the input is found before a container runs for minutes.
     let coverage = coverage.map(record::load_coverage).transpose()?;
-    let policy = policy::resolve(&args.policy)?;
+    let mut policy = policy::resolve(&args.policy)?;
+    if args.evaluate {
+        policy::refuse_preset(&policy, "--evaluate")?;
+    }
+    // A database that cannot be used is told of now, too.
+    let database = scanning::database_at_hand(context, &args.policy.db)?;
     let tags = record::check_tags(&args.tag)?;
     let given = record::load_profiles(&args.profile, &args.tag)?;
     // Built and verified beside its final place, so that nothing unverified ever bears the final name.
@@ -54,6 +60,8 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
         }
         None => return Err(Failure::new(ExitCode::Usage, "neither a coverage nor a profile was given")),
     };
+
+    scanning::apply_preset(context, &args.policy.db, &original, &profile, &mut policy)?;
 
     let verifier = recorder.as_ref().filter(|_| !args.no_verify);
     let compared = match verifier.or(recorder.as_ref().filter(|_| args.evaluate)) {
@@ -90,7 +98,7 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
         }
         None => None,
     };
-    let finished = Finished { source, target, artifacts, original, packages, profile, carry };
+    let finished = Finished { source, target, artifacts, original, packages, profile, carry, database };
     let result = finished.publish(context, args, attempt, evaluation, staging)?;
     output::print(context.output, &result, summary::text)
 }
@@ -105,6 +113,8 @@ struct Finished {
     profile: Profile,
     /// What became of profiles of other versions.
     carry: Vec<CarryReport>,
+    /// Knows the vulnerabilities, where there is one.
+    database: Option<Database>,
 }
 
 impl Finished {
@@ -117,7 +127,7 @@ impl Finished {
         evaluation: Option<Evaluation>,
         staging: Staging,
     ) -> Result<Hardening, Failure> {
-        let Self { source, target, artifacts, original, packages, profile, carry } = self;
+        let Self { source, target, artifacts, original, packages, profile, carry, database } = self;
         let Attempt { plan, written, unchanged, hardened, verified, healed } = attempt;
 
         let hardened_packages = read_packages(&hardened)?;
@@ -128,6 +138,19 @@ impl Finished {
             after.metrics.packages = left.system();
             after.metrics.language_packages = left.language();
         }
+        let kept = |path: &ImagePath| unchanged || plan.edits.keep.contains(path);
+        let scan = match database {
+            Some(database) => {
+                context.progress.stage("look for findings", None);
+                let all = scanning::packages(context, original)?;
+                let subject = scanning::subject_of(&source.to_string(), original);
+                let of_result = scanning::subject_of(&target::as_source(target).to_string(), &hardened);
+                let scan = scanning::scan(database, subject, &all, profile, Some((of_result, &kept)))?;
+                context.progress.abandon();
+                Some(scan)
+            }
+            None => None,
+        };
         let result = Hardening {
             format_version: report::FORMAT_VERSION,
             careen_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -142,6 +165,7 @@ impl Finished {
             healed: healed.len(),
             healed_paths: healed,
             evaluation,
+            findings: scan.as_ref().and_then(FindingsSummary::of),
             warnings: carry.iter().flat_map(carrying::warnings).chain(plan.warnings.clone()).collect(),
             carry: carry.clone(),
             report: artifacts.report(),
@@ -153,8 +177,13 @@ impl Finished {
             .write(&mut ledger)
             .map_err(|source| hints::plain(ExitCode::Output, "cannot write the ledger", source))?;
         let encoded_profile = record::encode(profile)?;
-        let parts =
-            report::Parts { result: &result, ledger: &plan.ledger, profile: Some(profile), findings: None };
+        let findings = scan.as_ref().map(Findings::from);
+        let parts = report::Parts {
+            result: &result,
+            ledger: &plan.ledger,
+            profile: Some(profile),
+            findings: findings.as_ref(),
+        };
         let html = report::render(&parts)
             .map_err(|source| hints::plain(ExitCode::Output, "cannot write the report", source))?;
         let json = serde_json::to_vec_pretty(&result)
@@ -169,6 +198,11 @@ impl Finished {
             (artifacts.profile(), encoded_profile),
             (artifacts.result(), json),
         ];
+        if let Some(scan) = &scan {
+            let json = serde_json::to_vec_pretty(scan)
+                .map_err(|source| hints::plain(ExitCode::Output, "cannot write the scan", source))?;
+            files.push((artifacts.scan(), json));
+        }
         if let Some((_, hardened_profile)) = &verified {
             files.push((artifacts.verify_profile(), record::encode(hardened_profile)?));
         }

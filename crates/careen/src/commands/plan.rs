@@ -10,7 +10,7 @@ use crate::commands::record::{self, Recorder};
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::{carrying, hints, output, policy};
+use crate::{carrying, hints, output, policy, scanning};
 
 #[derive(Serialize)]
 struct Planned {
@@ -27,7 +27,7 @@ struct Planned {
 /// Plans and prints what would stay and go.
 pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<(), Failure> {
     let coverage = args.coverage.as_deref().map(record::load_coverage).transpose()?;
-    let policy = policy::resolve(&args.policy)?;
+    let mut policy = policy::resolve(&args.policy)?;
     let tags = record::check_tags(&args.tag)?;
     let given = record::load_profiles(&args.profile, &args.tag)?;
     if let Some(file) = &args.ledger {
@@ -45,6 +45,7 @@ pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<(), Failure> {
         }
         None => return Err(Failure::new(ExitCode::Usage, "neither a coverage nor a profile was given")),
     };
+    scanning::apply_preset(context, &args.policy.db, &image, &profile, &mut policy)?;
     context.progress.stage("plan", None);
     let plan = harden::plan(&image, &packages, &profile, &policy).map_err(|error| {
         let hint = error.hint();

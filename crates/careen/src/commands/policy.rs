@@ -94,6 +94,7 @@ fn settings(policy: &Policy) -> String {
     };
     let generalize = format!("{:?}", policy.generalize).to_lowercase();
     line("generalize", generalize, policy.generalize != default.generalize);
+    line("preset", policy.preset.name().to_owned(), policy.preset != default.preset);
     line("keep-packages-coherent", "true".to_owned(), policy.keep_packages_coherent);
     line("keep-data-files", "true".to_owned(), policy.keep_data_files);
     line("keep-licenses", "false".to_owned(), !policy.keep_licenses);

@@ -128,3 +128,66 @@ fn without_a_database_the_user_is_told_how_to_get_one() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("hint:") && text.contains("careen db build"), "{text}");
 }
+
+/// A database of one negligible finding in a package of Debian that Redis does not use.
+fn database_of_tar(dir: &Path) -> String {
+    let from = dir.join("osv");
+    fs::create_dir(&from).unwrap();
+    let advisory = json!({
+        "schema_version": "1.6.0", "id": "CVE-2026-3", "modified": "2026-11-01T00:00:00Z",
+        "affected": [{
+            "package": {"ecosystem": "Debian:12", "name": "tar"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
+            "ecosystem_specific": {"urgency": "low"},
+        }],
+    });
+    fs::write(from.join("CVE-2026-3.json"), advisory.to_string()).unwrap();
+    let file = dir.join("advisories.db").display().to_string();
+    assert!(careen(&["db", "build", "--from", &from.display().to_string(), "-o", &file]).status.success());
+    file
+}
+
+#[test]
+fn presets_let_go_unused_packages_with_findings_and_nothing_else() {
+    if !crate::support::can_run() {
+        return;
+    }
+    let Some(hardened) = crate::support::hardened("redis") else { return };
+    let profile = hardened.join("redis.careen/original.profile").display().to_string();
+    let redis = crate::support::image("redis").unwrap().display().to_string();
+    let dir = crate::support::workdir();
+    let database = database_of_tar(dir.path());
+    for (preset, after) in [("light", 1), ("standard", 0), ("aggressive", 0)] {
+        let output = format!("oci:{}", dir.path().join(preset).display());
+        let result = careen_json(&[
+            "harden",
+            &redis,
+            "--profile",
+            &profile,
+            "--preset",
+            preset,
+            "--db",
+            &database,
+            "-o",
+            &output,
+        ]);
+        let change = &result["findings"]["change"];
+        assert_eq!((&change["before"], &change["after"]), (&json!(1), &json!(after)), "{preset}: {result:#}");
+        let explained = |path: &str| {
+            let output = careen(&["explain", &output, path]);
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let is_kept = |path: &str| explained(path).contains(" kept: ");
+        assert_eq!(is_kept("/usr/bin/tar"), preset == "light", "{preset}: {}", explained("/usr/bin/tar"));
+        assert_eq!(
+            is_kept("/usr/bin/perl"),
+            preset != "aggressive",
+            "{preset}: {}",
+            explained("/usr/bin/perl")
+        );
+    }
+    // The same by a scan of the result alone: the original is found by its ledger.
+    let report =
+        careen_json(&["scan", &dir.path().join("standard").display().to_string(), "--db", &database]);
+    assert_eq!((&report["change"]["after"], &report["counts"]["gone"]), (&json!(0), &json!(1)), "{report:#}");
+}

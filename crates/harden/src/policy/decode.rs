@@ -3,14 +3,14 @@
 use std::fmt::Display;
 
 use super::tree::{self, Node, Place, Value};
-use super::{Form, Generalize, Kit, PackageDb, Pattern, PolicyFile, PolicyProblem, RuleKind};
+use super::{Form, Generalize, Kit, PackageDb, Pattern, PolicyFile, PolicyProblem, Preset, RuleKind};
 use crate::PlanError;
 
 /// The version of the keys that this build reads.
 const VERSION: i64 = 1;
 
 /// Every key of a policy file.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "version",
     "keep",
     "remove",
@@ -18,6 +18,7 @@ const KEYS: [&str; 12] = [
     "remove-packages",
     "kits",
     "generalize",
+    "preset",
     "keep-packages-coherent",
     "keep-data-files",
     "keep-licenses",
@@ -113,6 +114,10 @@ impl Reader<'_> {
                 let known = [PackageDb::Keep, PackageDb::Filter, PackageDb::Drop];
                 let names = ["keep", "filter", "drop"];
                 self.file.package_db = self.choice(key, node, &names).map(|index| known[index]);
+            }
+            "preset" => {
+                let names = Preset::ALL.map(Preset::name);
+                self.file.preset = self.choice(key, node, &names).map(|index| Preset::ALL[index]);
             }
             "keep-packages-coherent" => self.file.keep_packages_coherent = self.flag(key, node),
             "keep-data-files" => self.file.keep_data_files = self.flag(key, node),

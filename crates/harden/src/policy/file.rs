@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::decode;
-use super::{Generalize, Kit, LoadPolicyError, PackageDb, Policy, PolicyProblem, RuleKind};
+use super::{Generalize, Kit, LoadPolicyError, PackageDb, Policy, PolicyProblem, Preset, RuleKind};
 
 /// Largest policy file.
 pub const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -31,6 +31,8 @@ pub struct PolicyFile {
     pub keep_packages_coherent: Option<bool>,
     /// [`Policy::keep_data_files`].
     pub keep_data_files: Option<bool>,
+    /// [`Policy::preset`].
+    pub preset: Option<Preset>,
     /// [`Policy::keep_licenses`].
     pub keep_licenses: Option<bool>,
     /// [`Policy::package_db`].
@@ -91,6 +93,7 @@ impl PolicyFile {
         policy.keep_packages_coherent = self.keep_packages_coherent.unwrap_or(policy.keep_packages_coherent);
         policy.keep_data_files = self.keep_data_files.unwrap_or(policy.keep_data_files);
         policy.keep_licenses = self.keep_licenses.unwrap_or(policy.keep_licenses);
+        policy.preset = self.preset.unwrap_or(policy.preset);
         policy.package_db = self.package_db.unwrap_or(policy.package_db);
         policy.max_uncertain = self.max_uncertain.unwrap_or(policy.max_uncertain);
     }

@@ -26,6 +26,7 @@ pub(crate) mod pam;
 pub(crate) mod perl;
 pub(crate) mod php;
 pub(crate) mod policy;
+pub(crate) mod preset;
 pub(crate) mod python;
 pub(crate) mod reference;
 pub(crate) mod ruby;

@@ -1,6 +1,6 @@
 //! What `careen harden` ends with.
 
-use report::Hardening;
+use report::{FindingsSummary, Hardening};
 
 use crate::{evaluation, output, verdict};
 
@@ -41,12 +41,35 @@ pub(crate) fn text(result: &Hardening) -> String {
         out +=
             &format!("  packages  of {} only a part is left: see the report\n", output::count_text(partial));
     }
+    out += &match &result.findings {
+        Some(findings) => findings_text(findings),
+        None => "  findings  not looked for: `careen db update` makes the database\n".to_owned(),
+    };
     for warning in &result.warnings {
         out += &format!("  warning   {warning}\n");
     }
     out += &format!("  image     {}\n", result.hardened.reference);
     out += &format!("  digest    {}\n", result.hardened.manifest_digest);
     out += &format!("  report    {}\n", result.report.display());
+    out
+}
+
+/// Vulnerabilities before and after, by the files that are left of the original's packages.
+fn findings_text(findings: &FindingsSummary) -> String {
+    let (change, heat) = (&findings.change, &findings.counts.by_heat);
+    let fewer = change.percent_fewer().map(|fewer| format!(" (−{fewer:.0} %)")).unwrap_or_default();
+    let mut out = format!(
+        "  findings  {} before, {} after{fewer}: {} hot, {} warm, {} cold; {} gone\n",
+        output::count_text(change.before),
+        output::count_text(change.after),
+        heat.hot,
+        heat.warm,
+        heat.cold,
+        heat.gone
+    );
+    for (severity, count) in change.by_severity.iter().rev() {
+        out += &format!("            {:10}  {} -> {}\n", severity.name(), count.before, count.after);
+    }
     out
 }
 

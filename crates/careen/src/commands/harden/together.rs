@@ -13,7 +13,7 @@ use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::hardening::{Attempt, failed_verification, shrinks};
 use crate::staging::Staging;
-use crate::{hints, output, policy, staging, target, verdict};
+use crate::{hints, output, policy, scanning, staging, target, verdict};
 
 /// What hardening several images gave.
 #[derive(Serialize)]
@@ -87,6 +87,7 @@ fn members<'a>(context: &'a Context, args: &HardenArgs) -> Result<Vec<Member<'a>
     fits("coverage", args.coverage.len())?;
     fits("output", args.output_image.len())?;
     let policy = policy::resolve(&args.policy)?;
+    policy::refuse_preset(&policy, "--share-layers")?;
     let tags = record::check_tags(&args.tag)?;
     let coverages =
         args.coverage.iter().map(|name| record::load_coverage(name)).collect::<Result<Vec<_>, _>>()?;
@@ -131,7 +132,8 @@ fn members<'a>(context: &'a Context, args: &HardenArgs) -> Result<Vec<Member<'a>
                     .hint("record one for each image, or name a coverage for each".to_owned()));
             }
         };
-        let finished = Finished { source, target, artifacts, original, packages, profile, carry };
+        let database = scanning::database_at_hand(context, &args.policy.db)?;
+        let finished = Finished { source, target, artifacts, original, packages, profile, carry, database };
         members.push(Member { finished, staging, recorder, policy: policy.clone() });
     }
     Ok(members)
