@@ -246,6 +246,26 @@ fn cyclonedx_conforms_to_the_official_schema() {
 }
 
 #[test]
+fn a_version_with_an_epoch_is_named_as_each_scanner_writes_it() {
+    let all = statements(Wishes { bare_packages: true, ..Wishes::default() });
+    let names = ["pkg:deb/debian/hot@1:1.0-1", "pkg:deb/debian/hot@1.0-1?epoch=1"];
+    assert_eq!(all[3].products[0].subcomponents, names);
+    assert_eq!(all[3].products[1].names, names[..1]);
+    assert_eq!(all[3].products[2].names, names[1..]);
+}
+
+#[test]
+fn cyclonedx_has_one_entry_for_each_status_of_a_vulnerability() {
+    let mut all = statements(Wishes::default());
+    all.iter_mut().for_each(|one| one.vulnerability = "CVE-2024-1".into());
+    let document: Value = serde_json::from_slice(&vex::write(&header(), &all, Format::CycloneDx)).unwrap();
+    let entries = document["vulnerabilities"].as_array().unwrap();
+    let states: Vec<_> = entries.iter().map(|entry| entry["analysis"]["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["not_affected", "exploitable", "in_triage"]);
+    assert_eq!(entries[0]["affects"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn csaf_has_what_its_vex_profile_asks_for() {
     let document = written(Wishes::default(), Format::Csaf);
     assert_eq!(document["document"]["category"], "csaf_vex");
@@ -343,6 +363,9 @@ fn products_match_as_other_scanners_match_them() {
         (json!("pkg:deb/debian/hot@1:1.0-1"), true),
         (json!({"@id": "pkg:deb/debian/hot@1%3A1.0-1?arch=amd64"}), true),
         (json!({"@id": "pkg:deb/debian/hot@1:1.0-1?distro=debian-12.5"}), true),
+        // As Trivy writes an epoch.
+        (json!({"@id": "pkg:deb/debian/hot@1.0-1?epoch=1"}), true),
+        (json!({"@id": "pkg:deb/debian/hot@1.0-1?epoch=2"}), false),
         (json!({"@id": "pkg:deb/debian/hot@1:1.0-1?arch=arm64"}), false),
         (json!({"@id": "pkg:deb/debian/hot@2"}), false),
         (json!({"@id": "pkg:deb/ubuntu/hot"}), false),

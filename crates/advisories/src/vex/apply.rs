@@ -159,11 +159,17 @@ fn is_package(name: &str, purl: &str, finding: &Finding) -> bool {
     };
     let is_source = wanted.qualifier("arch") == Some("source");
     let version = is_source.then(|| finding.evidence.iter().map(|evidence| evidence.version.as_str()));
+    // Some write the epoch of a version as a qualifier.
+    let wanted_version = match wanted.qualifier("epoch") {
+        Some(epoch) if !wanted.version.contains(':') => format!("{epoch}:{}", wanted.version),
+        _ => wanted.version.clone(),
+    };
     let same_version = wanted.version.is_empty()
-        || wanted.version == ours.version
-        || version.is_some_and(|mut versions| versions.any(|version| version == wanted.version));
+        || wanted_version == ours.version
+        || version.is_some_and(|mut versions| versions.any(|version| version == wanted_version));
     let same_qualifiers = wanted.qualifiers.iter().all(|(key, value)| match ours.qualifier(key) {
         _ if key == "arch" && value == "source" => true,
+        _ if key == "epoch" => true,
         Some(ours) if key == "distro" => ours.starts_with(value.as_str()) || value.starts_with(ours),
         Some(ours) => ours == value,
         None => false,

@@ -99,9 +99,13 @@ fn claim(
 ) -> Statement {
     let (status, justification, impact) = verdict(finding, ground, coverage, wishes);
     let package = bare(&finding.purl);
-    let image = Product { names: vec![image_purl.to_owned()], subcomponents: vec![package.clone()] };
-    let own = Product { names: vec![package], subcomponents: Vec::new() };
-    let products = if wishes.bare_packages { vec![image, own] } else { vec![image] };
+    let names = spellings(package);
+    let image = Product { names: vec![image_purl.to_owned()], subcomponents: names.clone() };
+    let mut products = vec![image];
+    if wishes.bare_packages {
+        products
+            .extend(names.into_iter().map(|name| Product { names: vec![name], subcomponents: Vec::new() }));
+    }
     let fix = match finding.state {
         _ if !finding.fixed.is_empty() => Fix::Known,
         FixState::Ignored | FixState::EndOfLife => Fix::Refused,
@@ -253,6 +257,18 @@ pub fn bare(purl: &str) -> String {
     let mut names: Vec<&str> = parsed.namespace.split('/').collect();
     names.push(&parsed.name);
     packages::purl::of(&parsed.kind, &names, &parsed.version, &[])
+}
+
+/// The package URL, and as Trivy writes it where the version has an epoch: as a qualifier.
+fn spellings(package: String) -> Vec<String> {
+    let other =
+        Purl::parse(&package).filter(|purl| matches!(purl.kind.as_str(), "deb" | "rpm")).and_then(|purl| {
+            let (epoch, version) = purl.version.split_once(':')?;
+            let mut names: Vec<&str> = purl.namespace.split('/').collect();
+            names.push(&purl.name);
+            Some(packages::purl::of(&purl.kind, &names, version, &[("epoch", epoch)]))
+        });
+    [package].into_iter().chain(other).collect()
 }
 
 impl Coverage {

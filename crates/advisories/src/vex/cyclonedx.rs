@@ -16,10 +16,15 @@ pub(super) fn document(header: &Header, statements: &[Statement]) -> Value {
     let mut components: BTreeSet<&str> = BTreeSet::new();
     for product in statements.iter().flat_map(|statement| &statement.products) {
         let parts = product.subcomponents.iter().chain(&product.names).map(String::as_str);
-        components.extend(parts.filter(|name| *name != header.image_purl));
+        components.extend(parts.filter(|name| *name != header.image_purl && !is_other_spelling(name)));
     }
     let components: Vec<Value> = components.into_iter().map(component).collect();
-    let vulnerabilities: Vec<Value> = statements.iter().map(|one| vulnerability(header, one)).collect();
+    // Trivy takes the first entry of a vulnerability and no other: one for each status, what is settled first.
+    let mut grouped: BTreeMap<(&str, Status), Vec<&Statement>> = BTreeMap::new();
+    for statement in statements {
+        grouped.entry((&statement.vulnerability, statement.status)).or_default().push(statement);
+    }
+    let vulnerabilities: Vec<Value> = grouped.values().map(|group| vulnerability(header, group)).collect();
     let said = json!([header.author, header.created, vulnerabilities]);
     let hex = Digest::of(said.to_string().as_bytes()).hex();
     // Version 8 of RFC 9562: what is left is ours.
@@ -53,14 +58,22 @@ fn component(purl: &str) -> Value {
     json!({"bom-ref": purl, "type": "library", "name": name, "version": version, "purl": purl})
 }
 
-fn vulnerability(header: &Header, statement: &Statement) -> Value {
-    let state = match statement.status {
+/// Whether a package URL is another spelling of one that stands beside it.
+fn is_other_spelling(name: &str) -> bool {
+    name.contains("?epoch=")
+}
+
+/// One entry for statements of one status; each says of which package it speaks.
+fn vulnerability(header: &Header, group: &[&Statement]) -> Value {
+    let Some(first) = group.first() else { return Value::Null };
+    let state = match first.status {
         Status::NotAffected => "not_affected",
         Status::Affected => "exploitable",
         Status::Fixed => "resolved",
         Status::UnderInvestigation => "in_triage",
     };
-    let justification = statement.justification.map(|justification| match justification {
+    // The weakest of several holds for all of them.
+    let justification = group.iter().filter_map(|one| one.justification).max().map(|one| match one {
         Justification::ComponentNotPresent | Justification::VulnerableCodeNotPresent => "code_not_present",
         Justification::VulnerableCodeNotInExecutePath => "code_not_reachable",
         Justification::VulnerableCodeCannotBeControlledByAdversary => "requires_environment",
@@ -70,20 +83,21 @@ fn vulnerability(header: &Header, statement: &Statement) -> Value {
     if let Some(justification) = justification {
         analysis["justification"] = json!(justification);
     }
-    let response = match (statement.status, statement.fix) {
-        (Status::Affected, Fix::Known) => Some("update"),
-        (Status::Affected, Fix::Refused) => Some("will_not_fix"),
-        _ => None,
-    };
-    if let Some(response) = response {
-        analysis["response"] = json!([response]);
+    let has = |fix| first.status == Status::Affected && group.iter().any(|one| one.fix == fix);
+    if has(Fix::Known) {
+        analysis["response"] = json!(["update"]);
+    } else if has(Fix::Refused) {
+        analysis["response"] = json!(["will_not_fix"]);
     }
-    let reason = statement.justification.map(|one| format!("{one}: ")).unwrap_or_default();
-    analysis["detail"] = json!(format!("{reason}{}", statement.impact));
+    let detail = |one: &&Statement| match one.justification {
+        Some(justification) => format!("{justification}: {}", one.impact),
+        None => one.impact.clone(),
+    };
+    analysis["detail"] = json!(lines(group.iter().map(detail)));
     let mut references: BTreeSet<String> = BTreeSet::new();
-    for product in &statement.products {
+    for product in group.iter().flat_map(|one| &one.products) {
         let parts = if product.subcomponents.is_empty() { &product.names } else { &product.subcomponents };
-        for part in parts {
+        for part in parts.iter().filter(|part| !is_other_spelling(part)) {
             references.insert(part.clone());
             if let Some(uuid) = &header.sbom_uuid {
                 let known = header.references.get(part).into_iter().flatten();
@@ -92,17 +106,25 @@ fn vulnerability(header: &Header, statement: &Statement) -> Value {
         }
     }
     let affects: Vec<Value> = references.iter().map(|reference| json!({"ref": reference})).collect();
-    let mut value = json!({"id": statement.vulnerability});
-    if !statement.aliases.is_empty() {
+    let mut value = json!({"id": first.vulnerability});
+    if !first.aliases.is_empty() {
         let source = |alias: &String| json!({"id": alias, "source": {"name": "alias"}});
-        value["references"] = statement.aliases.iter().map(source).collect();
+        value["references"] = first.aliases.iter().map(source).collect();
     }
     value["affects"] = json!(affects);
-    if !statement.action.is_empty() {
-        value["recommendation"] = json!(statement.action);
+    let action = lines(group.iter().map(|one| one.action.clone()));
+    if !action.is_empty() {
+        value["recommendation"] = json!(action);
     }
     value["analysis"] = analysis;
     value
+}
+
+/// Texts on a line each, without empty ones and without saying one twice in a row.
+fn lines(texts: impl Iterator<Item = String>) -> String {
+    let mut texts: Vec<String> = texts.filter(|text| !text.is_empty()).collect();
+    texts.dedup();
+    texts.join("\n")
 }
 
 /// Reads a document. References lead to components of it, or are package URLs themselves, also behind a BOM-Link.
