@@ -2,6 +2,7 @@
 //!
 //! Source: CycloneDX specification 1.6 (ECMA-424), "Vulnerability Exploitability".
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use image::Digest;
@@ -19,10 +20,10 @@ pub(super) fn document(header: &Header, statements: &[Statement]) -> Value {
         components.extend(parts.filter(|name| *name != header.image_purl && !is_other_spelling(name)));
     }
     let components: Vec<Value> = components.into_iter().map(component).collect();
-    // Trivy takes the first entry of a vulnerability and no other: one for each status, what is settled first.
-    let mut grouped: BTreeMap<(&str, Status), Vec<&Statement>> = BTreeMap::new();
+    // Trivy takes the last entry of a vulnerability and no other: one for each status, what is settled last.
+    let mut grouped: BTreeMap<(&str, Reverse<Status>), Vec<&Statement>> = BTreeMap::new();
     for statement in statements {
-        grouped.entry((&statement.vulnerability, statement.status)).or_default().push(statement);
+        grouped.entry((&statement.vulnerability, Reverse(statement.status))).or_default().push(statement);
     }
     let vulnerabilities: Vec<Value> = grouped.values().map(|group| vulnerability(header, group)).collect();
     let said = json!([header.author, header.created, vulnerabilities]);
