@@ -102,7 +102,9 @@ fn vulnerability(header: &Header, group: &[&Statement]) -> Value {
             references.insert(part.clone());
             if let Some(uuid) = &header.sbom_uuid {
                 let known = header.references.get(part).into_iter().flatten();
-                references.extend(known.map(|known| format!("urn:cdx:{uuid}/1#{known}")));
+                // In a fragment a `%` of the reference itself is a code too.
+                let link = |known: &String| format!("urn:cdx:{uuid}/1#{}", known.replace('%', "%25"));
+                references.extend(known.map(link));
             }
         }
     }
@@ -174,9 +176,9 @@ pub(super) fn read(document: &Value) -> Document {
         for affected in value["affects"].as_array().into_iter().flatten() {
             let reference = text(&affected["ref"]);
             let local = reference.split_once('#').filter(|(link, _)| link.starts_with("urn:cdx:"));
-            let local = local.map_or(reference.as_str(), |(_, local)| local);
-            let known = purls.get(local).filter(|purl| !purl.is_empty());
-            let purl = known.cloned().unwrap_or_else(|| local.to_owned());
+            let local = local.map_or(reference.clone(), |(_, local)| local.replace("%25", "%"));
+            let known = purls.get(&local).filter(|purl| !purl.is_empty());
+            let purl = known.cloned().unwrap_or(local);
             // A package of the image that the document is about, or a thing of its own.
             let product = if image.starts_with("pkg:oci/") && purl != image {
                 Product { names: vec![image.clone()], subcomponents: vec![purl] }
