@@ -828,6 +828,9 @@ pub(crate) struct ScanArgs {
     /// Fail if a finding meets one of these conditions
     #[arg(long, value_name = "CONDITION", value_delimiter = ',')]
     pub(crate) fail_on: Vec<String>,
+    /// VEX documents, or directories of them: OpenVEX, CSAF or CycloneDX
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) vex: Vec<PathBuf>,
     /// Findings that somebody has decided about, with reasons and dates: TOML or YAML
     #[arg(long, value_name = "FILE")]
     pub(crate) ignore: Vec<PathBuf>,

@@ -2,6 +2,7 @@
 
 mod look;
 mod target;
+mod vex;
 
 use std::fs;
 use std::io::{IsTerminal as _, Read as _};
@@ -32,6 +33,7 @@ pub(crate) fn run(context: &Context, args: &ScanArgs) -> Result<(), Failure> {
     }
     let gates = args.fail_on.iter().map(|text| gate(text)).collect::<Result<Vec<_>, _>>()?;
     let ignored = args.ignore.iter().map(|file| ignore_list(file)).collect::<Result<Vec<_>, _>>()?;
+    let statements = vex::read(&args.vex)?;
     let names = names(args)?;
     let format = format(context, args);
     if names.len() > 1 {
@@ -68,6 +70,7 @@ pub(crate) fn run(context: &Context, args: &ScanArgs) -> Result<(), Failure> {
         let mut report = report.map_err(|error| db::failed(&format!("cannot scan {name}"), error))?;
         report.warnings.extend(found.warnings);
         report.warnings.extend(age_warning(&report));
+        vex::apply(&mut report, &found.packages, &statements);
         ignored.iter().for_each(|list| list.apply(&mut report, today));
         context.progress.done(&format!("{} findings", output::count_text(report.counts.total)));
         reports.push(report);

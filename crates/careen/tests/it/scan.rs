@@ -73,6 +73,34 @@ fn a_scan_finds_counts_and_fails_on_what_it_was_told_to() {
         .unwrap();
     let report = careen_json(&["scan", &image, "--db", &database, "--ignore", &list.display().to_string()]);
     assert_eq!((&report["counts"]["total"], &report["counts"]["settled"]), (&json!(1), &json!(1)));
+    // What a VEX document says does not touch the package is settled; what it says touches it is not.
+    let statement = |id: &str, status: &str| {
+        json!({
+            "vulnerability": {"name": id},
+            "products": [{"@id": "pkg:deb/debian/tool"}, {"@id": "pkg:deb/debian/other"}],
+            "status": status,
+            "justification": if status == "not_affected" { json!("component_not_present") } else { Value::Null },
+        })
+    };
+    let document = json!({
+        "@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.com/vex", "author": "we",
+        "timestamp": "2026-11-22T00:00:00Z", "version": 1,
+        "statements": [statement("CVE-2026-1", "not_affected"), statement("CVE-2026-2", "affected")],
+    });
+    let vex = dir.path().join("vex");
+    fs::create_dir(&vex).unwrap();
+    fs::write(vex.join("tool.json"), document.to_string()).unwrap();
+    for place in [vex.clone(), vex.join("tool.json")] {
+        let place = place.display().to_string();
+        let report = careen_json(&["scan", &image, "--db", &database, "--vex", &place]);
+        assert_eq!(
+            (&report["counts"]["total"], &report["counts"]["settled"]),
+            (&json!(1), &json!(1)),
+            "{report:#}"
+        );
+        assert_eq!(report["findings"][0]["vulnerability"], "CVE-2026-2");
+        assert_eq!(report["findings"][1]["settled"]["by"], "https://example.com/vex");
+    }
     for format in ["table", "json", "sarif", "cyclonedx", "junit", "markdown", "gitlab"] {
         let output = scan(&["--format", format]);
         assert!(output.status.success(), "{format}: {}", String::from_utf8_lossy(&output.stderr));
