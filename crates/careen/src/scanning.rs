@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use advisories::matching::Rank;
-use advisories::scan::{Scan, Subject};
+use advisories::scan::{Kept, Scan, Subject};
 use advisories::{Database, Heat, ScanReport};
 use harden::{Policy, Preset};
 use image::{Image, ImagePath, ImageSource, OpenOptions, Outline, Platform};
@@ -89,7 +89,7 @@ pub(crate) fn scan(
     subject: Subject,
     packages: &PackageDatabase,
     profile: &Profile,
-    hardened: Option<(Subject, &dyn Fn(&ImagePath) -> bool)>,
+    hardened: Option<(Subject, Kept<'_>)>,
 ) -> Result<ScanReport, Failure> {
     let name = subject.reference.clone();
     let careen_version = env!("CARGO_PKG_VERSION");
