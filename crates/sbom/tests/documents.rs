@@ -428,7 +428,7 @@ fn only_what_ran_is_in_the_bill_of_operations() {
         .map(|component| component["name"].as_str().unwrap())
         .collect();
     // mawk and the packages of languages did not run; a file of nobody did.
-    assert_eq!(names, ["login", "libc6", "/etc/os-release"]);
+    assert_eq!(names, ["libc6", "login", "/etc/os-release"]);
     assert_eq!(document["metadata"]["lifecycles"], json!([{"phase": "operations"}]));
     let libc = component(&document, "libc6");
     assert_eq!(property(libc, "careen:heat"), Some("hot"));

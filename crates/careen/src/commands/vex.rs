@@ -73,6 +73,12 @@ pub(crate) fn run(context: &Context, args: &VexArgs) -> Result<(), Failure> {
             .hint("name a complete profile with --profile, or leave out --claim-not-executed".to_owned()));
     }
     let statements = vex::claims(&findings, &grounds, &coverage, &bill.purl, wishes);
+    if statements.is_empty() {
+        // None of the three forms allows, or means anything by, a document that says nothing.
+        let tried = format!("no vulnerability is known in {}: there is nothing to state", original.source());
+        return Err(Failure::new(ExitCode::Failure, tried)
+            .hint("see with careen scan and careen db status what was asked".to_owned()));
+    }
     let format = match args.format {
         VexFormat::Openvex => Format::OpenVex,
         VexFormat::Csaf => Format::Csaf,
