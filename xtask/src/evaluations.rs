@@ -9,7 +9,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::{command, workspace};
+use crate::{command, images, workspace};
+
+const TITLE: &str = "## Steps that nobody wrote";
 
 /// The part of `careen evaluate --output json` that the table shows.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,6 +44,30 @@ impl Policy {
     fn tried(&self) -> u64 {
         self.works + self.lacks + self.broken
     }
+}
+
+/// Evaluates the images of these names, all that are declared if there is none, and writes the section of the page with
+/// what this and earlier calls measured; the rest of the page stays.
+///
+/// # Errors
+/// If an image cannot be built, or the page not be written.
+pub(crate) fn main(names: &[String]) -> Result<()> {
+    let declared = images::declared()?;
+    let names = if names.is_empty() { &declared } else { names };
+    images::build(names, false)?;
+    let dir = workspace::target_dir()?.join("image-results");
+    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    run(names, &dir)?;
+    let page = workspace::root().join("docs/results.md");
+    let text = fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
+    fs::write(&page, with_section(&text, &table(&read(&dir, &declared)?)))
+        .with_context(|| format!("cannot write {}", page.display()))
+}
+
+/// The page with its last section replaced, or added.
+fn with_section(page: &str, section: &str) -> String {
+    let before = page.split_once(TITLE).map_or(page, |(before, _)| before);
+    format!("{}\n{section}", before.trim_end())
 }
 
 /// Evaluates each image with its own coverage, one after the other, and leaves the documents in `dir`.
@@ -99,11 +125,10 @@ pub(crate) fn table(all: &BTreeMap<String, Evaluation>) -> String {
         return String::new();
     };
     let names: Vec<&str> = policies.iter().map(|policy| policy.generalize.as_str()).collect();
-    let mut page = "\n## Steps that nobody wrote\n\n\
-        Each step of each coverage was left out once, the image hardened with the others, and the whole coverage run on\n\
+    let mut page = format!("\n{TITLE}\n\n");
+    page += "Each step of each coverage was left out once, the image hardened with the others, and the whole coverage run on\n\
         the result: how many of the left-out steps work as on the original, beside the bytes that stay with the whole\n\
-        coverage, under each `--generalize` policy. A step *works* only if nothing that was removed was looked for.\n\n"
-        .to_owned();
+        coverage, under each `--generalize` policy. A step *works* only if nothing that was removed was looked for.\n\n";
     page += "| image |";
     for name in &names {
         let _ = write!(page, " {name}: steps | MB |");
@@ -178,5 +203,8 @@ mod tests {
         assert!(page.contains("| **all** | **5/9** | **1.5** | **7/9** | **2.5** |\n"), "{page}");
         assert!(page.ends_with("- a: set: get fails\n"), "{page}");
         assert_eq!(table(&BTreeMap::new()), "");
+        let with = |text: &str| with_section(text, &page);
+        assert_eq!(with("# Results\n\nrows\n"), format!("# Results\n\nrows\n{page}"));
+        assert_eq!(with(&with("# Results\n\nrows\n")), with("# Results\n\nrows\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask images`, `test`, `demo`, `bench`, `fuzz`.
+//! The project's own commands: `cargo xtask images`, `test`, `evaluate`, `demo`, `bench`, `fuzz`.
 //!
 //! Each command brings the machine into the state it needs (Debian packages by name, images, builds) and then
 //! calls ordinary tools. Nothing here is part of the product.
@@ -31,6 +31,8 @@ Commands:
   demo             Harden a Redis image and show that the new one works
   test [FILTER]    Run what CI runs; with a filter only the tests that match it
                    --all-images [NAME...]: harden and check every declared image, write docs/results.md
+  evaluate [NAME...]
+                   Leave out each step of the images' coverages once; writes that part of docs/results.md
   bench harden [IMAGE...]
                    Time and memory of hardening, beside what the codecs alone cost; writes docs/performance.md
   bench scan [--vulndata DIR]
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     };
     let result = match name.as_str() {
         "bench" => bench::main(rest),
+        "evaluate" => evaluations::main(rest),
         "fuzz" => fuzz::main(rest),
         "demo" => demo::main(rest),
         "test" => test::main(rest),
