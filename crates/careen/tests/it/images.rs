@@ -43,6 +43,12 @@ fn haproxy_does_what_its_coverage_never_tried() {
 
 #[test]
 #[ignore = "only with --all-images"]
+fn java_jar_does_what_its_coverage_never_tried() {
+    passes_its_checks("java-jar", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
 fn mariadb_does_what_its_coverage_never_tried() {
     passes_its_checks("mariadb", 67);
 }
