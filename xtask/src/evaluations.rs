@@ -46,18 +46,20 @@ impl Policy {
     }
 }
 
-/// Evaluates the images of these names, all that are declared if there is none, and writes the section of the page with
+/// Evaluates the images of these names (all that are declared if there is none, no one for `--page-only`), and writes the section of the page with
 /// what this and earlier calls measured; the rest of the page stays.
 ///
 /// # Errors
 /// If an image cannot be built, or the page not be written.
 pub(crate) fn main(names: &[String]) -> Result<()> {
     let declared = images::declared()?;
-    let names = if names.is_empty() { &declared } else { names };
-    images::build(names, false)?;
     let dir = workspace::target_dir()?.join("image-results");
     fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    run(names, &dir)?;
+    if names != ["--page-only"] {
+        let names = if names.is_empty() { &declared } else { names };
+        images::build(names, false)?;
+        run(names, &dir)?;
+    }
     let page = workspace::root().join("docs/results.md");
     let text = fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
     fs::write(&page, with_section(&text, &table(&read(&dir, &declared)?)))

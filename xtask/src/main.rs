@@ -33,6 +33,7 @@ Commands:
                    --all-images [NAME...]: harden and check every declared image, write docs/results.md
   evaluate [NAME...]
                    Leave out each step of the images' coverages once; writes that part of docs/results.md
+                   --page-only: only write it, with what earlier calls measured
   bench harden [IMAGE...]
                    Time and memory of hardening, beside what the codecs alone cost; writes docs/performance.md
   bench scan [--vulndata DIR]
