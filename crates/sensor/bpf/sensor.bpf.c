@@ -37,6 +37,7 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define AF_UNIX 1
 #define SUN_PATH_MAX 108
 #define PROT_EXEC 4
+#define UIO_MAXIOV 1024
 #define MAP_ANONYMOUS 0x20
 #define RESOLVE_IN_ROOT 0x10
 #define AT_SYMLINK_NOFOLLOW 0x100
@@ -699,32 +700,6 @@ enum { HOW_NONE, HOW_FLAGS, HOW_STRUCT, HOW_CREAT };
 
 #define ARGUMENT(plus_one) argument(regs, compat, (plus_one) - 1)
 
-/* i386 multiplexes its socket calls: the arguments lie in memory. */
-static __noinline int socketcall_address(struct use *u, u32 which, const void *where, u64 *address)
-{
-	enum { BIND = 2, CONNECT = 3, SENDTO = 11, SENDMSG = 16 };
-	u32 args[6] = {};
-	if (which != BIND && which != CONNECT && which != SENDTO && which != SENDMSG)
-		return 0;
-	if (bpf_probe_read_user(args, sizeof(args), where) && bpf_probe_read_user(args, 12, where)) {
-		lost();
-		return 0;
-	}
-	u->key.id.op = which == BIND ? OP_BIND : OP_CONNECT;
-	*address = args[1];
-	u32 length = args[2];
-	if (which == SENDTO) {
-		*address = args[4];
-		length = args[5];
-	} else if (which == SENDMSG) {
-		u32 name[2] = {};
-		bpf_probe_read_user(name, sizeof(name), (void *)(u64)args[1]);
-		*address = name[0];
-		length = name[1];
-	}
-	return length;
-}
-
 static __noinline int message_address(const void *header, bool compat, u64 *address)
 {
 	if (compat) {
@@ -739,8 +714,69 @@ static __noinline int message_address(const void *header, bool compat, u64 *addr
 	return (u32)name[1];
 }
 
-/* Finds the path that a socket call names, if it names one. */
-static __always_inline int socket_text(struct use *u, struct pt_regs *regs, bool compat)
+struct messages {
+	struct use *use;
+	u64 headers;
+	u32 count;
+	bool compat;
+};
+
+static long on_message(u32 index, struct messages *m)
+{
+	enum { HEADER = 64, COMPAT_HEADER = 32 };	/* struct mmsghdr */
+	u64 address = 0;
+	if (index >= m->count)
+		return 1;
+	u64 header = m->headers + index * (m->compat ? COMPAT_HEADER : HEADER);
+	u32 length = message_address((void *)header, m->compat, &address);
+	if (address && address_text(m->use, (void *)address, length))
+		report_text(m->use, AT_FDCWD);
+	return 0;
+}
+
+/* sendmmsg ends at the first message that fails, and then tells how many went before it. */
+static __always_inline int report_messages(struct use *u, u64 headers, u32 count, bool compat, s64 result)
+{
+	u32 looked_at = result < 0 ? 1 : (u32)result + 1;
+	struct messages m = {
+		.use = u,
+		.headers = headers,
+		.count = looked_at < count ? looked_at : count,
+		.compat = compat,
+	};
+	u->key.id.op = OP_CONNECT;
+	bpf_loop(UIO_MAXIOV, on_message, &m, 0);
+	return 0;
+}
+
+/* i386 multiplexes its socket calls: the arguments lie in memory. */
+static __noinline int socketcall_address(struct use *u, u32 which, const void *where, u64 *address)
+{
+	enum { BIND = 2, CONNECT = 3, SENDTO = 11, SENDMSG = 16, SENDMMSG = 20 };
+	u32 args[6] = {};
+	if (which != BIND && which != CONNECT && which != SENDTO && which != SENDMSG && which != SENDMMSG)
+		return 0;
+	if (bpf_probe_read_user(args, sizeof(args), where) && bpf_probe_read_user(args, 12, where)) {
+		lost();
+		return 0;
+	}
+	u->key.id.op = which == BIND ? OP_BIND : which == SENDMMSG ? OP_SENDMMSG : OP_CONNECT;
+	*address = args[1];
+	u32 length = args[2];
+	if (which == SENDTO) {
+		*address = args[4];
+		length = args[5];
+	} else if (which == SENDMSG) {
+		u32 name[2] = {};
+		bpf_probe_read_user(name, sizeof(name), (void *)(u64)args[1]);
+		*address = name[0];
+		length = name[1];
+	}
+	return length;
+}
+
+/* Reports the path that a socket call names, if it names one. */
+static __always_inline int report_address(struct use *u, struct pt_regs *regs, bool compat, long result)
 {
 	u64 address = argument(regs, compat, 1);
 	u32 length = 0;
@@ -760,7 +796,74 @@ static __always_inline int socket_text(struct use *u, struct pt_regs *regs, bool
 	default:
 		length = argument(regs, compat, 2);
 	}
-	return address ? address_text(u, (void *)address, length) : 0;
+	if (!address)
+		return 0;
+	if (u->key.id.op == OP_SENDMMSG)
+		return report_messages(u, address, length, compat, result);
+	return address_text(u, (void *)address, length) ? report_text(u, AT_FDCWD) : 0;
+}
+
+/* A setting of a mount that is a path, or a text that looks like one, such as the layers of an overlay. */
+static __always_inline int fsconfig_text(struct use *u, struct pt_regs *regs, bool compat, long result)
+{
+	enum { SET_STRING = 1, SET_PATH = 3, SET_PATH_EMPTY = 4 };
+	u32 command = argument(regs, compat, 1);
+	char first = 0;
+	u->text = (void *)argument(regs, compat, 3);
+	u->text_user = true;
+	u->text_room = PATH_MAX;
+	u->key.id.op = OP_USE;
+	if (command == SET_PATH || command == SET_PATH_EMPTY)
+		return report_text(u, argument(regs, compat, 4));
+	if (command != SET_STRING || result < 0)
+		return 0;
+	bpf_probe_read_user(&first, 1, u->text);
+	return first == '/' ? report_text(u, AT_FDCWD) : 0;
+}
+
+/* bpf(2): an object is pinned to a path, or got from one. */
+static __always_inline int bpf_text(struct use *u, struct pt_regs *regs, bool compat)
+{
+	enum { OBJ_PIN = 6, OBJ_GET = 7, PATH_FD = 1 << 14 };
+	struct {
+		u64 path;
+		u32 fd, flags;
+		s32 dfd;
+		u32 pad;
+	} object = {};
+	u32 command = argument(regs, compat, 0), size = argument(regs, compat, 2);
+	if (command != OBJ_PIN && command != OBJ_GET)
+		return 0;
+	bpf_probe_read_user(&object, size < sizeof(object) ? size : sizeof(object), (void *)argument(regs, compat, 1));
+	u->key.id.op = command == OBJ_PIN ? OP_CREATE : OP_USE;
+	if (command == OBJ_PIN)
+		u->key.id.flags |= FLAG_NOFOLLOW;
+	u->text = (void *)object.path;
+	u->text_user = true;
+	u->text_room = PATH_MAX;
+	return report_text(u, object.flags & PATH_FD ? object.dfd : AT_FDCWD);
+}
+
+/* What a call to map a file asks for. */
+struct mapping {
+	u32 protection, flags;
+	int fd;
+};
+
+static __always_inline struct mapping mapping_of(struct pt_regs *regs, bool compat, u32 op)
+{
+	struct mapping m = {};
+	if (op == OP_OLD_MAP) {
+		u32 args[6] = {};	/* address, length, protection, flags, descriptor, offset */
+		m.flags = bpf_probe_read_user(args, sizeof(args), (void *)argument(regs, compat, 0)) ? MAP_ANONYMOUS : args[3];
+		m.protection = args[2];
+		m.fd = args[4];
+		return m;
+	}
+	m.protection = argument(regs, compat, 2);
+	m.flags = argument(regs, compat, 3);
+	m.fd = argument(regs, compat, 4);
+	return m;
 }
 
 SEC("tp_btf/sys_exit")
@@ -776,7 +879,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		return 0;
 	u32 op = CALL_OP(call);
 	/* What is no use of a path, told by the arguments alone. */
-	if (op == OP_MAP && ((result < 0 && result > -4096) || (argument(regs, compat, 3) & MAP_ANONYMOUS)))
+	bool maps = op == OP_MAP || op == OP_OLD_MAP;
+	if (maps && ((result < 0 && result > -4096) || (mapping_of(regs, compat, op).flags & MAP_ANONYMOUS)))
 		return 0;
 	if (op == OP_SEND && !argument(regs, compat, 4))
 		return 0;
@@ -794,17 +898,26 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	if (is_set_up(&u))
 		return 0;
 
-	if (op >= OP_CONNECT && op <= OP_SOCKETCALL) {
-		if (socket_text(&u, regs, compat))
-			report_text(&u, AT_FDCWD);
-		return 0;
-	}
+	if (op >= OP_CONNECT && op <= OP_SOCKETCALL)
+		return report_address(&u, regs, compat, result);
+	if (op == OP_FSCONFIG)
+		return fsconfig_text(&u, regs, compat, result);
+	if (op == OP_BPF)
+		return bpf_text(&u, regs, compat);
 	if (op >= OP_MAP || !CALL_PATH(call)) {
-		int fd = op == OP_MAP ? argument(regs, compat, 4) : op == OP_OPEN ? result : argument(regs, compat, 0);
-		if (op == OP_OPEN && result < 0)
-			return 0;
-		if (op == OP_MAP && argument(regs, compat, 2) & PROT_EXEC)
-			u.key.id.flags = FLAG_EXEC;
+		int fd = op == OP_OPEN ? result : argument(regs, compat, 0);
+		if (op == OP_OPEN) {	/* by handle */
+			if (result < 0)
+				return 0;
+			u.key.id.how = ARGUMENT(CALL_FLAGS(call));
+		}
+		if (maps) {
+			struct mapping mapping = mapping_of(regs, compat, op);
+			fd = mapping.fd;
+			u.key.id.op = OP_MAP;
+			if (mapping.protection & PROT_EXEC)
+				u.key.id.flags = FLAG_EXEC;
+		}
 		u.key.id.result = 0;
 		struct file *file = file_of(task, fd);
 		if (!file) {

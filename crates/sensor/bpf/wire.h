@@ -17,6 +17,7 @@ enum op {
 	OP_CONNECT,	/* connect: sockaddr */
 	OP_SEND,	/* sendto: sockaddr, if there is one */
 	OP_SENDMSG,	/* sendmsg: msghdr */
+	OP_SENDMMSG,	/* sendmmsg: an array of mmsghdr */
 	OP_BIND,	/* bind: sockaddr */
 	OP_SOCKETCALL,	/* i386: all of the above */
 	OP_USE,		/* chdir, chroot, handles, mounts: the path must be there */
@@ -28,6 +29,9 @@ enum op {
 	OP_INTERPRETER,	/* the text is the path of a script's interpreter */
 	OP_LOADER,	/* the object is the program's dynamic loader */
 	OP_MAP,		/* a descriptor is mapped; executable if FLAG_EXEC */
+	OP_OLD_MAP,	/* i386: its arguments lie in memory */
+	OP_FSCONFIG,	/* a mount's setting that is a path */
+	OP_BPF,		/* an object is pinned to a path, or got from one */
 	OP_READDIR,
 	OP_ENTER,	/* fchdir */
 	OP_HELD,	/* snapshot: a process holds it open or mapped */

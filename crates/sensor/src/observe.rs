@@ -9,6 +9,9 @@ use crate::walk::{End, Ground};
 use crate::wire::{Chain, Event, Op, Program};
 
 const ENOENT: i32 = 2;
+const ELOOP: i32 = 40;
+/// Interpreters of interpreters that the kernel follows.
+const MAX_INTERPRETERS: usize = 5;
 const O_ACCMODE: u32 = 3;
 const O_WRONLY: u32 = 1;
 const O_RDWR: u32 = 2;
@@ -61,6 +64,21 @@ impl Observer<'_> {
         uses
     }
 
+    /// Paths that the kernel side named itself. Others of [`Observer::uses`] were found by following links, `..` and
+    /// interpreters on the image.
+    pub(crate) fn named(&self, event: &Event) -> impl Iterator<Item = ImagePath> {
+        let at = |chain: &Option<Chain>| chain.as_ref().and_then(|chain| self.image_path(chain));
+        let text = event.text.as_deref().and_then(|text| {
+            if text.split(|&b| b == b'/').any(|name| name == b"..") {
+                return None;
+            }
+            let start =
+                if event.flags.absolute() { at(&event.root).unwrap_or_default() } else { at(&event.base)? };
+            ImagePath::from_absolute(&[b"/", start.as_bytes(), b"/", text].concat()).ok()
+        });
+        at(&event.object).into_iter().chain(text)
+    }
+
     /// What the path's text tells: links, what `..` left, and the end, unless the object is known better.
     fn text(&self, event: &Event, object_used: bool, uses: &mut Vec<Use>) {
         let Some(text) = &event.text else { return };
@@ -82,6 +100,15 @@ impl Observer<'_> {
         let walk = Ground { tree: self.tree, live }.walk(&root, &base, text, follow);
         uses.extend(walk.links.into_iter().map(|link| (link, AccessKind::Readlink, 0)));
         uses.extend(walk.left.into_iter().map(|directory| (directory, AccessKind::Stat, 0)));
+        if event.errno == ELOOP && follow {
+            return; // a link was refused: where it leads was not looked at
+        }
+        if let End::InImage(script) = &walk.end
+            && event.op == Op::Exec
+            && (event.object.is_some() || event.errno == ENOENT)
+        {
+            self.interpreters(event, &root, &base, script, uses);
+        }
         let creates = event.op == Op::Create || event.op == Op::Bind || event.how & O_CREAT != 0;
         match walk.end {
             // An exec'ed script's object is its interpreter: the text names another file that was used.
@@ -102,6 +129,35 @@ impl Observer<'_> {
                 }
             }
             End::Nowhere => {}
+        }
+    }
+
+    /// The interpreters of a script, one after the other: the kernel side names only the last one.
+    fn interpreters(
+        &self,
+        event: &Event,
+        root: &ImagePath,
+        base: &ImagePath,
+        script: &ImagePath,
+        uses: &mut Vec<Use>,
+    ) {
+        let mut script = script.clone();
+        for _ in 0..MAX_INTERPRETERS {
+            let Some(beginning) = self.rootfs.beginning(&script) else { return };
+            let Some(name) = interpreter(&beginning) else { return };
+            let walk = Ground { tree: self.tree, live: None }.walk(root, base, name, true);
+            uses.extend(walk.links.into_iter().map(|link| (link, AccessKind::Readlink, 0)));
+            match walk.end {
+                End::InImage(path) => {
+                    self.succeeded(event, &path, uses);
+                    script = path;
+                }
+                End::Missing(path, _) if event.errno == ENOENT => {
+                    uses.push((path, AccessKind::Missing, ENOENT));
+                    return;
+                }
+                _ => return,
+            }
         }
     }
 
@@ -130,6 +186,12 @@ impl Observer<'_> {
             uses.push((directory, AccessKind::OpenWrite, 0));
         }
     }
+}
+
+/// The interpreter that a script names in its first line.
+fn interpreter(beginning: &[u8]) -> Option<&[u8]> {
+    let line = beginning.strip_prefix(b"#!")?.split(|&b| b == b'\n').next()?;
+    line.split(|&b| b == b' ' || b == b'\t' || b == 0).find(|word| !word.is_empty())
 }
 
 fn writes(event: &Event) -> bool {
@@ -171,16 +233,34 @@ fn kinds(event: &Event, node: &NodeKind) -> Vec<AccessKind> {
         Op::Readlink => AccessKind::Stat,
         Op::Xattr => AccessKind::Xattr,
         Op::Watch => AccessKind::Watch,
-        Op::Connect | Op::Send | Op::SendMessage | Op::SocketCall => AccessKind::Connect,
-        Op::Use | Op::Enter | Op::Link | Op::Held => AccessKind::OpenRead,
+        Op::Connect | Op::Send | Op::SendMessage | Op::SendMessages | Op::SocketCall => AccessKind::Connect,
+        Op::Use | Op::Enter | Op::Link | Op::Held | Op::FsConfig | Op::Bpf => AccessKind::OpenRead,
         // mkdir -p and the like ask whether it is there.
         Op::Create | Op::Bind if event.errno != 0 => AccessKind::Stat,
         Op::Change | Op::Create | Op::Remove | Op::Bind => AccessKind::OpenWrite,
         Op::Exec | Op::Interpreter => AccessKind::Exec,
         Op::Loader => AccessKind::MapExec,
         Op::Map if event.flags.exec() => AccessKind::MapExec,
-        Op::Map => AccessKind::OpenRead,
+        Op::Map | Op::OldMap => AccessKind::OpenRead,
         Op::ReadDirectory => AccessKind::Readdir,
     };
     vec![one]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interpreter_is_the_first_word_of_the_first_line() {
+        for (text, expected) in [
+            ("#!/bin/sh -e\nx", Some("/bin/sh")),
+            ("#! \t/usr/bin/env python3", Some("/usr/bin/env")),
+            ("#!\n/bin/sh", None),
+            ("#!", None),
+            ("x#!/bin/sh", None),
+        ] {
+            assert_eq!(interpreter(text.as_bytes()), expected.map(str::as_bytes), "{text:?}");
+        }
+    }
 }

@@ -35,6 +35,9 @@ pub struct Recording {
 pub struct Record {
     /// Each distinct use, with the first step in which it was seen.
     pub observations: BTreeSet<Observation>,
+    /// Of their paths, those that the kernel side named; the others were found by following links, `..` and
+    /// interpreters on the image's tree.
+    pub named: BTreeSet<ImagePath>,
     /// The account; [`Counters::verdict`] judges it.
     pub counters: Counters,
     /// [`BACKEND`].
@@ -117,14 +120,18 @@ impl Recording {
         let own = find_canaries(&self.canaries, &harvest, &mut counters);
         let observer = Observer { tree, rootfs: &self.rootfs };
         let mut uses = Uses::default();
+        let mut named = BTreeSet::new();
         for (event, time) in &harvest.events {
             if !own.contains(&event.program.id) {
                 uses.add(observer.uses(event), &observer.process(&event.program), *time);
+                named.extend(observer.named(event));
             }
         }
         self.held.retain(|held, _| !own.contains(&held.program.id));
         compare_held(&self.held, &observer, &mut uses, &mut counters);
         let observations = uses.into_observations(&self.marks);
+        let known: BTreeSet<_> = observations.iter().map(|observation| &observation.path).collect();
+        named.retain(|path| known.contains(path));
         let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
         tracing::info!(
             observations = observations.len(),
@@ -134,7 +141,7 @@ impl Recording {
             "recorded {} uses of the image",
             observations.len()
         );
-        Ok(Record { observations, counters, backend: BACKEND, kernel })
+        Ok(Record { observations, named, counters, backend: BACKEND, kernel })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,8 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat2, 
 use crate::SensorError;
 
 const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
+/// What the kernel reads of a file to tell how to execute it (`BINPRM_BUF_SIZE`).
+const BEGINNING_BYTES: u64 = 256;
 
 /// The overlay mount and the device numbers that it has had.
 ///
@@ -54,19 +57,33 @@ impl Rootfs {
         self.devices.contains(&device)
     }
 
+    /// The first bytes of a regular file, links not followed, if the container is still mounted and has it.
+    pub(crate) fn beginning(&self, path: &ImagePath) -> Option<Vec<u8>> {
+        let read = || -> io::Result<Vec<u8>> {
+            let flags =
+                OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let file = File::from(self.open(path, flags)?);
+            if !file.metadata()?.is_file() {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            let mut bytes = Vec::new();
+            file.take(BEGINNING_BYTES).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().ok()
+    }
+
+    fn open(&self, path: &ImagePath, flags: OFlags) -> io::Result<OwnedFd> {
+        let root = File::open(&self.path)?;
+        let relative = if path.is_root() { b"." } else { path.as_bytes() };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
+        Ok(openat2(&root, relative, flags, Mode::empty(), resolve)?)
+    }
+
     /// What the running container has at a path, links not followed, if it is still mounted.
     pub(crate) fn live(&self, path: &ImagePath) -> Option<LiveNode> {
         let find = || -> io::Result<LiveNode> {
-            let root = File::open(&self.path)?;
-            let relative = if path.is_root() { b"." } else { path.as_bytes() };
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let node = openat2(
-                &root,
-                relative,
-                flags,
-                Mode::empty(),
-                ResolveFlags::BENEATH | ResolveFlags::NO_XDEV,
-            )?;
+            let node = self.open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)?;
             Ok(match FileType::from_raw_mode(fstat(&node)?.st_mode) {
                 FileType::Symlink => LiveNode::Symlink(readlinkat(&node, "", Vec::new())?.into_bytes()),
                 FileType::Directory => LiveNode::Directory,

@@ -105,17 +105,18 @@ pub(crate) fn compat() -> [u64; TABLE_LENGTH] {
 const COMMON: &[(usize, Call)] = &[
     (428, at(Op::Open, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)), // open_tree
     (429, at(Op::Use, 0, 1).and_at(2, 3)),                    // move_mount
-    (433, at(Op::Use, 0, 1)),                                 // fspick
-    (437, at(Op::Open, 0, 1).open_how(2)),                    // openat2
+    (431, call(Op::FsConfig)),
+    (433, at(Op::Use, 0, 1)),                                   // fspick
+    (437, at(Op::Open, 0, 1).open_how(2)),                      // openat2
     (439, at(Op::Access, 0, 1).unless(3, AT_SYMLINK_NOFOLLOW)), // faccessat2
-    (442, at(Op::Use, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)),  // mount_setattr
+    (442, at(Op::Use, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)),    // mount_setattr
     (452, at(Op::Change, 0, 1).unless(3, AT_SYMLINK_NOFOLLOW)), // fchmodat2
     (463, at(Op::Change, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)), // setxattrat
-    (464, at(Op::Xattr, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)), // getxattrat
-    (465, at(Op::Xattr, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)), // listxattrat
+    (464, at(Op::Xattr, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)),  // getxattrat
+    (465, at(Op::Xattr, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)),  // listxattrat
     (466, at(Op::Change, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)), // removexattrat
-    (467, at(Op::Open, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)), // open_tree_attr
-    (468, at(Op::Stat, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)), // file_getattr
+    (467, at(Op::Open, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)),   // open_tree_attr
+    (468, at(Op::Stat, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)),   // file_getattr
     (469, at(Op::Change, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)), // file_setattr
 ];
 
@@ -185,8 +186,9 @@ const X86_64: &[(usize, Call)] = &[
     (301, at(Op::Watch, 3, 4).unless(1, FAN_MARK_DONT_FOLLOW)), // fanotify_mark
     (303, at(Op::Use, 0, 1).only_if(4, AT_SYMLINK_FOLLOW)), // name_to_handle_at
     (304, call(Op::Open).open_flags(2)),    // open_by_handle_at
-    (307, call(Op::SendMessage)),           // sendmmsg: the first message
+    (307, call(Op::SendMessages)),          // sendmmsg
     (316, at(Op::Remove, 0, 1).and_at(2, 3).itself()), // renameat2
+    (321, call(Op::Bpf)),
     (322, at(Op::Exec, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)),
     (332, at(Op::Stat, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)), // statx
 ];
@@ -218,6 +220,7 @@ const I386: &[(usize, Call)] = &[
     (86, path(Op::Use, 0)),                              // uselib
     (87, path(Op::Use, 0)),                              // swapon
     (89, call(Op::ReadDirectory)),                       // readdir
+    (90, call(Op::OldMap)),                              // mmap
     (92, path(Op::Change, 0)),                           // truncate
     (99, path(Op::Stat, 0)),                             // statfs
     (102, call(Op::SocketCall)),                         // socketcall
@@ -264,8 +267,9 @@ const I386: &[(usize, Call)] = &[
     (339, at(Op::Watch, 4, 5).unless(1, FAN_MARK_DONT_FOLLOW)), // fanotify_mark: its mask takes two registers
     (341, at(Op::Use, 0, 1).only_if(4, AT_SYMLINK_FOLLOW)), // name_to_handle_at
     (342, call(Op::Open).open_flags(2)),    // open_by_handle_at
-    (345, call(Op::SendMessage)),           // sendmmsg
+    (345, call(Op::SendMessages)),          // sendmmsg
     (353, at(Op::Remove, 0, 1).and_at(2, 3).itself()), // renameat2
+    (357, call(Op::Bpf)),
     (358, at(Op::Exec, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)),
     (361, call(Op::Bind)),
     (362, call(Op::Connect)),
@@ -320,8 +324,9 @@ const ARM64: &[(usize, Call)] = &[
     (263, at(Op::Watch, 3, 4).unless(1, FAN_MARK_DONT_FOLLOW)), // fanotify_mark
     (264, at(Op::Use, 0, 1).only_if(4, AT_SYMLINK_FOLLOW)),     // name_to_handle_at
     (265, call(Op::Open).open_flags(2)),                        // open_by_handle_at
-    (269, call(Op::SendMessage)),                               // sendmmsg
+    (269, call(Op::SendMessages)),                              // sendmmsg
     (276, at(Op::Remove, 0, 1).and_at(2, 3).itself()),          // renameat2
+    (280, call(Op::Bpf)),
     (281, at(Op::Exec, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)),
     (291, at(Op::Stat, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)), // statx
 ];

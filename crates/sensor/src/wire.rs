@@ -40,6 +40,7 @@ pub enum Op {
     Connect,
     Send,
     SendMessage,
+    SendMessages,
     Bind,
     SocketCall,
     Use,
@@ -51,13 +52,16 @@ pub enum Op {
     Interpreter,
     Loader,
     Map,
+    OldMap,
+    FsConfig,
+    Bpf,
     ReadDirectory,
     Enter,
     Held,
 }
 
 impl Op {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 27] = [
         Self::Open,
         Self::Stat,
         Self::Access,
@@ -67,6 +71,7 @@ impl Op {
         Self::Connect,
         Self::Send,
         Self::SendMessage,
+        Self::SendMessages,
         Self::Bind,
         Self::SocketCall,
         Self::Use,
@@ -78,6 +83,9 @@ impl Op {
         Self::Interpreter,
         Self::Loader,
         Self::Map,
+        Self::OldMap,
+        Self::FsConfig,
+        Self::Bpf,
         Self::ReadDirectory,
         Self::Enter,
         Self::Held,

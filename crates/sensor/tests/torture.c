@@ -2,15 +2,18 @@
 /*
  * Uses files in many ways, each on its own object beneath /t; the table in torture.rs says what must be seen.
  * Without arguments: all of it, with descriptors 100 and 101 inherited. `quit`: nothing. `open PATH`: one open.
+ * `handle PATH`: an open by handle.
  * Prints what went otherwise than it should.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/io_uring.h>
 #include <linux/openat2.h>
 #include <pthread.h>
 #include <sched.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +21,7 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -119,6 +123,12 @@ static long i386(int number, const void *path, int arg)
 	return result;
 }
 
+static void *exec_in_thread(void *unused)
+{
+	execv("/t/f_threadexec", quit);
+	return unused;
+}
+
 static void *in_thread(void *unused)
 {
 	ok("thread", open("/t/f_thread", O_RDONLY));
@@ -139,6 +149,15 @@ static void opens(void)
 	ok("creat", creat("/t/f_creat", 0600));
 	ok("rdwr", open("/t/f_rdwr", O_RDWR));
 	ok("append", open("/t/f_append", O_WRONLY | O_APPEND));
+	how.resolve = RESOLVE_BENEATH;
+	ok("beneath", syscall(SYS_openat2, directory, "f_beneath", &how, sizeof(how)));
+	how.resolve = RESOLVE_NO_SYMLINKS;
+	fails("no symlinks", syscall(SYS_openat2, AT_FDCWD, "/t/l_nosym", &how, sizeof(how)));
+	char reopened[64];
+	sprintf(reopened, "/proc/self/fd/%ld", ok("path", open("/t/f_reopen", O_PATH)));
+	ok("reopen", open(reopened, O_RDONLY));
+	fails("loop", open("/t/l_loop", O_RDONLY));
+	CHILD(setresgid(1000, 1000, 1000); setresuid(1000, 1000, 1000); fails("denied", open("/t/f_denied", O_RDONLY)));
 	ok("chain", open("/t/l_c1", O_RDONLY));
 	ok("link to directory", open("/t/l_dir/f_indir", O_RDONLY));
 	ok("dotdot", open("/t/dd/sub/../../f_dotdot", O_RDONLY));
@@ -152,8 +171,13 @@ static void opens(void)
 	ok("opened through fd", open("/proc/self/fd/101", O_RDONLY));
 	ok("newline", open("/t/f_new\nline", O_RDONLY));
 	ok("bytes", open("/t/f_\xff\xfe", O_RDONLY));
+	ok("quotes", open("/t/f_'\"$(x)`", O_RDONLY));
 	ok("i386 open", i386(5, "/t/f_i386", O_RDONLY));
 	ok("i386 stat64", i386(195, "/t/f_i386stat", (int)(long)sbrk(4096)));
+	static unsigned mapping[6] = { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE };
+	mapping[4] = ok("i386 open", i386(5, "/t/f_i386map", O_RDONLY));
+	if (i386(90, mapping, 0) == -1)
+		ok("i386 mmap", -1);
 	pthread_t thread;
 	pthread_create(&thread, 0, in_thread, 0);
 	pthread_join(thread, 0);
@@ -175,6 +199,8 @@ static void lookups(void)
 	ok("faccessat2", syscall(439, AT_FDCWD, "/t/f_faccessat2", R_OK, AT_EACCESS));
 	ok("readlink", readlink("/t/l_readlink", text, sizeof(text)));
 	fails("readlink of a file", readlink("/t/f_nolink", text, sizeof(text)));
+	int linked = ok("dirfd", open("/t/d_rl", O_RDONLY | O_DIRECTORY));
+	ok("readlinkat", readlinkat(linked, "l_rel", text, sizeof(text)));
 	fails("getxattr", getxattr("/t/f_xattr", "user.x", text, sizeof(text)));
 	ok("llistxattr", llistxattr("/t/f_lxattr", text, sizeof(text)));
 	fails("stat of nothing", stat("/t/f_noent", &st));
@@ -190,6 +216,8 @@ static void lookups(void)
 	close(fd);
 	fd = ok("readdir", open("/t/d_dents", O_RDONLY | O_DIRECTORY));
 	ok("getdents", syscall(SYS_getdents64, fd, text, sizeof(text)));
+	fd = ok("readdir", open("/t/d_olddents", O_RDONLY | O_DIRECTORY));
+	ok("old getdents", syscall(SYS_getdents, fd, text, sizeof(text)));
 	struct {
 		struct file_handle handle;
 		char bytes[128];
@@ -214,6 +242,18 @@ static void mounts(void)
 	      ok("pivoted", open("/f_pivot", O_RDONLY)); ok("pivoted stat", stat("/f_pivotstat", &st)));
 	CHILD(ok("unshare", unshare(CLONE_NEWNS)); ok("bind", mount("/t/bsrc", "/t/bdst", 0, MS_BIND, 0));
 	      ok("bound", open("/t/bdst/f_bind", O_RDONLY)));
+	/* A user namespace cannot be made in a chroot, so this one leaves it for a moment. */
+	CHILD(int root = ok("root", open("/", O_PATH)); ok("chdir", chdir("/")); ok("chroot", chroot("/t/jail"));
+	      for (int i = 0; i < 64; i++) chdir(".."); ok("out", chroot("."));
+	      ok("user namespace", unshare(CLONE_NEWUSER | CLONE_NEWNS)); ok("fchdir", fchdir(root));
+	      ok("in again", chroot(".")); ok("in a user namespace", open("/t/f_userns", O_RDONLY)));
+	fails("umount", umount("/t/d_umount"));
+	int fs = ok("fsopen", syscall(430, "overlay", 0));
+	ok("fsconfig string", syscall(431, fs, 1, "lowerdir", "/t/d_fsstring", 0));
+	fs = ok("fsopen", syscall(430, "tmpfs", 0));
+	fails("fsconfig path", syscall(431, fs, 3, "x", "/t/f_fspath", AT_FDCWD));
+	union bpf_attr attr = { .pathname = (unsigned long)"/t/f_bpfget" };
+	fails("bpf object", syscall(SYS_bpf, BPF_OBJ_GET, &attr, sizeof(attr)));
 	CHILD(ok("unshare", unshare(CLONE_NEWNS)); ok("tmpfs", mount("none", "/t/d_tmp", "tmpfs", 0, 0));
 	      ok("chdir", chdir("/t/d_tmp")); ok("out of a mount", stat("../f_outof", &st)));
 }
@@ -226,6 +266,16 @@ static void execs(void)
 	CHILD(int fd = open("/t/f_fexecve", O_RDONLY | O_CLOEXEC); fexecve(fd, quit, none); _exit(9));
 	CHILD(ok("exec through a link", execv("/t/l_exec", quit)));
 	CHILD(char *arguments[] = { "x", 0 }; ok("script", execv("/t/f_script", arguments)));
+	CHILD(char *arguments[] = { "x", 0 }; ok("nested script", execv("/t/f_script2", arguments)));
+	CHILD(ok("chdir", chdir("/t")); ok("relative exec", execv("./f_relexec", quit)));
+	CHILD(pthread_t thread; pthread_create(&thread, 0, exec_in_thread, 0); pthread_join(thread, 0); _exit(9));
+	CHILD(int from = open("/t/f_memsrc", O_RDONLY); int to = memfd_create("m", MFD_CLOEXEC); struct stat st;
+	      fstat(from, &st); for (long left = st.st_size; left > 0;) left -= sendfile(to, from, 0, left);
+	      char *arguments[] = { "x", "open", "/t/f_bymem", 0 }; fexecve(to, arguments, none); _exit(9));
+	pid_t spawned;
+	if (posix_spawn(&spawned, "/t/f_spawn", 0, 0, quit, none))
+		ok("posix_spawn", -1);
+	waitpid(spawned, 0, 0);
 	CHILD(char *arguments[] = { "x", 0 }; ok("dynamic", execv("/t/f_dynamic", arguments)));
 	CHILD(char *arguments[] = { "x", "open", "/t/f_byexec", 0 }; ok("exec", execv("/t/f_static", arguments)));
 	CHILD(setresgid(1000, 1000, 1000); setresuid(1000, 1000, 1000); ok("setuid", execv("/t/f_suid", quit)));
@@ -247,6 +297,17 @@ static void changes(void)
 	ok("truncate", truncate("/t/f_trunc", 2));
 	ok("chmod", chmod("/t/f_chmod", 0700));
 	ok("lchown", lchown("/t/f_lchown", 0, 0));
+	ok("fchmodat2", syscall(452, AT_FDCWD, "/t/f_chmod2", 0700, 0));
+	ok("chown", chown("/t/f_chown", 0, 0));
+	ok("fchownat", fchownat(AT_FDCWD, "/t/f_chownat", 0, 0, 0));
+	ok("utime", syscall(SYS_utime, "/t/f_oldutime", 0));
+	ok("utimes", syscall(SYS_utimes, "/t/f_utimes", 0));
+	ok("futimesat", syscall(SYS_futimesat, AT_FDCWD, "/t/f_futimesat", 0));
+	setxattr("/t/f_setxattr", "user.x", "x", 1, 0);
+	removexattr("/t/f_rmxattr", "user.x");
+	ok("renameat2", renameat2(AT_FDCWD, "/t/f_xchg1", AT_FDCWD, "/t/f_xchg2", RENAME_EXCHANGE));
+	int described = ok("path", open("/t/f_lnempty", O_PATH));
+	ok("link a descriptor", linkat(described, "", AT_FDCWD, "/t/d_new/linked2", AT_EMPTY_PATH));
 	ok("utimensat", utimensat(AT_FDCWD, "/t/f_utime", 0, 0));
 	int touched = open("/t/f_utime", O_RDONLY);
 	ok("futimens", futimens(touched, 0));
@@ -276,6 +337,20 @@ static void sockets(void)
 	struct iovec v = { "x", 1 };
 	struct msghdr m = { .msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &v, .msg_iovlen = 1 };
 	fails("sendmsg", sendmsg(socket(AF_UNIX, SOCK_DGRAM, 0), &m, 0));
+	/* The first of these messages arrives, so the second one's address is looked up. */
+	struct sockaddr_un there = address("/t/d_bind/socket"), dead = address("/t/s_mmsg");
+	struct mmsghdr mm[2] = { { .msg_hdr = m }, { .msg_hdr = m } };
+	mm[0].msg_hdr.msg_name = &there;
+	mm[1].msg_hdr.msg_name = &dead;
+	if (ok("sendmmsg", sendmmsg(socket(AF_UNIX, SOCK_DGRAM, 0), mm, 2, 0)) != 1)
+		ok("one message of sendmmsg", -1);
+	static struct sockaddr_un old;
+	static unsigned arguments[6];
+	old = address("/t/s_i386");
+	arguments[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+	arguments[1] = (unsigned)(unsigned long)&old;
+	arguments[2] = sizeof(old);
+	fails("i386 connect", i386(102, (void *)3, (int)(long)arguments));
 }
 
 static void urings(void)
@@ -285,7 +360,21 @@ static void urings(void)
 	ok("uring async open", uring(IORING_OP_OPENAT, "/t/f_uringasync", 0, IOSQE_ASYNC, 0, 0));
 	ok("uring polled open", uring(IORING_OP_OPENAT, "/t/f_sqpoll", IORING_SETUP_SQPOLL, 0, 0, 0));
 	ok("uring statx", uring(IORING_OP_STATX, "/t/f_uringstat", 0, 0, &stx, STATX_BASIC_STATS));
+	static struct open_how how = { .flags = O_RDONLY };
+	ok("uring openat2", uring(IORING_OP_OPENAT2, "/t/f_uringopen2", 0, 0, &how, sizeof(how)));
+	ok("uring mkdir", uring(IORING_OP_MKDIRAT, "/t/d_uringmk/made", 0, 0, 0, 0700));
+	ok("uring rename", uring(IORING_OP_RENAMEAT, "/t/f_uringrn", 0, 0, "/t/f_uringrn2", AT_FDCWD));
 	ok("uring unlink", uring(IORING_OP_UNLINKAT, "/t/f_uringunlink", 0, 0, 0, 0));
+}
+
+static int open_by_handle(const char *path)
+{
+	struct {
+		struct file_handle handle;
+		char bytes[128];
+	} h = { .handle.handle_bytes = 128 };
+	int mount, root = open("/", O_RDONLY | O_DIRECTORY);
+	return name_to_handle_at(AT_FDCWD, path, &h.handle, &mount, 0) || open_by_handle_at(root, &h.handle, O_RDWR) < 0;
 }
 
 int main(int count, char **arguments)
@@ -294,6 +383,8 @@ int main(int count, char **arguments)
 		return 0;
 	if (count > 2 && !strcmp(arguments[1], "open"))
 		return open(arguments[2], O_RDONLY) < 0;
+	if (count > 2 && !strcmp(arguments[1], "handle"))
+		return open_by_handle(arguments[2]);
 	ok("unshare", unshare(CLONE_NEWNS));
 	ok("private", mount("none", "/", 0, MS_REC | MS_PRIVATE, 0));
 	ok("proc", mount("none", "/proc", "proc", 0, 0));
