@@ -1,0 +1,84 @@
+//! What can be typed to find vulnerabilities.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::DbArgs;
+
+/// `careen scan`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careen scan oci:shop
+  careen scan oci:shop --profile shop.profile --fail-on hot-high,kev
+  careen scan oci:shop --hardened oci:shop-hardened
+  careen scan oci:shop-hardened --format sarif -o shop.sarif
+  careen scan --list images.lst --ignore accepted.toml --format junit -o scan.xml
+  careen scan shop.cdx.json
+
+Of an image that careen hardened, or that it was made from, profile and ledger are found by digest. Findings of a
+hardened image are those of its original, less the packages of which no file is left: what a package database lists or
+does not list changes no count. Nothing is fetched: the database is that of `careen db`.
+--fail-on takes [hot-|warm-|cold-] and any, kev, fixable, critical, high, medium, low, negligible or epss-PERCENT; a heat
+means that one and hotter ones, and what nobody recorded counts as hot. The exit code is then 11.")]
+pub(crate) struct ScanArgs {
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], a path, or an SBOM (CycloneDX or
+    /// SPDX, JSON)
+    #[arg(required_unless_present = "list", value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// More images, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) list: Vec<PathBuf>,
+    /// Platform to pick from a multi-platform image, such as linux/arm64 [default: this host's]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+    /// What the workload used tells hot from cold [default: the profile of the image's hardening]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) profile: Vec<PathBuf>,
+    /// Compare with what a hardening made of the image
+    #[arg(long, value_name = "IMAGE", conflicts_with = "list")]
+    pub(crate) hardened: Option<String>,
+    #[command(flatten)]
+    pub(crate) db: DbArgs,
+    /// The form of the report [default: table; with --output json: json]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<ScanFormat>,
+    /// Where it goes [default: standard output]
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) output_file: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long, short)]
+    pub(crate) force: bool,
+    /// How many findings a table shows; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) top: usize,
+    /// Fail if a finding meets one of these conditions
+    #[arg(long, value_name = "CONDITION", value_delimiter = ',')]
+    pub(crate) fail_on: Vec<String>,
+    /// VEX documents, or directories of them: OpenVEX, CSAF or CycloneDX
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) vex: Vec<PathBuf>,
+    /// Findings that somebody has decided about, with reasons and dates: TOML or YAML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ignore: Vec<PathBuf>,
+}
+
+/// The form of a scan report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScanFormat {
+    /// For people at a terminal.
+    Table,
+    /// Our own document, with everything.
+    Json,
+    /// SARIF 2.1.0, for code hosts.
+    Sarif,
+    /// CycloneDX 1.6 with vulnerabilities.
+    Cyclonedx,
+    /// JUnit XML, for build servers.
+    Junit,
+    /// Markdown, for pull requests.
+    Markdown,
+    /// GitLab's container scanning report.
+    Gitlab,
+}
