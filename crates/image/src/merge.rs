@@ -243,6 +243,8 @@ impl Overlay<'_> {
         }
         match self.nodes.get(&target) {
             None => Err(MergeError::MissingTarget { path, target }),
+            // Whoever extracts it removes the directory first, and the target with it.
+            Some(_) if target.is_within(&path) => Err(MergeError::MissingTarget { path, target }),
             Some(Node { kind: NodeKind::Directory, .. }) => Err(MergeError::DirectoryTarget { path, target }),
             Some(node) => {
                 self.tally.bytes(node.listing_bytes()).map_err(MergeError::Limit)?;

@@ -109,7 +109,9 @@ fn layer(changes: &[Change], base: bool, merged: &mut BTreeMap<String, TarEntry>
     }
     tar = hide(tar, "");
     for (name, (entry, target)) in own {
-        let linked = target.filter(|target| *target != name).and_then(|target| {
+        // What is beneath the link's own name goes when the link takes the directory's place.
+        let is_there = |target: &String| *target != name && !is_beneath(target, &name);
+        let linked = target.filter(is_there).and_then(|target| {
             let file = merged.get(&target).filter(|file| file.kind == b'0')?;
             Some((file.clone(), target))
         });
