@@ -11,8 +11,12 @@ use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::{hints, output};
 
+/// Grows when an old reader would misunderstand a new document; see `docs/formats/diff.md`.
+const FORMAT_VERSION: u32 = 1;
+
 #[derive(Serialize)]
 struct Compared {
+    format_version: u32,
     a: Compare,
     b: Compare,
     #[serde(flatten)]
@@ -45,7 +49,7 @@ pub(crate) fn run(context: &Context, args: &DiffArgs) -> Result<(), Failure> {
         .map_err(|source| hints::plain(ExitCode::Image, "cannot compare the images", source))?;
     context.progress.abandon();
     let is_empty = diff.is_empty();
-    let compared = Compared { a: summary(&a), b: summary(&b), diff };
+    let compared = Compared { format_version: FORMAT_VERSION, a: summary(&a), b: summary(&b), diff };
     let top = if args.top == 0 { usize::MAX } else { args.top };
     output::print(context.output, &compared, |compared| text(compared, top))?;
     if args.exit_code && !is_empty {
@@ -65,7 +69,7 @@ fn summary((image, packages): &(Image, PackageDatabase)) -> Compare {
 }
 
 fn text(compared: &Compared, top: usize) -> String {
-    let Compared { a, b, diff } = compared;
+    let Compared { a, b, diff, .. } = compared;
     let rows = [
         ("compressed", output::bytes_text(a.compressed_bytes), output::bytes_text(b.compressed_bytes)),
         ("paths", output::count_text(a.paths as u64), output::count_text(b.paths as u64)),

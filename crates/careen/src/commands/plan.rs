@@ -12,8 +12,12 @@ use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::{carrying, hints, output, policy, scanning};
 
+/// Grows when an old reader would misunderstand a new document; see `docs/formats/plan.md`.
+const FORMAT_VERSION: u32 = 1;
+
 #[derive(Serialize)]
 struct Planned {
+    format_version: u32,
     image: String,
     manifest_digest: Digest,
     #[serde(flatten)]
@@ -61,6 +65,7 @@ pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<(), Failure> {
         })?;
     }
     let planned = Planned {
+        format_version: FORMAT_VERSION,
         image: image.source().to_string(),
         manifest_digest: image.manifest_digest(),
         breakdown: plan.ledger.breakdown(),
