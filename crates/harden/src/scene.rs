@@ -11,7 +11,7 @@ use crate::draft::Draft;
 use crate::rules::erlang::Modules;
 use crate::rules::node::Manifests;
 use crate::rules::php::Autoloaders;
-use crate::rules::{perl, python, ruby};
+use crate::rules::{perl, python, ruby, runtime_directory};
 use crate::{PlanError, Policy, Rule};
 
 /// What a container gets as `PATH` where the image sets none.
@@ -36,6 +36,7 @@ pub(crate) struct Scene<'a> {
     python: OnceCell<python::Environment>,
     perl: OnceCell<perl::Library>,
     ruby: OnceCell<ruby::Library>,
+    runtime_directories: OnceCell<Vec<ImagePath>>,
 }
 
 impl<'a> Scene<'a> {
@@ -58,6 +59,7 @@ impl<'a> Scene<'a> {
             python: OnceCell::new(),
             perl: OnceCell::new(),
             ruby: OnceCell::new(),
+            runtime_directories: OnceCell::new(),
         }
     }
 
@@ -74,6 +76,11 @@ impl<'a> Scene<'a> {
     /// Where the Ruby of the image looks for features.
     pub(crate) fn ruby(&self) -> &ruby::Library {
         self.ruby.get_or_init(|| ruby::Library::new(self))
+    }
+
+    /// Directories that matter although nothing in them is kept, whatever else is.
+    pub(crate) fn runtime_directories(&self) -> &[ImagePath] {
+        self.runtime_directories.get_or_init(|| runtime_directory::directories(self))
     }
 
     pub(crate) fn tree(&self) -> &'a Tree {

@@ -296,8 +296,9 @@ impl Image {
         if size_bytes > max_bytes {
             return Err(ReadFileError::TooLarge { path: path.clone(), size_bytes, max_bytes });
         }
-        let mut bytes = Vec::new();
-        let read = reader.read_to_end(&mut bytes);
+        // All at once, in room that the kernel clears: a file of which nobody reads the end costs nothing there.
+        let mut bytes = vec![0; usize::try_from(size_bytes).unwrap_or(usize::MAX)];
+        let read = reader.read_exact(&mut bytes);
         read.map_err(|source| ReadFileError::Read { path: path.clone(), source })?;
         Ok(bytes)
     }

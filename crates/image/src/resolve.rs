@@ -14,11 +14,26 @@ impl Tree {
     ///
     /// Source: path_resolution(7).
     pub fn resolve(&self, base: &ImagePath, path: &[u8], follow_last: bool) -> Resolution {
+        if let Some(end) = self.plain(base, path) {
+            return Resolution { symlinks: Vec::new(), end: ResolutionEnd::Found(end) };
+        }
         let mut walk =
             Walk { tree: self, todo: Vec::new(), symlinks: Vec::new(), at: ImagePath::root(), kind: None };
         walk.go(base.clone());
         let end = walk.run(path, follow_last);
         Resolution { symlinks: walk.symlinks, end }
+    }
+
+    /// The node that a path from the root without detours names by its letters: all above a node are directories.
+    fn plain(&self, base: &ImagePath, path: &[u8]) -> Option<ImagePath> {
+        let names = path.strip_prefix(b"/").or(base.is_root().then_some(path))?;
+        let is_name = |name: &[u8]| !matches!(name, b"" | b"." | b"..");
+        if !names.split(|&byte| byte == b'/').all(is_name) {
+            return None;
+        }
+        let path = ImagePath::from_tar_name(names).ok()?;
+        self.get(&path).filter(|node| !matches!(node.kind, NodeKind::Symlink { .. }))?;
+        Some(path)
     }
 }
 

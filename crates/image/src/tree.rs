@@ -1,14 +1,23 @@
 //! The merged root file system of an image, as values.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::hash::{BuildHasher, RandomState};
+use std::ops::{Bound, Range};
+
+use hashbrown::HashTable;
 
 use crate::{ImagePath, Metadata};
 
 /// Everything that exists in the merged root file system, by path. The root itself is always present.
+///
+/// Paths lie in their order, in which a directory comes directly before everything beneath it: what is beneath one is a
+/// range, and the way from a child to the next is one step.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
-    nodes: BTreeMap<ImagePath, Node>,
+    nodes: Vec<(ImagePath, Node)>,
+    /// For each node, the first that is not beneath it.
+    after: Vec<usize>,
+    index: Index,
     /// The names of each content that has several.
     shared: BTreeMap<(usize, usize), Vec<ImagePath>>,
 }
@@ -79,6 +88,7 @@ pub enum ResolutionEnd {
 impl Tree {
     /// A tree of these nodes, among them the directories above each.
     pub(crate) fn merged(nodes: BTreeMap<ImagePath, Node>) -> Self {
+        let nodes: Vec<_> = nodes.into_iter().collect();
         let mut files: Vec<_> = nodes
             .iter()
             .filter_map(|(path, node)| match node.kind {
@@ -93,17 +103,26 @@ impl Tree {
             .filter(|names| names.len() > 1)
             .map(|names| (names[0].0, names.iter().map(|(_, path)| ImagePath::clone(path)).collect()))
             .collect();
-        Self { nodes, shared }
+        let (after, index) = (ends(&nodes), Index::new(&nodes));
+        Self { nodes, after, index, shared }
+    }
+
+    fn position(&self, path: &ImagePath) -> Option<usize> {
+        self.index.find(&self.nodes, path)
+    }
+
+    fn range(&self, range: Range<usize>) -> impl Iterator<Item = (&ImagePath, &Node)> {
+        self.nodes[range].iter().map(|(path, node)| (path, node))
     }
 
     /// The node at exactly this path; links are not followed.
     pub fn get(&self, path: &ImagePath) -> Option<&Node> {
-        self.nodes.get(path)
+        self.position(path).map(|position| &self.nodes[position].1)
     }
 
     /// All nodes, ordered by path.
     pub fn iter(&self) -> impl Iterator<Item = (&ImagePath, &Node)> {
-        self.nodes.iter()
+        self.range(0..self.nodes.len())
     }
 
     /// How many nodes there are, the root included.
@@ -118,13 +137,18 @@ impl Tree {
 
     /// What this directory holds, ordered by name; nothing for another node.
     pub fn children(&self, dir: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Node)> {
-        children(&self.nodes, dir)
+        let Range { start, end } = match self.position(dir) {
+            Some(position) => position + 1..self.after[position],
+            None => 0..0,
+        };
+        let first = (start < end).then_some(start);
+        let next = move |&child: &usize| Some(self.after[child]).filter(|&next| next < end);
+        std::iter::successors(first, next).map(|child| (&self.nodes[child].0, &self.nodes[child].1))
     }
 
     /// This node and everything beneath it, ordered by path.
     pub fn within(&self, dir: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Node)> {
-        let end = if dir.is_root() { Bound::Unbounded } else { Bound::Excluded(dir.after_subtree()) };
-        self.nodes.range((Bound::Included(dir.clone()), end))
+        self.range(self.position(dir).map_or(0..0, |position| position..self.after[position]))
     }
 
     /// The other names of the file at this path, ordered; empty for a file of one name and for other nodes.
@@ -135,6 +159,45 @@ impl Tree {
         let names = self.shared.get(content).map(Vec::as_slice).unwrap_or_default();
         names.iter().filter(|name| *name != path).cloned().collect()
     }
+}
+
+/// Where each path of a tree stands.
+#[derive(Debug, Clone, Default)]
+struct Index {
+    positions: HashTable<usize>,
+    hasher: RandomState,
+}
+
+impl Index {
+    fn new(nodes: &[(ImagePath, Node)]) -> Self {
+        let hasher = RandomState::new();
+        let hash = |&position: &usize| hasher.hash_one(&nodes[position].0);
+        let mut positions = HashTable::with_capacity(nodes.len());
+        for position in 0..nodes.len() {
+            positions.insert_unique(hash(&position), position, hash);
+        }
+        Self { positions, hasher }
+    }
+
+    fn find(&self, nodes: &[(ImagePath, Node)], path: &ImagePath) -> Option<usize> {
+        self.positions.find(self.hasher.hash_one(path), |&position| nodes[position].0 == *path).copied()
+    }
+}
+
+/// For each of these ordered nodes, the first that is not beneath it.
+fn ends(nodes: &[(ImagePath, Node)]) -> Vec<usize> {
+    let mut ends = vec![nodes.len(); nodes.len()];
+    let mut open: Vec<usize> = Vec::new();
+    for (position, (path, _)) in nodes.iter().enumerate() {
+        while let Some(&above) = open.last()
+            && !path.is_within(&nodes[above].0)
+        {
+            ends[above] = position;
+            open.pop();
+        }
+        open.push(position);
+    }
+    ends
 }
 
 impl Node {

@@ -304,6 +304,12 @@ impl Package {
         self.files.iter().filter(|path| counts(path)).count()
     }
 
+    /// Whether anything is left of this package when only paths for which `kept` is true remain, as [`Presence`] has it.
+    pub(crate) fn is_present(&self, kept: &dyn Fn(&ImagePath) -> bool) -> bool {
+        (self.file_list == FileList::Absent && self.state.is_installed())
+            || self.files.iter().any(|path| counts(path) && kept(path))
+    }
+
     /// What is left of this package when only paths for which `kept` is true remain.
     pub fn presence(&self, kept: &dyn Fn(&ImagePath) -> bool) -> Presence {
         if self.file_list == FileList::Absent && self.state.is_installed() {

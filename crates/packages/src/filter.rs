@@ -70,7 +70,7 @@ pub fn database_files(database: &PackageDatabase, image: &Image) -> BTreeSet<Ima
 pub(crate) fn present(database: &PackageDatabase, image: &Image, kept: &BTreeSet<ImagePath>) -> Vec<bool> {
     let identity = identity(image);
     let stays = |path: &ImagePath| kept.contains(path) || identity.contains(path);
-    database.presence(&stays).iter().map(crate::Presence::is_present).collect()
+    database.packages.iter().map(|package| package.is_present(&stays)).collect()
 }
 
 /// The files of [`IDENTITY_FILES`] that exist, and the links that lead to them.

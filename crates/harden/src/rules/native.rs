@@ -203,7 +203,10 @@ fn read<H: FileHeader<Endian = Endianness>>(content: &[u8]) -> Option<Code<'_>> 
             return Some(Code::default());
         }
         if index != SectionIndex(0) && name.starts_with(b".rodata") {
-            let strings = section.data(endian, content).unwrap_or_default().split(|&byte| byte == 0);
+            let data = section.data(endian, content).unwrap_or_default();
+            // Between two zeros; found by memchr, since most bytes are in no string.
+            let ends = memchr::memchr_iter(0, data).chain([data.len()]);
+            let strings = ends.scan(0, |start, end| Some(&data[std::mem::replace(start, end + 1)..end]));
             let is_text = |string: &&[u8]| {
                 (3..=MAX_STRING_BYTES).contains(&string.len())
                     && string.iter().all(|byte| (b' '..=b'~').contains(byte))

@@ -52,6 +52,23 @@ const IDLE: [&str; 9] = [
 ///
 /// They cost no bytes, and thousands of documentation directories stay out.
 pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), PlanError> {
+    let root = ImagePath::root();
+    for directory in scene.runtime_directories() {
+        draft.keep(directory, Rule::RuntimeDirectory, None);
+    }
+    if let Some(users) = scene.find(b"/etc/passwd") {
+        let user = scene.settings().user.split(':').next().unwrap_or_default();
+        for home in homes(&scene.text(&users)?, user) {
+            if scene.find(home.as_bytes()).is_some_and(|home| scene.is_directory(&home)) {
+                draft.keep_way(&root, home.as_bytes(), Rule::RuntimeDirectory, None);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All of them but the homes.
+pub(crate) fn directories(scene: &Scene<'_>) -> Vec<ImagePath> {
     let idle: Vec<ImagePath> = IDLE.iter().filter_map(|path| scene.at(path)).collect();
     let root = ImagePath::root();
     let mut directories = Vec::new();
@@ -70,18 +87,7 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), Plan
     }
     directories
         .extend(STANDARD.iter().filter_map(|path| scene.at(path)).filter(|path| scene.is_directory(path)));
-    for directory in &directories {
-        draft.keep(directory, Rule::RuntimeDirectory, None);
-    }
-    if let Some(users) = scene.find(b"/etc/passwd") {
-        let user = scene.settings().user.split(':').next().unwrap_or_default();
-        for home in homes(&scene.text(&users)?, user) {
-            if scene.find(home.as_bytes()).is_some_and(|home| scene.is_directory(&home)) {
-                draft.keep_way(&root, home.as_bytes(), Rule::RuntimeDirectory, None);
-            }
-        }
-    }
-    Ok(())
+    directories
 }
 
 /// Whether others than the owner of the directory above write here; only the topmost of such directories counts.

@@ -61,13 +61,11 @@ pub(crate) fn suites(scene: &Scene<'_>, draft: &Draft<'_>) -> Result<BTreeMap<St
             }
         }
     }
-    for (path, owners) in scene.packages.owned() {
-        for &index in owners {
-            let Some(package) = scene.packages.package(index).filter(|package| counts(package)) else {
-                continue;
-            };
-            if let Some(suite) = suites.get_mut(&package.source_name) {
-                suite.files.entry(path.clone()).or_insert(index);
+    for (index, package) in scene.packages.packages.iter().enumerate().filter(|(_, package)| counts(package))
+    {
+        if let Some(suite) = suites.get_mut(&package.source_name) {
+            for path in &package.files {
+                suite.files.entry(path.clone()).or_insert(PackageIndex(index));
             }
         }
     }
