@@ -53,9 +53,9 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     build(&names, force).map(drop)
 }
 
-/// The names of all declared images, sorted.
+/// The names of all declared images that are tested, sorted; variants of another image are not among them.
 pub(crate) fn declared() -> Result<Vec<String>> {
-    declaration::names(&workspace::root().join("images"))
+    declaration::originals(&workspace::root().join("images"))
 }
 
 /// Builds those of the images that the cache lacks. Returns where they lie, in order.

@@ -69,8 +69,10 @@ pub(crate) fn of_this_machine() -> Result<BTreeSet<Archive>> {
 }
 
 /// One line per archive, as `sources.list` has them, for the release of this code name.
-pub(crate) fn source_lines(archives: &BTreeSet<Archive>, codename: &str) -> String {
-    let has_pockets = !matches!(codename, "sid" | "unstable");
+///
+/// `release_only` leaves out security updates and others: what remains is the last point release.
+pub(crate) fn source_lines(archives: &BTreeSet<Archive>, codename: &str, release_only: bool) -> String {
+    let has_pockets = !release_only && !matches!(codename, "sid" | "unstable");
     archives
         .iter()
         .filter(|archive| has_pockets || archive.pocket.is_empty())
@@ -220,13 +222,15 @@ deb http://database.example/pub/repos/apt bookworm-pgdg main
     fn sources_name_another_release_of_the_same_archive() {
         let archives = debian_archives(&parse_stanzas(STANZAS));
         assert_eq!(
-            source_lines(&archives, "trixie"),
+            source_lines(&archives, "trixie", false),
             format!(
                 "deb [signed-by={KEYRING}] http://mirror.example/debian trixie main\n\
                  deb [signed-by={KEYRING}] http://mirror.example/debian-security trixie-security main\n\
                  deb [signed-by={KEYRING}] http://mirror.example/debian trixie-updates main\n"
             )
         );
-        assert_eq!(source_lines(&archives, "sid").lines().count(), 1);
+        let main = format!("deb [signed-by={KEYRING}] http://mirror.example/debian trixie main\n");
+        assert_eq!(source_lines(&archives, "trixie", true), main);
+        assert_eq!(source_lines(&archives, "sid", false).lines().count(), 1);
     }
 }

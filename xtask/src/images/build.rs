@@ -32,6 +32,20 @@ pub(crate) struct Receipt {
     pub(crate) packages: BTreeMap<String, String>,
 }
 
+/// A release of Debian, and whether its updates count.
+#[derive(Debug)]
+struct Suite {
+    codename: String,
+    release_only: bool,
+}
+
+impl Suite {
+    /// How it is called in the cache.
+    fn name(&self) -> String {
+        if self.release_only { format!("{}-release", self.codename) } else { self.codename.clone() }
+    }
+}
+
 /// The folder with the images, and what is kept to build the next ones.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -62,10 +76,11 @@ impl Store {
 
     /// Makes sure that the store holds this image as it would be built today.
     pub(crate) fn build(&self, image: &Image, force: bool) -> Result<Receipt> {
-        let Declaration { base, packages, build, .. } = &image.declaration;
-        let mut versions = self.resolve(base, packages)?;
+        let Declaration { base, packages, build, release_only, .. } = &image.declaration;
+        let suite = |codename: &'_ str| Suite { codename: codename.to_owned(), release_only: *release_only };
+        let mut versions = self.resolve(&suite(base), packages)?;
         if let Some(build) = build {
-            versions.extend(self.resolve(&build.base, &build.packages)?);
+            versions.extend(self.resolve(&suite(&build.base), &build.packages)?);
         }
         let key = key(image, &versions)?;
         let name = &image.name;
@@ -80,10 +95,10 @@ impl Store {
         }
 
         let built_from = match build {
-            Some(build) => Some(self.base(&build.base)?),
+            Some(build) => Some(self.base(&suite(&build.base))?),
             None => None,
         };
-        let base = if base == SCRATCH { None } else { Some(self.base(base)?) };
+        let base = if base == SCRATCH { None } else { Some(self.base(&suite(base))?) };
         eprintln!("building {name}");
         let log = self.log(name)?;
         let scratch = self.scratch()?;
@@ -110,25 +125,27 @@ impl Store {
     }
 
     /// The packages, with versions, that an installation of these on a base would have today.
-    fn resolve(&self, base: &str, packages: &[String]) -> Result<BTreeMap<String, String>> {
-        if base == SCRATCH {
+    fn resolve(&self, base: &Suite, packages: &[String]) -> Result<BTreeMap<String, String>> {
+        if base.codename == SCRATCH {
             return Ok(BTreeMap::new());
         }
         self.release(base)?.1.resolve(packages)
     }
 
     /// What apt knows about a release, and from which sources.
-    fn release(&self, codename: &str) -> Result<(String, Release)> {
-        let sources = archive::source_lines(&archive::of_this_machine()?, codename);
-        let release = Release::open(&self.dir.join(".apt").join(codename), &sources)?;
+    fn release(&self, suite: &Suite) -> Result<(String, Release)> {
+        let archives = archive::of_this_machine()?;
+        let sources = archive::source_lines(&archives, &suite.codename, suite.release_only);
+        let release = Release::open(&self.dir.join(".apt").join(suite.name()), &sources)?;
         Ok((sources, release))
     }
 
     /// The layout of a release's base image, built at most once for the same packages.
-    fn base(&self, codename: &str) -> Result<PathBuf> {
-        let (sources, release) = self.release(codename)?;
+    fn base(&self, suite: &Suite) -> Result<PathBuf> {
+        let (sources, release) = self.release(suite)?;
         let versions = release.resolve(&[])?;
-        let name = format!(".base/{codename}");
+        let codename = suite.codename.as_str();
+        let name = format!(".base/{}", suite.name());
         let mut hash = Sha256::new();
         hash.update(format!("{RECIPE}\n{codename}\n{versions:?}"));
         let key = hex(&hash.finalize());
@@ -136,8 +153,8 @@ impl Store {
         if self.receipt(&name).is_some_and(|receipt| receipt.key == key) {
             return Ok(dir);
         }
-        eprintln!("building the base image of {codename}");
-        let log = self.log(codename)?;
+        eprintln!("building the base image of {}", suite.name());
+        let log = self.log(&suite.name())?;
         let scratch = self.scratch()?;
         let started = now();
         let layout = Layout::new(scratch.path(), &log)?;

@@ -24,6 +24,9 @@ pub(crate) struct Declaration {
     pub(crate) description: String,
     /// Debian suite of the base layer, by code name; `scratch` for none.
     pub(crate) base: String,
+    /// Whether packages come from the point release alone: neither security updates nor others.
+    #[serde(default)]
+    pub(crate) release_only: bool,
     /// Debian packages of the application layer.
     #[serde(default)]
     pub(crate) packages: Vec<String>,
@@ -46,6 +49,16 @@ pub(crate) struct Declaration {
     pub(crate) run: Vec<String>,
     #[serde(default)]
     pub(crate) config: Config,
+}
+
+/// A declaration that only says how an image differs from another one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Variant {
+    description: String,
+    /// The image that has everything else, its folder too.
+    like: String,
+    release_only: bool,
 }
 
 /// A system of its own, of which only the outputs get into the image.
@@ -146,6 +159,22 @@ impl Image {
     }
 }
 
+/// Whether a declaration says only how an image differs from another one.
+fn is_variant(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("like = "))
+}
+
+/// The names of the declared images that are like no other, sorted: those that are tested.
+pub(crate) fn originals(declarations: &Path) -> Result<Vec<String>> {
+    let mut originals = Vec::new();
+    for name in names(declarations)? {
+        let file = declarations.join(format!("{name}.toml"));
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        originals.extend((!is_variant(&text)).then_some(name));
+    }
+    Ok(originals)
+}
+
 /// The names of all images declared in this folder, sorted.
 pub(crate) fn names(declarations: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
@@ -166,6 +195,19 @@ pub(crate) fn read(declarations: &Path, name: &str) -> Result<Image> {
         bail!("there is no image {name:?}; declared are: {}", names(declarations)?.join(", "));
     }
     let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    if is_variant(&text) {
+        let variant: Variant =
+            toml::from_str(&text).with_context(|| format!("cannot read {}", file.display()))?;
+        if names(declarations)?.contains(&variant.like) && !originals(declarations)?.contains(&variant.like) {
+            bail!("{name} is like {}, which is a variant itself", variant.like);
+        }
+        let mut image = read(declarations, &variant.like)?;
+        image.text += &text;
+        image.name = name.to_owned();
+        image.declaration.description = variant.description;
+        image.declaration.release_only = variant.release_only;
+        return Ok(image);
+    }
     let declaration = toml::from_str(&text).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(Image { name: name.to_owned(), declaration, text, files_dir: declarations.join(name) })
 }
@@ -232,6 +274,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_variant_has_all_of_its_original_and_is_not_tested() {
+        let declarations = crate::workspace::root().join("images");
+        let (original, variant) =
+            (read(&declarations, "redis").unwrap(), read(&declarations, "redis-release").unwrap());
+        assert_eq!(variant.declaration.packages, original.declaration.packages);
+        assert_eq!(variant.files_dir, original.files_dir);
+        assert_eq!((original.declaration.release_only, variant.declaration.release_only), (false, true));
+        assert_ne!(variant.text, original.text);
+        let tested = originals(&declarations).unwrap();
+        assert!(tested.contains(&"redis".to_owned()) && !tested.contains(&"redis-release".to_owned()));
     }
 
     #[test]
