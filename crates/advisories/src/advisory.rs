@@ -65,12 +65,15 @@ pub struct Affected {
     pub symbols: Vec<Symbols>,
 }
 
-/// A range of versions: from `introduced` on, up to and without `fixed`, or up to and with `last_affected`.
+/// A range of versions: from `introduced` on, or from what comes after `after`; up to and without `fixed`, or up to and with `last_affected`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Range {
     /// The first version that is hit; none for all from the beginning (`0`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introduced: Option<String>,
+    /// The last version before those that are hit, where the first that is hit is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
     /// The first version that is not hit any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed: Option<String>,
@@ -100,6 +103,9 @@ pub enum FixState {
     Undetermined,
     /// The release is no longer looked after.
     EndOfLife,
+    /// No vulnerability by the source's own word, but something to know: nobody maintains it, a function is unsound. It
+    /// makes a finding that does not count.
+    Informational,
 }
 
 impl FixState {

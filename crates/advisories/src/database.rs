@@ -25,6 +25,8 @@ pub(crate) use aliases::is_cve;
 pub use builder::{BuildError, DatabaseBuilder};
 pub use error::{Corrupt, DatabaseError};
 use file::Index;
+#[cfg(feature = "fuzz")]
+pub use file::seal;
 pub use file::{FORMAT_VERSION, write};
 pub use values::{
     About, AdvisoryName, Epss, Kev, Match, Rating, Release, Source, Ssvc, Support, Vulnerability,

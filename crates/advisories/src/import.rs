@@ -158,6 +158,25 @@ impl Import {
         }
     }
 
+    /// Notes that a source could not be fetched, and why. What was read from an older copy of it stays.
+    pub fn not_fetched(&mut self, location: &str, why: &str) {
+        let why = Some(why.to_owned());
+        let mut older = self.sources.values_mut().filter(|source| source.location == location).peekable();
+        if older.peek().is_some() {
+            older.for_each(|source| source.not_fetched.clone_from(&why));
+            return;
+        }
+        let source = Source {
+            name: "-".to_owned(),
+            format: "-".to_owned(),
+            location: location.to_owned(),
+            unused: Some("it could not be fetched".to_owned()),
+            not_fetched: why,
+            ..Source::default()
+        };
+        self.sources.insert((source.name.clone(), source.location.clone()), source);
+    }
+
     /// Decides what Debian's sources say together, and hands over the builder.
     pub fn finish(mut self) -> DatabaseBuilder {
         self.debian.resolve(&self.today, &mut self.builder);

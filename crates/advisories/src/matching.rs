@@ -40,7 +40,12 @@ pub fn find(packages: &PackageDatabase, database: &Database) -> Result<Vec<Findi
         if !package.state.is_installed() {
             continue;
         }
-        let questions = questions(package, packages.os_release.as_ref());
+        let mut questions = questions(package, packages.os_release.as_ref());
+        if let Some(by_cpe) = question::by_cpe(package)
+            && !search.knows_any(&questions)?
+        {
+            questions.push(by_cpe);
+        }
         for (vulnerability, hits) in search.hits(&questions)? {
             findings.push(search.finding(PackageIndex(index), package, &vulnerability, hits)?);
         }
@@ -86,6 +91,16 @@ impl Search<'_> {
         }
         hits.retain(|vulnerability, _| !cleared.contains(vulnerability));
         Ok(hits)
+    }
+
+    /// Whether anything is known of what these ask about, in whichever version.
+    fn knows_any(&mut self, questions: &[Question]) -> Result<bool, DatabaseError> {
+        for question in questions {
+            if !self.answers(question)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn answers(&mut self, question: &Question) -> Result<&[Match], DatabaseError> {
@@ -148,7 +163,12 @@ impl Search<'_> {
 
 /// What the sources decided. Where one knows a fix, that is what there is to say, unless it is of no consequence.
 fn decided(hits: &[Hitting]) -> FixState {
-    let states = || hits.iter().map(|hit| hit.answer.affected.state);
+    // A notice is the whole truth only where nobody calls it a vulnerability.
+    let is_notice = |state: &FixState| *state == FixState::Informational;
+    if hits.iter().all(|hit| is_notice(&hit.answer.affected.state)) {
+        return FixState::Informational;
+    }
+    let states = || hits.iter().map(|hit| hit.answer.affected.state).filter(|state| !is_notice(state));
     if states().any(|state| state == FixState::Unimportant) {
         return FixState::Unimportant;
     }

@@ -163,7 +163,8 @@ pub enum SymbolPresence {
 pub struct Settled {
     /// The list or document.
     pub by: String,
-    /// The status in the words of VEX: `not_affected`, `fixed`; `ignored` for the user's own list.
+    /// The status in the words of VEX: `not_affected`, `fixed`; `ignored` for the user's own list; `informational` for
+    /// what its source does not call a vulnerability.
     pub status: String,
     /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -231,7 +232,7 @@ impl ScanReport {
                 contextual: contextual(&finding, usage.heat),
                 weak: weak(&finding),
                 symbols_in_binary: None,
-                settled: None,
+                settled: notice(&finding),
                 finding,
             })
         });
@@ -312,9 +313,21 @@ impl ScannedFinding {
             FixState::Ignored => Some("will not be fixed"),
             FixState::Unimportant => Some("unimportant"),
             FixState::EndOfLife => Some("end of life"),
+            FixState::Informational => Some("a notice"),
             FixState::Affected | FixState::NotAffected | FixState::Undetermined => None,
         }
     }
+}
+
+/// What its own source does not call a vulnerability is settled from the start.
+fn notice(finding: &Finding) -> Option<Settled> {
+    (finding.state == FixState::Informational).then(|| Settled {
+        by: finding.evidence.first().map(|evidence| evidence.source.clone()).unwrap_or_default(),
+        status: "informational".to_owned(),
+        reason: "A notice about the package, such as that nobody maintains it, and no vulnerability."
+            .to_owned(),
+        until: None,
+    })
 }
 
 /// Says why the evidence of a finding is weak, if it is: all that is known is that a later changelog of the source

@@ -46,6 +46,14 @@ impl Package {
         programs::bitnami(&self.name)
     }
 
+    /// Vendor and product as NVD names them, where that is known and no guess; only for programs that no package brought.
+    pub fn known_cpe(&self) -> Option<(&'static str, &'static str)> {
+        if self.ecosystem != Ecosystem::Generic {
+            return None;
+        }
+        programs::cpe(&self.name)
+    }
+
     fn vendors_and_products(&self) -> Vec<(String, String)> {
         let name = self.name.to_lowercase();
         let pair = |vendor: &str, product: &str| (vendor.to_owned(), product.to_owned());

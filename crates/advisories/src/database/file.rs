@@ -121,6 +121,28 @@ impl Index {
     }
 }
 
+/// Makes the checksums of a damaged file right again, so that the fuzzer gets to what they protect.
+#[cfg(feature = "fuzz")]
+pub fn seal(file: &mut [u8]) {
+    const INDEX_START: std::ops::Range<usize> = 24..32;
+    let length = file.len() as u64;
+    if file.len() < HEADER_BYTES {
+        return;
+    }
+    let (header, rest) = file.split_at_mut(HEADER_BYTES);
+    let start = header[INDEX_START].iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let index_start = start.clamp(HEADER_BYTES as u64, length);
+    let blocks_bytes = usize::try_from(index_start).map_or(0, |start| start - HEADER_BYTES);
+    header[..8].copy_from_slice(MAGIC);
+    header[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    header[16..24].copy_from_slice(&length.to_le_bytes());
+    header[INDEX_START].copy_from_slice(&index_start.to_le_bytes());
+    header[32..64].copy_from_slice(&Sha256::digest(&rest[blocks_bytes..]));
+    header[64..96].copy_from_slice(&Sha256::digest(&rest[..blocks_bytes]));
+    let own = Sha256::digest(&header[..96]);
+    header[96..].copy_from_slice(&own);
+}
+
 /// Writes a database so that whoever opens `path` sees the old one or the new one, whole: into a temporary file beside
 /// it, synced and renamed over it.
 ///

@@ -143,6 +143,9 @@ pub struct Source {
     pub sha256: String,
     /// Of the file as given.
     pub size_bytes: u64,
+    /// Why it could not be fetched, if it could not: what is here comes from an older copy, or there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_fetched: Option<String>,
     /// Why nothing was taken from it, if nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unused: Option<String>,

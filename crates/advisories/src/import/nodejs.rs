@@ -123,7 +123,7 @@ fn until_patched(interval: Interval, patched: &[Interval]) -> Range {
             && interval.below.as_deref().is_none_or(|below| is_before(version, below))
     });
     let first = inside.min_by(|a, b| compare(Scheme::Semver, a, b)).map(str::to_owned);
-    Range { introduced: interval.from, fixed: first.or(interval.below), last_affected: None }
+    Range { introduced: interval.from, fixed: first.or(interval.below), ..Range::default() }
 }
 
 fn cves(names: Vec<String>) -> BTreeSet<String> {

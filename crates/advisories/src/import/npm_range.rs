@@ -25,7 +25,7 @@ pub(super) fn parse(text: &str) -> Option<Vec<Interval>> {
 
 impl From<Interval> for Range {
     fn from(interval: Interval) -> Self {
-        Self { introduced: interval.from, fixed: interval.below, last_affected: None }
+        Self { introduced: interval.from, fixed: interval.below, ..Self::default() }
     }
 }
 

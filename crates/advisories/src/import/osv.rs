@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::debian::{Release, Word};
 use super::kind;
 use super::sink::Sink;
-use crate::{Advisory, Affected, Range, Severity, Symbols};
+use crate::{Advisory, Affected, FixState, Range, Severity, Symbols};
 
 const FORMAT: &str = "osv";
 
@@ -173,15 +173,12 @@ fn affected(hit: Hit) -> Option<Affected> {
         .into_iter()
         .find_map(|value| value.as_str())
         .map(str::to_lowercase);
-    Some(Affected {
-        ecosystem,
-        package,
-        ranges,
-        versions,
-        severity,
-        symbols: symbols(specific),
-        ..Affected::default()
-    })
+    // RustSec: unmaintained, unsound, notice.
+    let state = match hit.database_specific["informational"].as_str() {
+        Some(_) => FixState::Informational,
+        None => FixState::Affected,
+    };
+    Some(Affected { ecosystem, package, ranges, versions, state, severity, symbols: symbols(specific) })
 }
 
 /// Events in their order, as ranges.

@@ -88,7 +88,7 @@ fn one(library: &str, npm: Option<&str>, entry: Entry, sink: &mut Sink<'_>) {
         return sink.broken(&RETIRE, &format!("{library} below {bound}: no name of a vulnerability"));
     };
     sink.read(&RETIRE, None);
-    let mut ranges = vec![Range { introduced: entry.at_or_above, fixed: entry.below, last_affected: None }];
+    let mut ranges = vec![Range { introduced: entry.at_or_above, fixed: entry.below, ..Range::default() }];
     for excluded in entry.excludes {
         ranges = ranges.into_iter().flat_map(|range| without(range, &excluded)).collect();
     }
@@ -118,7 +118,7 @@ fn one(library: &str, npm: Option<&str>, entry: Entry, sink: &mut Sink<'_>) {
 fn without(range: Range, version: &str) -> Vec<Range> {
     let Some(next) = super::npm_range::successor(version) else { return vec![range] };
     vec![
-        Range { fixed: Some(version.to_owned()), last_affected: None, introduced: range.introduced },
-        Range { introduced: Some(next), fixed: range.fixed, last_affected: range.last_affected },
+        Range { fixed: Some(version.to_owned()), introduced: range.introduced, ..Range::default() },
+        Range { introduced: Some(next), ..range },
     ]
 }

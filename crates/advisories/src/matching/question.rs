@@ -51,6 +51,15 @@ pub fn questions(package: &Package, os: Option<&OsRelease>) -> Vec<Question> {
     }
 }
 
+/// What to ask about a program built by hand where nobody who knows it better says anything: NVD, by vendor and product.
+/// Only for programs whose names in NVD are known; a guess would find other people's vulnerabilities.
+pub(super) fn by_cpe(package: &Package) -> Option<Question> {
+    let (vendor, product) = package.known_cpe()?;
+    let version = package.version.trim();
+    let is_number = version.contains(|c: char| c.is_ascii_digit());
+    is_number.then(|| question("CPE", format!("{vendor}:{product}"), version))
+}
+
 pub(super) fn question(ecosystem: &str, package: String, version: &str) -> Question {
     Question {
         ecosystem: ecosystem.to_owned(),

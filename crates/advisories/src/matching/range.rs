@@ -25,7 +25,7 @@ pub fn hit(scheme: Scheme, version: &str, affected: &Affected) -> Option<Hit> {
         return Some(Hit { range: "all versions".into(), fixed: Vec::new() });
     }
     let same_stream = |range: &&Range| {
-        let ends = [&range.introduced, &range.fixed, &range.last_affected];
+        let ends = [&range.introduced, &range.after, &range.fixed, &range.last_affected];
         let mut ends = ends.into_iter().flatten();
         scheme != Scheme::Rpm || ends.all(|end| is_module(end) == is_module(version))
     };
@@ -54,6 +54,7 @@ fn contains(scheme: Scheme, version: &str, range: &Range) -> bool {
     let order = |end: &String| compare(scheme, version, end);
     let from = range.introduced.as_ref().filter(|introduced| *introduced != "0");
     from.is_none_or(|introduced| order(introduced).is_ge())
+        && range.after.as_ref().is_none_or(|after| order(after).is_gt())
         && range.fixed.as_ref().is_none_or(|fixed| order(fixed).is_lt())
         && range.last_affected.as_ref().is_none_or(|last| order(last).is_le())
 }
@@ -61,7 +62,12 @@ fn contains(scheme: Scheme, version: &str, range: &Range) -> bool {
 fn text(range: &Range) -> String {
     let mut text = String::new();
     let from = range.introduced.as_ref().filter(|introduced| *introduced != "0");
-    for (sign, end) in [(">=", from), ("<", range.fixed.as_ref()), ("<=", range.last_affected.as_ref())] {
+    for (sign, end) in [
+        (">=", from),
+        (">", range.after.as_ref()),
+        ("<", range.fixed.as_ref()),
+        ("<=", range.last_affected.as_ref()),
+    ] {
         if let Some(end) = end {
             let comma = if text.is_empty() { "" } else { ", " };
             let _ = write!(text, "{comma}{sign} {end}");
@@ -81,6 +87,7 @@ mod tests {
             let end = Some(end.to_owned());
             match sign {
                 ">=" => range.introduced = end,
+                ">" => range.after = end,
                 "<" => range.fixed = end,
                 _ => range.last_affected = end,
             }
@@ -100,6 +107,8 @@ mod tests {
             (&["< 1.2", ">= 2.0, < 2.2"], &[], "1.9", None),
             (&["< 1.2", ">= 2.0, < 2.2"], &[], "2.1", Some(">= 2.0, < 2.2")),
             (&[">= 0, < 1.2"], &[], "0.0.0-alpha", Some("< 1.2")),
+            (&["> 1.0, <= 1.2"], &[], "1.0", None),
+            (&["> 1.0, <= 1.2"], &[], "1.0.1", Some("> 1.0, <= 1.2")),
             (&[""], &[], "7", Some("all versions")),
             (&[], &[], "7", Some("all versions")),
             (&[], &["1.0"], "7", None),

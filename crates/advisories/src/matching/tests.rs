@@ -120,6 +120,41 @@ fn what_debian_decided_stays_on_the_finding() {
 }
 
 #[test]
+fn a_notice_is_a_vulnerability_only_where_somebody_calls_it_one() {
+    let notice = Affected { state: FixState::Informational, ..affected("crates.io", "atty", "") };
+    for (by_others, expected) in [(None, FixState::Informational), (Some("2"), FixState::Affected)] {
+        let mut advisories = vec![advisory("osv/crates.io", "CVE-1", notice.clone())];
+        advisories.extend(
+            by_others.map(|fixed| advisory("ghsa/crates.io", "CVE-1", affected("crates.io", "atty", fixed))),
+        );
+        let image = image(BOOKWORM, vec![package(Ecosystem::Cargo, "atty", "0.2.14")]);
+        let findings = find(&image, &database(advisories)).unwrap();
+        assert_eq!(findings.iter().map(|found| found.state).collect::<Vec<_>>(), [expected]);
+    }
+}
+
+#[test]
+fn nvd_is_asked_about_programs_built_by_hand_that_no_feed_knows() {
+    let by_cpe = |product: &str| advisory("nvd", "CVE-1", affected("CPE", product, "9"));
+    let by_hand = || package(Ecosystem::Generic, "redis", "7.0.1");
+    let alone = database(vec![
+        by_cpe("redis:redis"),
+        advisory("nvd", "CVE-3", affected("CPE", "unknown:unknown", "9")),
+    ]);
+    assert_eq!(found(&image(BOOKWORM, vec![by_hand()]), &alone), ["CVE-1 redis < 9"]);
+    // Bitnami's feed knows of Redis, and that this version is not hit.
+    let known = database(vec![
+        by_cpe("redis:redis"),
+        advisory("osv/Bitnami", "CVE-2", affected("Bitnami", "redis", "6.0")),
+    ]);
+    assert_eq!(found(&image(BOOKWORM, vec![by_hand()]), &known), [""; 0]);
+    // A package of the distribution, and a program whose name in NVD would be a guess.
+    let others =
+        vec![deb("redis", "5:7.0.1-1", "redis", "5:7.0.1-1"), package(Ecosystem::Generic, "unknown", "1.0")];
+    assert_eq!(found(&image(BOOKWORM, others), &alone), [""; 0]);
+}
+
+#[test]
 fn a_distribution_that_is_not_affected_has_the_last_word() {
     let not_affected = Affected { state: FixState::NotAffected, ..affected("Debian:12", "curl", "") };
     let database = database(vec![

@@ -46,6 +46,7 @@ const ECOSYSTEMS: &[(&str, Scheme)] = &[
     ("BellSoft Hardened Containers", Scheme::Apk),
     ("Bioconductor", Scheme::Dotted),
     ("Bitnami", Scheme::Lenient),
+    ("CPE", Scheme::Lenient),
     ("CRAN", Scheme::Dotted),
     ("Chainguard", Scheme::Apk),
     ("Debian", Scheme::Debian),

@@ -80,7 +80,8 @@ pub fn claims(
     wishes: Wishes,
 ) -> Vec<Statement> {
     let mut statements: BTreeMap<(String, String, Status, String), Statement> = BTreeMap::new();
-    for finding in findings {
+    // A notice that nobody maintains a package is no vulnerability to state anything of.
+    for finding in findings.iter().filter(|finding| finding.state != FixState::Informational) {
         let Some(ground) = grounds.get(finding.package.0) else { continue };
         let statement = claim(finding, ground, coverage, image_purl, wishes);
         let package = bare(&finding.purl);
