@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::{apt, command, images, results, workspace};
 
 /// Packages that tests call, beside those that build images.
-const TO_TEST: [&str; 14] = [
+const TO_TEST: [&str; 15] = [
     "git",
     "curl",
     "busybox-static",
@@ -24,6 +24,7 @@ const TO_TEST: [&str; 14] = [
     "fish",
     "rpm",
     "db5.3-util",
+    "minisign",
 ];
 /// Images that tests run.
 const IMAGES: [&str; 5] = ["redis", "nginx", "perl-mojolicious", "python-lazy", "ruby-sinatra"];

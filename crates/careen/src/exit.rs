@@ -27,6 +27,8 @@ pub(crate) enum ExitCode {
     Missed = 10,
     /// A scan found what `--fail-on` names.
     Findings = 11,
+    /// Done, but not with all that was asked for.
+    Partly = 12,
     /// Ctrl-C or SIGTERM. All was undone.
     Interrupted = 130,
 }

@@ -69,10 +69,13 @@ pub(crate) struct DbBuildArgs {
 Examples:
   careen db update
   careen db update --ecosystem PyPI --ecosystem Alpine
+  careen db update --feeds https://files.example/vulnerabilities
   careen db update --mirror https://mirror.example/careen --public-key minisign.pub
 
 Without a mirror, files come from OSV's bucket, Debian's tracker, CISA and FIRST; only what changed is fetched, and a
-broken download goes on where it broke off. The old database stays in use until the new one is whole.")]
+broken download goes on where it broke off. The old database stays in use until the new one is whole. If one of them
+cannot be fetched, the others still go in, `careen db status` names it, and the exit code is 12. Proxies are taken from
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.")]
 pub(crate) struct DbUpdateArgs {
     /// Take the finished database of this mirror
     #[arg(long, value_name = "URL")]
@@ -86,6 +89,10 @@ pub(crate) struct DbUpdateArgs {
     /// Ecosystem of OSV to fetch instead of the usual ones
     #[arg(long, value_name = "NAME", conflicts_with = "mirror")]
     pub(crate) ecosystem: Vec<String>,
+    /// Copies of the upstreams' files: debian-tracker.json, known_exploited_vulnerabilities.json,
+    /// epss_scores-current.csv.gz and osv/ECOSYSTEM/all.zip below this address
+    #[arg(long, value_name = "URL", conflicts_with = "mirror")]
+    pub(crate) feeds: Option<String>,
     #[command(flatten)]
     pub(crate) db: DbArgs,
 }

@@ -1,6 +1,7 @@
 //! `careen db`: build the database of advisories, update it, look at it.
 
 mod build;
+mod feeds;
 mod show;
 mod status;
 mod update;

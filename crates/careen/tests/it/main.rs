@@ -21,3 +21,4 @@ mod runtimes;
 mod scan;
 mod share;
 mod support;
+mod update;

@@ -99,8 +99,15 @@ fn text(status: &Status) -> String {
             out += &format!("    and {} more\n", count(more));
         }
     }
-    if !unused.is_empty() {
-        out += &format!("\n  {} files hold no advisories, and were left out\n", unused.len());
+    let useless = unused.iter().filter(|source| source.not_fetched.is_none()).count();
+    if useless > 0 {
+        out += &format!("\n  {useless} files hold no advisories, and were left out\n");
+    }
+    for source in status.sources.iter().filter(|source| source.not_fetched.is_some()) {
+        let why = source.not_fetched.as_deref().unwrap_or_default();
+        let instead =
+            if source.unused.is_some() { "nothing of it is in here" } else { "an older copy was used" };
+        out += &format!("\nwarning: {} was not fetched ({why}): {instead}\n", source.location);
     }
     if status.is_old {
         out += "\nwarning: this database is more than a week old: renew it with `careen db update`\n";

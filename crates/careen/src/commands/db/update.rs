@@ -1,10 +1,10 @@
-//! `careen db update`: from the upstreams, or a finished database from a mirror.
+//! `careen db update`: from the upstreams (see [`super::feeds`]), or a finished database from a mirror.
 
 use std::fs;
 use std::path::Path;
 
 use advisories::Database;
-use advisories::import::{Import, Limits};
+use advisories::import::Limits;
 use minisign_verify::{PublicKey, Signature};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -17,21 +17,6 @@ use crate::failure::Failure;
 use crate::fetch::{Client, FetchError};
 use crate::output;
 
-/// Ecosystems of OSV that are fetched unless others are named. Debian's come from its tracker, which says more.
-const ECOSYSTEMS: [&str; 10] =
-    ["Alpine", "Bitnami", "Go", "Maven", "NuGet", "Packagist", "PyPI", "RubyGems", "crates.io", "npm"];
-
-/// Beside OSV: the name of the file here, and where it is published.
-const UPSTREAMS: [(&str, &str); 3] = [
-    ("debian-tracker.json", "https://security-tracker.debian.org/tracker/data/json"),
-    (
-        "known_exploited_vulnerabilities.json",
-        "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
-    ),
-    ("epss_scores-current.csv.gz", "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz"),
-];
-
-const OSV: &str = "https://storage.googleapis.com/osv-vulnerabilities";
 const INDEX_BYTES: u64 = 1 << 20;
 
 /// What a mirror says of the database that it has.
@@ -57,37 +42,8 @@ pub(super) fn run(context: &Context, args: &DbUpdateArgs) -> Result<(), Failure>
     let client = Client::new(Limits::default().file_bytes, &context.interrupt, &on_bytes);
     match &args.mirror {
         Some(mirror) => from_mirror(context, args, &client, &cache, mirror.trim_end_matches('/')),
-        None => from_upstreams(context, args, &client, &cache),
+        None => super::feeds::run(context, args, &client, &cache),
     }
-}
-
-fn from_upstreams(
-    context: &Context,
-    args: &DbUpdateArgs,
-    client: &Client<'_>,
-    cache: &Path,
-) -> Result<(), Failure> {
-    let chosen: Vec<&str> = match args.ecosystem.as_slice() {
-        [] => ECOSYSTEMS.to_vec(),
-        names => names.iter().map(String::as_str).collect(),
-    };
-    let osv = chosen.iter().map(|name| (format!("osv-{}.zip", safe(name)), format!("{OSV}/{name}/all.zip")));
-    let others = UPSTREAMS.iter().map(|(name, url)| ((*name).to_owned(), (*url).to_owned()));
-    let files: Vec<(String, String)> = others.chain(osv).collect();
-    for (name, url) in &files {
-        context.progress.stage(format!("fetch {url}"), None);
-        client.file(url, &cache.join(name)).map_err(|error| fetching(url, error))?;
-    }
-    let mut import = Import::new(&build::date(None)?, Limits::default());
-    for (name, url) in &files {
-        build::interrupted(context)?;
-        context.progress.stage(format!("read {name}"), None);
-        let bytes = fs::read(cache.join(name)).map_err(|error| {
-            Failure::caused_by(ExitCode::Failure, format!("cannot read what came from {url}"), error)
-        })?;
-        import.bytes(url, &bytes);
-    }
-    build::finish(context, import, &super::path(context, &args.db))
 }
 
 fn from_mirror(
@@ -175,7 +131,7 @@ fn verify(key: &str, index: &[u8], signature: &[u8]) -> Result<(), Failure> {
     key.verify(index, &signature, false).map_err(failed)
 }
 
-fn fetching(url: &str, error: FetchError) -> Failure {
+pub(super) fn fetching(url: &str, error: FetchError) -> Failure {
     if matches!(error, FetchError::Interrupted) {
         return Failure::new(ExitCode::Interrupted, "interrupted; the old database is as it was");
     }
@@ -184,11 +140,6 @@ fn fetching(url: &str, error: FetchError) -> Failure {
          `careen db build --from DIR`"
             .to_owned(),
     )
-}
-
-/// A name without anything that could leave its directory.
-fn safe(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' }).collect()
 }
 
 struct HexOf<'a>(&'a [u8]);
