@@ -15,7 +15,9 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("manifest", packages::fuzz::manifest),
     ("upstream", upstream),
     ("database", database),
+    ("sealed-database", sealed_database),
     ("sbom", read_sbom),
+    ("vex", read_vex),
 ];
 
 fn target() -> fn(&[u8]) {
@@ -74,6 +76,38 @@ fn database(bytes: &[u8]) {
     let _ = database.vulnerability("CVE-2024-1");
     for (ecosystem, package) in database.packages().unwrap_or_default().into_iter().take(10) {
         let _ = database.affected(&ecosystem, &package);
+    }
+}
+
+/// The same with checksums that are right: what they protect is read, whatever it is.
+fn sealed_database(bytes: &[u8]) {
+    let mut bytes = bytes.to_vec();
+    advisories::database::seal(&mut bytes);
+    database(&bytes);
+}
+
+/// A VEX document, in any of its three forms; what was read is applied to a finding.
+fn read_vex(bytes: &[u8]) {
+    type Scanned = (packages::PackageDatabase, Vec<advisories::matching::Finding>);
+    static SCANNED: OnceLock<Scanned> = OnceLock::new();
+    let (packages, findings) = SCANNED.get_or_init(|| {
+        let list = br#"{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [
+            {"type": "library", "name": "a", "version": "1", "purl": "pkg:npm/a@1"}]}"#;
+        let packages = sbom::read(list).expect("this is CycloneDX").into_database();
+        let advisory = br#"{"id": "CVE-2023-1255", "modified": "2026-01-01T00:00:00Z", "affected": [
+            {"package": {"ecosystem": "npm", "name": "a"}, "versions": ["1"]}]}"#;
+        let mut import = advisories::import::Import::new("2026-01-01T00:00:00Z", Default::default());
+        import.bytes("a.json", advisory);
+        let bytes = import.finish().finish().expect("one advisory makes a database");
+        let database = advisories::Database::from_bytes(bytes).expect("a database of ours is read");
+        let findings = advisories::matching::find(&packages, &database).expect("it is whole");
+        assert_eq!(findings.len(), 1);
+        (packages, findings)
+    });
+    if let Ok(document) = advisories::vex::read(bytes) {
+        let subject =
+            advisories::vex::Subject { names: vec!["ghcr.io/acme/shop:1".into()], digests: Vec::new() };
+        let _ = advisories::vex::apply(findings, packages, &[document], &subject);
     }
 }
 

@@ -11,8 +11,19 @@ use anyhow::{Context, Result, bail};
 use crate::{apt, command, workspace};
 
 /// What there is to fuzz; `fuzz/src/main.rs` says what each reads.
-const TARGETS: [&str; 9] =
-    ["dpkg", "apk", "rpmdb", "archive", "program", "manifest", "upstream", "database", "sbom"];
+const TARGETS: [&str; 11] = [
+    "dpkg",
+    "apk",
+    "rpmdb",
+    "archive",
+    "program",
+    "manifest",
+    "upstream",
+    "database",
+    "sealed-database",
+    "sbom",
+    "vex",
+];
 const SECONDS: u32 = 60;
 /// Longer inputs find nothing that shorter ones do not, and take longer.
 const MAX_BYTES: u32 = 16_384;
