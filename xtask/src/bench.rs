@@ -3,6 +3,7 @@
 //! Machines differ and other work runs beside, so a figure is a ratio of two things measured in turn in one run.
 
 mod codecs;
+mod findings;
 mod harden;
 mod median;
 mod page;
@@ -17,7 +18,10 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     match arguments {
         [name, images @ ..] if name == "harden" => harden::main(images),
         [name, options @ ..] if name == "scan" => scan::main(options),
+        [name, options @ ..] if name == "findings" => findings::main(options),
         [name] if name == "sensor" => sensor::main(),
-        _ => bail!("`bench` takes `harden [IMAGE...]`, `scan [--vulndata DIR]` or `sensor`"),
+        _ => bail!(
+            "`bench` takes `harden [IMAGE...]`, `scan [--vulndata DIR]`, `findings [--vulndata DIR]` or `sensor`"
+        ),
     }
 }

@@ -39,6 +39,17 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     let demo = root.join("target/demo");
     fs::create_dir_all(&demo).with_context(|| format!("cannot make {}", demo.display()))?;
 
+    // Enough to see findings before and after; whoever has a database of their own sees all.
+    let database = root.join("target/demo-advisories.db");
+    let status = Command::new(&careen).args(["db", "status", "--output", "json"]).output();
+    let has_own = status.is_ok_and(|output| output.status.success());
+    if !has_own {
+        let mut build = Command::new(&careen);
+        build.args(["db", "build", "--quiet", "--from"]).arg(workspace::excerpts()).arg("-o").arg(&database);
+        command::run(&mut build)?;
+        eprintln!("\nFindings come from a small excerpt of advisories; `careen db update` fetches them all.");
+    }
+
     let words = [
         "harden",
         "oci:target/images/redis",
@@ -49,7 +60,11 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
         "--force",
     ];
     eprintln!("\n$ careen {}", words.join(" "));
-    command::run(Command::new(&careen).current_dir(&root).args(words))?;
+    let mut harden = Command::new(&careen);
+    if !has_own {
+        harden.env("CAREEN_DB", &database);
+    }
+    command::run(harden.current_dir(&root).args(words))?;
 
     eprintln!("\nThe hardened image, unpacked and started without careen:");
     start_and_ask(&demo)?;

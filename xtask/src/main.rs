@@ -38,6 +38,8 @@ Commands:
                    Time and memory of hardening, beside what the codecs alone cost; writes docs/performance.md
   bench scan [--vulndata DIR]
                    Time and memory of listing components and matching, beside Syft; writes docs/performance.md
+  bench findings [--vulndata DIR]
+                   Findings before and after hardening, beside Syft and Trivy; writes docs/findings.md
   bench sensor     What watching costs the watched service
   fuzz [TARGET...] [--seconds N]
                    Let libFuzzer try to break what reads foreign bytes

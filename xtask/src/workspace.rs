@@ -18,6 +18,11 @@ pub(crate) fn root() -> PathBuf {
     xtask.parent().map_or_else(|| xtask.clone(), PathBuf::from)
 }
 
+/// Small excerpts of what upstreams publish about vulnerabilities, enough to try everything.
+pub(crate) fn excerpts() -> PathBuf {
+    root().join("crates/advisories/tests/data/upstream")
+}
+
 /// Careen's folder in the user's cache directory; it outlives `cargo clean` and fresh clones.
 pub(crate) fn cache() -> Result<PathBuf> {
     let base = match std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
