@@ -130,8 +130,11 @@ fn package_use(
     };
     let files_before = package.counted_files() as u64;
     let (is_gone, partial, files_left) = match package.presence(kept) {
-        // A package of nothing that counts was never more: it goes when its documents go.
-        Presence::Gone => (files_before > 0 || !package.files.iter().any(kept), false, 0),
+        // A package of nothing that counts was never more. It goes with the first of its documents: then something was
+        // removed, and the package database, in which documents do not count, has lost it.
+        Presence::Gone => {
+            (files_before > 0 || package.files.is_empty() || !package.files.iter().all(kept), false, 0)
+        }
         Presence::Partial { kept, .. } => (false, true, kept.len() as u64),
         Presence::Full | Presence::Unlisted => (false, false, files_before),
     };
@@ -321,6 +324,8 @@ mod tests {
         let copyright = "/usr/share/doc/tool/copyright";
         assert_eq!(use_of(copyright, Some(""), &["*"]).heat, Heat::Cold);
         assert_eq!(use_of(copyright, Some(""), &[]).heat, Heat::Gone);
+        let documents = "/usr/share/doc/tool/copyright /usr/share/doc/tool/README";
+        assert_eq!(use_of(documents, Some(""), &[copyright]).heat, Heat::Gone);
         let mut unlisted = packages("");
         unlisted.packages[0].file_list = packages::FileList::Absent;
         assert_eq!(uses(&unlisted, None, &|_| false)[0].heat, Heat::NotRecorded);
