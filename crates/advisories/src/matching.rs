@@ -23,7 +23,7 @@ pub use range::{Hit, hit};
 pub use severity::{Rank, Rated};
 
 use crate::database::{Database, DatabaseError, Match, Vulnerability};
-use crate::{FixState, version};
+use crate::{FixState, Symbols, version};
 
 /// The known vulnerabilities of an image's packages, in order of package, then vulnerability.
 ///
@@ -137,9 +137,7 @@ impl Search<'_> {
         });
         let is_distribution = hits.iter().any(|hit| hit.question.is_distribution);
         let (severity, ratings) = severity::rank(&known.severities, words, is_distribution);
-        let mut symbols: Vec<_> = hits.iter().flat_map(|hit| hit.answer.affected.symbols.clone()).collect();
-        symbols.sort_by(|a, b| (&a.path, &a.names).cmp(&(&b.path, &b.names)));
-        symbols.dedup();
+        let symbols = symbols(&hits);
         Ok(Finding {
             vulnerability: id.to_owned(),
             aliases: known.aliases.clone(),
@@ -177,6 +175,20 @@ fn decided(hits: &[Hitting]) -> FixState {
         return FixState::Affected;
     }
     states().max().unwrap_or_default()
+}
+
+/// The vulnerable functions that all who know functions name. A source that names some here and none there means all of
+/// the package there.
+fn symbols(hits: &[Hitting]) -> Vec<Symbols> {
+    let named = |hit: &&Hitting| !hit.answer.affected.symbols.is_empty();
+    let knowing: BTreeSet<&str> = hits.iter().filter(named).map(|hit| hit.answer.source.as_str()).collect();
+    if hits.iter().any(|hit| knowing.contains(hit.answer.source.as_str()) && !named(&hit)) {
+        return Vec::new();
+    }
+    let mut symbols: Vec<_> = hits.iter().flat_map(|hit| hit.answer.affected.symbols.clone()).collect();
+    symbols.sort();
+    symbols.dedup();
+    symbols
 }
 
 /// The versions that fix it, lowest first.

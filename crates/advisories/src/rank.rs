@@ -3,7 +3,7 @@
 //! First what is known to be exploited (CISA KEV); what the distribution calls of no practical consequence stands after
 //! all else that counts; then by the probability of exploitation in this workload, which is
 //! EPSS × how far the package is in the execution path; then by severity. Probabilities that differ by less than a
-//! tenth of a percent are the same. What is gone, or settled by a list or a VEX document, comes last.
+//! tenth of a percent are the same. Where the vulnerable functions are not in the program, it counts as cold. What is gone, or settled by a list or a VEX document, comes last.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -24,7 +24,7 @@ pub fn weight(heat: Heat) -> f64 {
 
 /// EPSS × weight, 0 to 1; 0 where there is no score.
 pub fn probability(finding: &ScannedFinding) -> f64 {
-    finding.finding.epss.map_or(0.0, |epss| epss.score) * weight(finding.heat)
+    finding.finding.epss.map_or(0.0, |epss| epss.score) * weight(finding.path())
 }
 
 /// The order in which findings are shown: what to look at first stands first. Total, and the same on every machine.
@@ -38,7 +38,7 @@ pub fn order(a: &ScannedFinding, b: &ScannedFinding) -> Ordering {
             finding.state == FixState::Unimportant,
             Reverse((probability(found) * 1000.0).round() as u64),
             Reverse(finding.severity),
-            found.heat,
+            found.path(),
         )
     };
     let name = |found: &ScannedFinding| {

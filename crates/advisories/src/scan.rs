@@ -143,18 +143,26 @@ pub struct ScannedFinding {
 }
 
 /// Whether the vulnerable functions of a finding are in the program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "presence")]
 pub enum SymbolPresence {
     /// Some are.
     InBinary {
-        /// Those that are, in order.
+        /// The program.
+        file: ImagePath,
+        /// The table of its functions that was read.
+        table: String,
+        /// Those that are, in order; not all if there are many.
         symbols: Vec<String>,
     },
     /// None is, and the program's table of functions is whole.
     NotInBinary {
-        /// What the table was.
+        /// The program.
+        file: ImagePath,
+        /// The table of its functions that was read.
         table: String,
+        /// Every function that was looked for.
+        looked_for: Vec<String>,
     },
 }
 

@@ -89,14 +89,18 @@ fn grounds(packages: &PackageDatabase) -> Vec<Ground> {
         "gone" => Ground {
             usage: usage(Heat::Gone, 3, 0),
             remains: Remains { removed_code: removed("/usr/bin/gone"), removed_other: 2, ..remains.clone() },
+            symbols: BTreeMap::new(),
         },
         "partly" => Ground {
             usage: usage(Heat::Warm, 2, 1),
             remains: Remains { removed_code: removed("/usr/bin/partly"), kept_other: 1, ..remains.clone() },
+            symbols: BTreeMap::new(),
         },
-        "cold" => {
-            Ground { usage: usage(Heat::Cold, 2, 2), remains: Remains { kept_code: 2, ..remains.clone() } }
-        }
+        "cold" => Ground {
+            usage: usage(Heat::Cold, 2, 2),
+            remains: Remains { kept_code: 2, ..remains.clone() },
+            symbols: BTreeMap::new(),
+        },
         "hot" => {
             let process = Process { exe: "/usr/bin/hot".into(), argv0: "hot".into() };
             let used = UsedFile {
@@ -110,11 +114,13 @@ fn grounds(packages: &PackageDatabase) -> Vec<Ground> {
             Ground {
                 usage: PackageUse { used: vec![used], ..usage(Heat::Hot, 1, 1) },
                 remains: Remains { kept_code: 1, ..remains.clone() },
+                symbols: BTreeMap::new(),
             }
         }
         _ => Ground {
             usage: usage(Heat::Warm, 2, 1),
             remains: Remains { removed_code: removed("/usr/bin/warm"), kept_code: 1, ..remains.clone() },
+            symbols: BTreeMap::new(),
         },
     };
     packages.packages.iter().map(|package| one(&package.name)).collect()

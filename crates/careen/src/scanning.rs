@@ -1,13 +1,14 @@
 //! What scanning and hardening share: the list of an image's packages, kept between runs, and the database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use advisories::matching::Rank;
-use advisories::scan::{Kept, Scan, Subject};
+use advisories::matching::{Finding, Rank};
+use advisories::scan::{Kept, Scan, Subject, SymbolPresence};
 use advisories::{Database, Heat, ScanReport};
 use harden::{Policy, Preset};
-use image::{Image, ImagePath, ImageSource, OpenOptions, Outline, Platform};
+use image::{Digest, Image, ImagePath, ImageSource, OpenOptions, Outline, Platform};
+use packages::symbols::{self, Question};
 use packages::{Cache, Limits, PackageDatabase};
 use profile::Profile;
 
@@ -95,6 +96,55 @@ pub(crate) fn scan(
     let careen_version = env!("CARGO_PKG_VERSION");
     ScanReport::new(Scan { careen_version, subject, packages, profile: Some(profile), hardened, database })
         .map_err(|error| db::failed(&format!("cannot scan {name}"), error))
+}
+
+/// Looks for the vulnerable functions of a report's findings in the programs of the image. What programs answered before
+/// is kept, so that the image need be opened only for what is new.
+pub(crate) fn look_into_programs(
+    context: &Context,
+    report: &mut ScanReport,
+    diff_ids: &[Digest],
+    open: impl FnOnce() -> Result<Image, Failure>,
+) -> Result<(), Failure> {
+    let questions = report.questions();
+    if questions.is_empty() {
+        return Ok(());
+    }
+    let cache = cache(&context.data_dir);
+    let mut answers = cache.answers(diff_ids);
+    let new: Vec<Question> =
+        questions.into_iter().filter(|question| !answers.contains_key(question)).collect();
+    if !new.is_empty() {
+        let image = open()?;
+        context.progress.stage("look into programs for vulnerable functions", None);
+        answers.extend(symbols::look(&image, &new));
+        cache.keep_answers(diff_ids, &answers);
+    }
+    report.answer(&answers);
+    Ok(())
+}
+
+/// Whether the vulnerable functions of findings are in their programs, by package and vulnerability.
+pub(crate) fn symbols_of(
+    packages: &PackageDatabase,
+    findings: &[Finding],
+    image: &Image,
+) -> BTreeMap<usize, BTreeMap<String, SymbolPresence>> {
+    let ask = |finding: &Finding| {
+        let package = packages.packages.get(finding.package.0)?;
+        advisories::symbols::question(finding, package.ecosystem)
+    };
+    let questions: Vec<Question> = findings.iter().filter_map(ask).collect();
+    let answers = symbols::look(image, &questions);
+    let mut found: BTreeMap<usize, BTreeMap<String, SymbolPresence>> = BTreeMap::new();
+    for finding in findings {
+        let presence = ask(finding)
+            .and_then(|question| advisories::symbols::presence(&question, answers.get(&question)?));
+        if let Some(presence) = presence {
+            found.entry(finding.package.0).or_default().insert(finding.vulnerability.clone(), presence);
+        }
+    }
+    found
 }
 
 /// Finds the files that the policy's preset lets go, if it asks for findings: those of unused packages that have some.

@@ -13,11 +13,11 @@
 mod assemble;
 mod cache;
 mod cargo;
-mod elf;
-mod found;
+pub(crate) mod elf;
+pub(crate) mod found;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz;
-mod go;
+pub(crate) mod go;
 mod java;
 mod json;
 mod kind;

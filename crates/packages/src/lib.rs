@@ -2,7 +2,7 @@
 //!
 //! Start at [`read()`] and [`PackageDatabase`]. [`filter()`] makes the databases of a hardened image,
 //! [`licences()`] says which licence texts go with them. One module per package manager: [`dpkg`], `apk`, `rpm`,
-//! `python`, `npm`.
+//! `python`, `npm`. [`symbols`] looks for functions in programs.
 #![forbid(unsafe_code)]
 
 mod apk;
@@ -25,6 +25,7 @@ pub mod purl;
 mod python;
 pub mod read;
 mod rpm;
+pub mod symbols;
 mod vendor;
 
 pub use catalog::{Cache, catalog, catalog_within};

@@ -2,7 +2,7 @@
 
 use advisories::Heat;
 use advisories::matching::Rank;
-use advisories::scan::ScanReport;
+use advisories::scan::{ScanReport, SymbolPresence};
 use serde::Serialize;
 
 use crate::shown::visible;
@@ -45,6 +45,10 @@ pub struct Row {
     pub heat: Heat,
     /// Whether only a part of the package is left.
     pub partial: bool,
+    /// Whether its vulnerable functions are in the program, as a sentence; empty where that cannot be told.
+    pub symbols: String,
+    /// Whether they are not.
+    pub not_in_binary: bool,
     /// What of the package was used, by what, in which step; empty if nothing was, or nobody looked.
     pub used: Vec<String>,
 }
@@ -82,6 +86,11 @@ impl From<&ScanReport> for Findings {
                     exploited: finding.exploited.is_some(),
                     heat: scanned.heat,
                     partial: scanned.partial,
+                    symbols: scanned.symbols_in_binary.as_ref().map(SymbolPresence::text).unwrap_or_default(),
+                    not_in_binary: matches!(
+                        scanned.symbols_in_binary,
+                        Some(SymbolPresence::NotInBinary { .. })
+                    ),
                     used: usage.unwrap_or_default().iter().take(MOST_USED).map(used_text).collect(),
                 }
             })
@@ -144,6 +153,10 @@ pub(crate) struct RowText {
     pub(crate) exploited: bool,
     pub(crate) heat: &'static str,
     pub(crate) partial: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) symbols: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) not_in_binary: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) used: Vec<String>,
 }
@@ -174,6 +187,8 @@ impl From<&Row> for RowText {
             exploited: row.exploited,
             heat: heat_name(row.heat),
             partial: row.partial,
+            symbols: visible(&row.symbols),
+            not_in_binary: row.not_in_binary,
             used: row.used.iter().map(|used| visible(used)).collect(),
         }
     }
@@ -277,6 +292,8 @@ mod tests {
             exploited: false,
             heat,
             partial: false,
+            symbols: String::new(),
+            not_in_binary: false,
             used: Vec::new(),
         }
     }

@@ -8,7 +8,7 @@ if (data.findings) {
     const row = findings[at];
     return [
       [row.name], [`${row.package} ${row.version}`], [row.severity, row.severity],
-      [row.partial ? `${row.heat}, partial` : row.heat, row.heat], [row.epss === undefined ? '–' : `${(row.epss * 100).toFixed(1)} %`],
+      [[row.heat, row.partial && 'partial', row.not_in_binary && 'not in binary'].filter(Boolean).join(', '), row.heat], [row.epss === undefined ? '–' : `${(row.epss * 100).toFixed(1)} %`],
       [row.exploited ? 'yes' : '–', row.exploited ? 'exploited' : ''], [row.fixed || '–'],
     ];
   }, at => {
@@ -18,6 +18,7 @@ if (data.findings) {
       cold: 'No step used anything of the package.', gone: 'Nothing of the package is left.' }[row.heat] || 'Nobody recorded what is used.';
     const lines = [`${row.severity}; ${row.fixed ? `fixed in ${row.fixed}` : 'no fix is known'}`, state];
     if (row.partial) lines.push('Only a part of the package is left.');
+    if (row.symbols) lines.push(row.symbols);
     if (row.exploited) lines.push('It is known to be exploited.');
     facts.append(...lines.concat(row.used || []).map(line => element('li', line)));
     field('finding-detail').replaceChildren(title, element('p', row.summary), facts);

@@ -382,6 +382,8 @@ fn findings_stand_on_the_page_and_can_be_filtered() {
         exploited: heat == advisories::Heat::Hot,
         heat,
         partial: false,
+        symbols: String::new(),
+        not_in_binary: false,
         used: vec!["/usr/lib/libssl.so.3: map-exec by /usr/bin/<i> in step start".into()],
     };
     let rows = vec![

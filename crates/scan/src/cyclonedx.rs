@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use advisories::scan::{ScanReport, ScannedFinding};
+use advisories::scan::{ScanReport, ScannedFinding, SymbolPresence};
 use advisories::{Heat, Severity};
 use serde_json::{Value, json};
 
@@ -68,7 +68,8 @@ fn vulnerabilities(report: &ScanReport, there: &BTreeSet<usize>) -> Vec<Value> {
     let mut groups: Vec<Vec<&ScannedFinding>> = Vec::new();
     let mut places = BTreeMap::new();
     for found in report.findings.iter().filter(|found| there.contains(&found.finding.package.0)) {
-        let place = *places.entry((&found.finding.vulnerability, &found.settled)).or_insert(groups.len());
+        let key = (&found.finding.vulnerability, &found.settled, absent(found));
+        let place = *places.entry(key).or_insert(groups.len());
         match groups.get_mut(place) {
             Some(group) => group.push(found),
             None => groups.push(vec![found]),
@@ -110,7 +111,7 @@ fn vulnerability(group: &[&ScannedFinding], first: &ScannedFinding) -> Value {
         properties.push(json!({"name": "careen:note", "value": note}));
     }
     let mut entry = json!({
-        "bom-ref": format!("{}/{}", finding.vulnerability, fingerprint(&[&first_settled(first)]).split_at(8).0),
+        "bom-ref": format!("{}/{}", finding.vulnerability, fingerprint(&[&distinction(first)]).split_at(8).0),
         "id": finding.vulnerability,
         "source": {"url": first.url()},
         "references": finding.aliases.iter().map(|alias| json!({
@@ -134,12 +135,23 @@ fn vulnerability(group: &[&ScannedFinding], first: &ScannedFinding) -> Value {
             _ => "not_affected",
         };
         entry["analysis"] = json!({"state": state, "detail": format!("{} ({})", settled.reason, settled.by)});
+    } else if let Some(absent) = absent(first) {
+        let detail = absent.text();
+        entry["analysis"] =
+            json!({"state": "not_affected", "justification": "code_not_present", "detail": detail});
     }
     entry
 }
 
-fn first_settled(found: &ScannedFinding) -> String {
-    found.settled.as_ref().map(|settled| format!("{settled:?}")).unwrap_or_default()
+/// That the vulnerable functions are not in the program, if so.
+fn absent(found: &ScannedFinding) -> Option<&SymbolPresence> {
+    found.symbols_in_binary.as_ref().filter(|found| matches!(found, SymbolPresence::NotInBinary { .. }))
+}
+
+/// What tells entries of one vulnerability apart.
+fn distinction(found: &ScannedFinding) -> String {
+    let settled = found.settled.as_ref().map(|settled| format!("{settled:?}")).unwrap_or_default();
+    settled + &absent(found).map(SymbolPresence::text).unwrap_or_default()
 }
 
 fn severity(name: &str) -> &str {

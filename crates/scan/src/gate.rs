@@ -10,7 +10,7 @@ use advisories::{Heat, ScanReport};
 /// A condition that a finding may meet.
 ///
 /// Written `[HEAT-]CONDITION`. The heat is a least one: `warm-high` is met by hot and by warm packages. What nobody
-/// recorded must be taken for hot. What is gone or settled meets none.
+/// recorded must be taken for hot; where the vulnerable functions are not in the program, it is cold. What is gone or settled meets none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gate {
     heat: Option<Heat>,
@@ -43,7 +43,8 @@ impl ParseGateError {
 impl Gate {
     /// Whether a finding meets it.
     pub fn is_met(&self, found: &ScannedFinding) -> bool {
-        let as_hot = if found.heat == Heat::NotRecorded { Heat::Hot } else { found.heat };
+        let path = found.path();
+        let as_hot = if path == Heat::NotRecorded { Heat::Hot } else { path };
         found.is_open()
             && self.heat.is_none_or(|least| as_hot <= least)
             && match self.condition {

@@ -46,6 +46,9 @@ pub(crate) fn explain(found: &ScannedFinding) -> String {
         text += &format!(": {}", finding.summary.trim_end_matches('.'));
     }
     text += &format!(". {}", path(found));
+    if let Some(presence) = &found.symbols_in_binary {
+        text += &format!(" {}", presence.text());
+    }
     match finding.fixed.as_slice() {
         [] => text += " No fixed version is known.",
         fixed => text += &format!(" Fixed in {}.", fixed.join(", ")),

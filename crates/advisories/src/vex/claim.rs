@@ -3,7 +3,7 @@
 //! Of what was removed it is certain that it is gone. Of what is there and was not seen in use nothing is certain: a
 //! profile is as good as the coverage that made it, so such a finding stays open unless the user takes it upon himself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use image::{Digest, ImagePath};
@@ -12,6 +12,7 @@ use profile::Profile;
 
 use super::{Fix, Justification, Product, Statement, Status};
 use crate::matching::Finding;
+use crate::scan::SymbolPresence;
 use crate::{FixState, Heat, PackageUse};
 
 /// How many paths a statement names at most.
@@ -24,6 +25,8 @@ pub struct Ground {
     pub usage: PackageUse,
     /// What a hardening left of it.
     pub remains: Remains,
+    /// Whether vulnerable functions are in the program that it is in, by vulnerability.
+    pub symbols: BTreeMap<String, SymbolPresence>,
 }
 
 /// What a hardening left of a package.
@@ -88,6 +91,16 @@ pub fn claims(
         let key = (finding.vulnerability.clone(), package, statement.status, statement.impact.clone());
         statements.entry(key).or_insert(statement);
     }
+    // Of two programs with the same package one may be hit: what settles the other would settle both.
+    let open: BTreeSet<(String, String)> = statements
+        .iter()
+        .filter(|(_, statement)| !statement.status.settles())
+        .map(|((vulnerability, package, ..), _)| (vulnerability.clone(), package.clone()))
+        .collect();
+    let is_of_open = |(vulnerability, package, ..): &(String, String, Status, String)| {
+        open.contains(&(vulnerability.clone(), package.clone()))
+    };
+    statements.retain(|key, statement| !statement.status.settles() || !is_of_open(key));
     statements.into_values().collect()
 }
 
@@ -133,7 +146,7 @@ fn verdict(
     wishes: Wishes,
 ) -> (Status, Option<Justification>, String) {
     let name = format!("{} {}", finding.name, finding.installed);
-    let Ground { usage, remains } = ground;
+    let Ground { usage, remains, symbols } = ground;
     if usage.heat == Heat::Gone && remains.known {
         let impact = format!(
             "All {} of {name} were removed from the image; nothing but documents and licences of it is left. {}",
@@ -149,6 +162,9 @@ fn verdict(
             listed(remains)
         );
         return (Status::NotAffected, Some(Justification::VulnerableCodeNotPresent), impact);
+    }
+    if let Some(presence @ SymbolPresence::NotInBinary { .. }) = symbols.get(&finding.vulnerability) {
+        return (Status::NotAffected, Some(Justification::VulnerableCodeNotPresent), presence.text());
     }
     let left = match remains.removed_code.len() as u64 + remains.removed_other {
         0 => String::new(),

@@ -145,7 +145,8 @@ impl Finished {
                 let all = scanning::packages(context, original)?;
                 let subject = scanning::subject_of(&source.to_string(), original);
                 let of_result = scanning::subject_of(&target::as_source(target).to_string(), &hardened);
-                let scan = scanning::scan(database, subject, &all, profile, Some((of_result, &kept)))?;
+                let mut scan = scanning::scan(database, subject, &all, profile, Some((of_result, &kept)))?;
+                scan.answer(&packages::symbols::look(original, &scan.questions()));
                 context.progress.abandon();
                 Some(scan)
             }

@@ -19,7 +19,7 @@ use crate::commands::db;
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::output;
+use crate::{output, scanning};
 
 /// A larger list of images or of findings is none.
 const MAX_LIST_BYTES: u64 = 16 << 20;
@@ -70,6 +70,10 @@ pub(crate) fn run(context: &Context, args: &ScanArgs) -> Result<(), Failure> {
         let mut report = report.map_err(|error| db::failed(&format!("cannot scan {name}"), error))?;
         report.warnings.extend(found.warnings);
         report.warnings.extend(age_warning(&report));
+        if let Some(image) = &found.image {
+            let open = || target::open(context, args, &image.source);
+            scanning::look_into_programs(context, &mut report, &image.diff_ids, open)?;
+        }
         vex::apply(&mut report, &found.packages, &statements);
         ignored.iter().for_each(|list| list.apply(&mut report, today));
         context.progress.done(&format!("{} findings", output::count_text(report.counts.total)));

@@ -18,7 +18,7 @@ use crate::commands::{db, rbom, record, sbom as listing};
 use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::hints;
+use crate::{hints, scanning};
 
 /// Most bytes of a removed file that are read for its digest.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -150,12 +150,13 @@ fn grounds(
 ) -> Result<Vec<Ground>, Failure> {
     let hit: BTreeSet<usize> = findings.iter().map(|finding| finding.package.0).collect();
     let mut grounds = Vec::with_capacity(uses.len());
+    let mut symbols = scanning::symbols_of(packages, findings, original);
     for (index, (package, usage)) in packages.packages.iter().zip(uses).enumerate() {
         let remains = match hardened {
             Some(hardened) if hit.contains(&index) => remains(package, original, hardened)?,
             _ => Remains::default(),
         };
-        grounds.push(Ground { usage, remains });
+        grounds.push(Ground { usage, remains, symbols: symbols.remove(&index).unwrap_or_default() });
     }
     Ok(grounds)
 }

@@ -14,10 +14,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::found::Findings;
+use crate::symbols::{Answer, Question};
 use crate::{Limits, OsRelease, Package, PackageDatabase, Problem};
 
 /// To be raised whenever a cataloger finds something else in the same bytes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// A larger file of the cache is not ours.
 const MAX_BYTES: u64 = 1 << 30;
 
@@ -57,6 +58,17 @@ impl Cache {
     pub fn of_layers(&self, diff_ids: &[Digest], limits: &Limits) -> Option<PackageDatabase> {
         let kept: Kept = read(&self.image_file(diff_ids, limits))?;
         Some(PackageDatabase::new(kept.packages, kept.os_release, kept.alternatives, kept.problems))
+    }
+
+    /// What programs of an image answered before: see [`crate::symbols`].
+    pub fn answers(&self, diff_ids: &[Digest]) -> BTreeMap<Question, Answer> {
+        let kept: Vec<(Question, Answer)> = read(&self.answers_file(diff_ids)).unwrap_or_default();
+        kept.into_iter().collect()
+    }
+
+    /// Keeps what programs of an image answered.
+    pub fn keep_answers(&self, diff_ids: &[Digest], answers: &BTreeMap<Question, Answer>) {
+        write(&self.answers_file(diff_ids), &answers.iter().collect::<Vec<_>>());
     }
 
     /// Keeps the catalog of an image.
@@ -109,6 +121,11 @@ impl Cache {
     fn image_file(&self, diff_ids: &[Digest], limits: &Limits) -> PathBuf {
         let diff_ids: Vec<String> = diff_ids.iter().map(ToString::to_string).collect();
         self.file("image", &diff_ids.join("\n"), limits)
+    }
+
+    fn answers_file(&self, diff_ids: &[Digest]) -> PathBuf {
+        let diff_ids: Vec<String> = diff_ids.iter().map(ToString::to_string).collect();
+        self.file("answers", &diff_ids.join("\n"), &Limits::default())
     }
 
     fn file(&self, kind: &str, subject: &str, limits: &Limits) -> PathBuf {

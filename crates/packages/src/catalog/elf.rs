@@ -6,15 +6,16 @@ use std::io::{self, Read as _, SeekFrom};
 
 use super::found::Content;
 
-pub(super) const MAGIC: &[u8] = b"\x7fELF";
+pub(crate) const MAGIC: &[u8] = b"\x7fELF";
 const MAX_HEADERS: u64 = 4_096;
 const MAX_NAMES_BYTES: u64 = 1 << 20;
 
 /// A program's or library's layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Elf {
+pub(crate) struct Elf {
     sections: Vec<(Vec<u8>, u64, u64)>,
     segments: Vec<Segment>,
+    is_big: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ struct Words {
 
 impl Elf {
     /// The layout of this file; none if it is no ELF or a broken one.
-    pub(super) fn parse(content: &mut dyn Content) -> Option<Self> {
+    pub(crate) fn parse(content: &mut dyn Content) -> Option<Self> {
         let header = read_at(content, 0, 64).ok().filter(|header| header.starts_with(MAGIC))?;
         let words = Words { is_wide: *header.get(4)? == 2, is_big: *header.get(5)? == 2 };
         let (shift, at) = if words.is_wide { (12, [32, 40]) } else { (0, [28, 32]) };
@@ -63,23 +64,39 @@ impl Elf {
         };
         let sections =
             places.iter().filter_map(|&(at, offset, bytes)| Some((name(at)?, offset, bytes))).collect();
-        Some(Self { sections, segments })
+        Some(Self { sections, segments, is_big: words.is_big })
+    }
+
+    /// Whether the most significant byte of a number stands first.
+    pub(crate) fn is_big(&self) -> bool {
+        self.is_big
+    }
+
+    /// Where in the file the section of this name lies, and how long it is.
+    pub(crate) fn place(&self, name: &str) -> Option<(u64, u64)> {
+        let found = self.sections.iter().find(|(found, _, bytes)| found == name.as_bytes() && *bytes > 0);
+        found.map(|(_, offset, bytes)| (*offset, *bytes))
+    }
+
+    /// Where in the file the segments lie that are loaded, and how long they are.
+    pub(crate) fn loaded(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.segments.iter().map(|segment| (segment.offset, segment.bytes))
     }
 
     /// The content of the section of this name; none where there is none, or where it is longer than `max_bytes`.
-    pub(super) fn section(&self, content: &mut dyn Content, name: &str, max_bytes: u64) -> Option<Vec<u8>> {
+    pub(crate) fn section(&self, content: &mut dyn Content, name: &str, max_bytes: u64) -> Option<Vec<u8>> {
         let (_, offset, bytes) = self.sections.iter().find(|(found, _, _)| found == name.as_bytes())?;
         (*bytes <= max_bytes).then(|| read_at(content, *offset, *bytes).ok())?
     }
 
     /// The first bytes of the first writable segment.
-    pub(super) fn data(&self, content: &mut dyn Content, max_bytes: u64) -> Option<Vec<u8>> {
+    pub(crate) fn data(&self, content: &mut dyn Content, max_bytes: u64) -> Option<Vec<u8>> {
         let segment = self.segments.iter().find(|segment| segment.is_writable)?;
         read_at(content, segment.offset, segment.bytes.min(max_bytes)).ok()
     }
 
     /// What lies at this address of the running program.
-    pub(super) fn at_address(&self, content: &mut dyn Content, address: u64, bytes: u64) -> Option<Vec<u8>> {
+    pub(crate) fn at_address(&self, content: &mut dyn Content, address: u64, bytes: u64) -> Option<Vec<u8>> {
         let segment = self.segments.iter().find(|segment| {
             address
                 .checked_sub(segment.address)
@@ -135,7 +152,7 @@ impl Words {
 }
 
 /// Exactly these bytes; the caller bounds their number.
-fn read_at(content: &mut dyn Content, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_at(content: &mut dyn Content, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     content.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();
     content.take(length).read_to_end(&mut bytes)?;

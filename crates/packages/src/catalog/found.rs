@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Ecosystem, FileList};
 
 /// A file's content.
-pub(super) trait Content: Read + Seek {}
+pub(crate) trait Content: Read + Seek {}
 impl<T: Read + Seek> Content for T {}
 
 /// Everything that one file says.

@@ -22,7 +22,7 @@ const MAX_MODULES: usize = 20_000;
 
 /// The two strings of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct BuildInfo {
+pub(crate) struct BuildInfo {
     /// `go1.22.1`.
     version: String,
     /// One line for each module and setting.
@@ -35,7 +35,7 @@ pub(super) fn examine(elf: &Elf, content: &mut dyn Content) -> Findings {
     Findings { found: components(&info), problems: Vec::new() }
 }
 
-fn build_info(elf: &Elf, content: &mut dyn Content) -> Option<BuildInfo> {
+pub(crate) fn build_info(elf: &Elf, content: &mut dyn Content) -> Option<BuildInfo> {
     let data = elf.section(content, SECTION, MAX_TEXT_BYTES).or_else(|| elf.data(content, MAX_DATA_BYTES))?;
     let at = (0..data.len()).step_by(ALIGNMENT).find(|&at| data[at..].starts_with(MAGIC))?;
     let header = data.get(at..at + HEADER_BYTES)?;
@@ -90,6 +90,29 @@ fn pointed(elf: &Elf, content: &mut dyn Content, pointer: &[u8], bytes: u8, is_b
         return Some(Vec::new());
     }
     (length <= MAX_TEXT_BYTES).then(|| elf.at_address(content, address, length))?
+}
+
+impl BuildInfo {
+    /// Under which import paths a package of this module stands in the program. Where another module was put in a module's
+    /// place, its packages keep the import paths of the one that they replace; the program's own package is `main`.
+    pub(crate) fn paths_in_program(&self, module: &str, package: &str) -> Vec<String> {
+        let mut paths = vec![package.to_owned()];
+        let mut last = "";
+        for line in self.modules.lines() {
+            let fields: Vec<&str> = line.split('\t').collect();
+            match fields[..] {
+                ["path", path] if path == package => paths.push("main".to_owned()),
+                ["mod" | "dep", path, ..] => last = path,
+                ["=>", path, ..] if path == module && path != last => {
+                    let rest =
+                        package.strip_prefix(path).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+                    paths.extend(rest.map(|rest| format!("{last}{rest}")));
+                }
+                _ => {}
+            }
+        }
+        paths
+    }
 }
 
 fn components(info: &BuildInfo) -> Vec<Found> {
@@ -205,6 +228,17 @@ mod tests {
             of("build\tvcs.revision=\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}x\nbuild\tvcs.time=1\n"),
             "pkg:golang/m.x/y"
         );
+    }
+
+    #[test]
+    fn a_replaced_module_keeps_its_import_paths_and_the_program_is_main() {
+        let modules =
+            "path\tm.x/app/cmd\nmod\tm.x/app\tv1.0.0\ndep\ta.b/c\tv1.0.0\n=>\tfork.x/c\tv1.1.0\th1:z\n";
+        let info = BuildInfo { version: String::new(), modules: modules.into() };
+        assert_eq!(info.paths_in_program("fork.x/c", "fork.x/c/d"), ["fork.x/c/d", "a.b/c/d"]);
+        assert_eq!(info.paths_in_program("fork.x/c", "fork.x/cd"), ["fork.x/cd"]);
+        assert_eq!(info.paths_in_program("m.x/app", "m.x/app/cmd"), ["m.x/app/cmd", "main"]);
+        assert_eq!(info.paths_in_program("stdlib", "net/http"), ["net/http"]);
     }
 
     #[test]

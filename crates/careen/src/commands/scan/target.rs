@@ -6,7 +6,7 @@ use std::path::Path;
 
 use advisories::scan::Subject;
 use harden::{Decision, Ledger};
-use image::{Image, ImagePath, ImageSource, Outline};
+use image::{Digest, Image, ImagePath, ImageSource, Outline};
 use packages::PackageDatabase;
 use profile::Profile;
 
@@ -29,6 +29,14 @@ pub(super) struct Target {
     pub(super) profile: Option<Profile>,
     pub(super) hardened: Option<(Subject, Kept)>,
     pub(super) warnings: Vec<String>,
+    /// Where the files are that were listed; none of a list of packages.
+    pub(super) image: Option<Layers>,
+}
+
+/// An image that can be opened again.
+pub(super) struct Layers {
+    pub(super) source: ImageSource,
+    pub(super) diff_ids: Vec<Digest>,
 }
 
 /// Finds out what a name stands for.
@@ -109,7 +117,8 @@ pub(super) fn find(context: &Context, args: &ScanArgs, name: &str) -> Result<Tar
         }
     };
     let subject = scanning::subject(&source.to_string(), &outline);
-    Ok(Target { subject, packages, profile, hardened, warnings })
+    let image = Some(Layers { source, diff_ids: outline.diff_ids });
+    Ok(Target { subject, packages, profile, hardened, warnings, image })
 }
 
 fn outline(context: &Context, args: &ScanArgs, source: &ImageSource) -> Result<Outline, Failure> {
@@ -117,7 +126,7 @@ fn outline(context: &Context, args: &ScanArgs, source: &ImageSource) -> Result<O
     scanning::outline(context, source, platform)
 }
 
-fn open(context: &Context, args: &ScanArgs, source: &ImageSource) -> Result<Image, Failure> {
+pub(super) fn open(context: &Context, args: &ScanArgs, source: &ImageSource) -> Result<Image, Failure> {
     context.progress.stage(format!("open {source}"), None);
     let image = context.open_source(source, context::parse_platform(args.platform.as_deref())?)?;
     context.progress.stage(format!("list the packages of {source}"), None);
@@ -191,5 +200,12 @@ fn package_list(name: &str) -> Result<Option<Target>, Failure> {
         platform: None,
         distribution: None,
     };
-    Ok(Some(Target { subject, packages: list.into_database(), profile: None, hardened: None, warnings }))
+    Ok(Some(Target {
+        subject,
+        packages: list.into_database(),
+        profile: None,
+        hardened: None,
+        warnings,
+        image: None,
+    }))
 }
