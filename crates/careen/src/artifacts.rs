@@ -81,7 +81,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// The path on disk that an image reference names.
 pub(crate) fn source_path(source: &ImageSource) -> &Path {
     match source {
-        ImageSource::OciLayout { dir, .. } => dir,
+        ImageSource::OciLayout { dir: path, .. } | ImageSource::Rootfs { path } => path,
         ImageSource::OciArchive { file, .. } | ImageSource::DockerArchive { file, .. } => file,
     }
 }

@@ -26,6 +26,7 @@ pub(crate) fn resolve(source: &ImageSource, typed: Option<&str>) -> Result<Image
     };
     let path = path.with_file_name(name);
     Ok(match source {
+        ImageSource::Rootfs { .. } => ImageTarget::OciLayout { dir: path, tag: None },
         ImageSource::OciLayout { tag, .. } => ImageTarget::OciLayout { dir: path, tag: tag.clone() },
         ImageSource::OciArchive { tag, .. } => ImageTarget::OciArchive { file: path, tag: tag.clone() },
         ImageSource::DockerArchive { reference, .. } => {

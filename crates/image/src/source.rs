@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::limits::{Limits, Tally};
-use crate::store::open_file;
+use crate::store::{is_root, open_file};
 
 /// A place that holds an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,11 @@ pub enum ImageSource {
         file: PathBuf,
         /// One of the image's `RepoTags`; needed where the archive has several images.
         reference: Option<String>,
+    },
+    /// `dir:PATH`: an unpacked root file system, or a tar of one. Nothing says how it is to be started.
+    Rootfs {
+        /// The directory, or the tar: plain, gzip or zstd.
+        path: PathBuf,
     },
 }
 
@@ -76,7 +81,7 @@ impl ImageSourceError {
         Some(match self {
             Self::NotFound { path } => {
                 format!(
-                    "write oci:DIR, oci-archive:FILE or docker-archive:FILE; is {} spelled right?",
+                    "write oci:DIR, oci-archive:FILE, docker-archive:FILE or dir:ROOTFS; is {} spelled right?",
                     path.display()
                 )
             }
@@ -84,12 +89,15 @@ impl ImageSourceError {
                 "save the image first: `docker save IMAGE -o image.tar`, then use docker-archive:image.tar"
                     .to_owned()
             }
+            Self::NotAnImage { path } if is_root(|name| path.join(name).symlink_metadata().is_ok()) => {
+                format!("it looks like an unpacked root file system: write dir:{}", path.display())
+            }
             Self::NotAnImage { .. } => {
                 "an OCI layout has a file `oci-layout`, an archive of `docker save` a file `manifest.json`"
                     .to_owned()
             }
             Self::Read { .. } => return None,
-            Self::Empty(_) => "write oci:DIR, oci-archive:FILE or docker-archive:FILE".to_owned(),
+            Self::Empty(_) => "write oci:DIR, oci-archive:FILE, docker-archive:FILE or dir:ROOTFS".to_owned(),
         })
     }
 }
@@ -101,6 +109,7 @@ impl ImageSource {
             Self::OciLayout { tag: name, .. }
             | Self::OciArchive { tag: name, .. }
             | Self::DockerArchive { reference: name, .. } => name.as_deref(),
+            Self::Rootfs { .. } => None,
         }
     }
 
@@ -111,6 +120,7 @@ impl ImageSource {
             Self::OciLayout { tag: name, .. }
             | Self::OciArchive { tag: name, .. }
             | Self::DockerArchive { reference: name, .. } => *name = None,
+            Self::Rootfs { .. } => {}
         }
         place
     }
@@ -122,6 +132,7 @@ impl fmt::Display for ImageSource {
             Self::OciLayout { dir, tag } => ("oci", dir, tag),
             Self::OciArchive { file, tag } => ("oci-archive", file, tag),
             Self::DockerArchive { file, reference } => ("docker-archive", file, reference),
+            Self::Rootfs { path } => ("dir", path, &None),
         };
         write!(f, "{transport}:{}", path.display())?;
         name.iter().try_for_each(|name| write!(f, ":{name}"))
@@ -148,6 +159,12 @@ impl FromStr for ImageSource {
             let (file, reference) = path_and_name(text, rest)?;
             return Ok(Self::DockerArchive { file, reference });
         }
+        if let Some(path) = text.strip_prefix("dir:") {
+            if path.is_empty() {
+                return Err(ImageSourceError::Empty(text.to_owned()));
+            }
+            return Ok(Self::Rootfs { path: path.into() });
+        }
         if text.is_empty() {
             return Err(ImageSourceError::Empty(text.to_owned()));
         }
@@ -160,7 +177,7 @@ impl FromStr for ImageSource {
                 text: text.to_owned(),
             })
         };
-        for transport in ["docker", "docker-daemon", "podman", "containerd", "containers-storage", "dir"] {
+        for transport in ["docker", "docker-daemon", "podman", "containerd", "containers-storage"] {
             if text.strip_prefix(transport).is_some_and(|rest| rest.starts_with(':')) {
                 return unsupported(&format!("{transport}:"));
             }
@@ -216,6 +233,8 @@ fn detect(path: &Path) -> Result<ImageSource, ImageSourceError> {
         Ok(ImageSource::DockerArchive { file, reference: None })
     } else if has(b"oci-layout") {
         Ok(ImageSource::OciArchive { file, tag: None })
+    } else if is_root(|name| has(name.as_bytes())) {
+        Ok(ImageSource::Rootfs { path: file })
     } else {
         Err(not_an_image())
     }
@@ -227,9 +246,13 @@ mod tests {
 
     #[test]
     fn sources_are_written_as_they_are_read() {
-        for text in
-            ["oci:/a/b", "oci:/a/b:tag", "oci-archive:x.tar:v1", "docker-archive:x.tar:reg.test:5000/a/b:v1"]
-        {
+        for text in [
+            "oci:/a/b",
+            "oci:/a/b:tag",
+            "oci-archive:x.tar:v1",
+            "docker-archive:x.tar:reg.test:5000/a/b:v1",
+            "dir:/a:b",
+        ] {
             assert_eq!(text.parse::<ImageSource>().unwrap().to_string(), text);
         }
         let source: ImageSource = "docker-archive:x.tar:reg.test:5000/a/b:v1".parse().unwrap();

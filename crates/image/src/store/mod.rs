@@ -1,10 +1,11 @@
 //! The place that an image lies in: an index of manifests, and blobs by digest.
 //!
-//! Three forms, one view. An archive of `docker save` has neither index nor manifests: they are made from its
+//! Four forms, one view. A root file system becomes an image of one layer. An archive of `docker save` has neither index nor manifests: they are made from its
 //! `manifest.json`, always the same for the same archive.
 
 mod archive;
 mod docker;
+mod rootfs;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,6 +23,8 @@ use crate::inflate::{InflateError, Inflater};
 use crate::limits::Limit;
 use crate::tar::TarError;
 use crate::{Descriptor, Digest, ImageSource, Index, OpenOptions};
+
+pub(crate) use rootfs::is_root;
 
 /// An opened place.
 #[derive(Debug)]
@@ -99,6 +102,9 @@ impl OpenStoreError {
             Self::Missing { .. } | Self::Tar(_) | Self::Document { .. } | Self::LayerCount { .. } => {
                 Some(AGAIN.to_owned())
             }
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("may we read it? try as root".to_owned())
+            }
             Self::Read { .. } | Self::Entries(_) => None,
         }
     }
@@ -149,6 +155,7 @@ impl Store {
             ImageSource::DockerArchive { file, .. } => {
                 docker::open(&archive::Archive::open(file, options)?, options)
             }
+            ImageSource::Rootfs { path } => rootfs::open(path, options),
         }
     }
 

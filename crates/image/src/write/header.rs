@@ -113,9 +113,29 @@ impl EntryHeader {
 
     /// A header for a directory that no entry describes.
     pub(crate) fn directory(path: &ImagePath, metadata: &Metadata) -> Self {
+        Self::new(path, metadata, b'5')
+    }
+
+    /// A header for a file that no entry describes.
+    pub(crate) fn file(path: &ImagePath, metadata: &Metadata, size_bytes: u64) -> Self {
+        let mut header = Self::new(path, metadata, b'0');
+        header.set_content(path, size_bytes);
+        header
+    }
+
+    /// A header for a hard (`1`) or symbolic (`2`) link that no entry describes.
+    pub(crate) fn link(path: &ImagePath, metadata: &Metadata, kind: u8, target: &[u8]) -> Self {
+        let mut header = Self::new(path, metadata, kind);
+        if !fill_text(&mut header.main[LINK], target) {
+            header.set_record(b"linkpath", Some(target));
+        }
+        header
+    }
+
+    fn new(path: &ImagePath, metadata: &Metadata, kind: u8) -> Self {
         let mut main = [0; BLOCK];
         main[MAGIC].copy_from_slice(POSIX_MAGIC);
-        main[TYPE] = b'5';
+        main[TYPE] = kind;
         octal(&mut main[MODE], u64::from(metadata.mode & 0o7777));
         octal(&mut main[UID], u64::from(metadata.uid & 0o7_777_777));
         octal(&mut main[GID], u64::from(metadata.gid & 0o7_777_777));

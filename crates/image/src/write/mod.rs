@@ -28,6 +28,7 @@ pub use compress::OutputCompression;
 pub use error::WriteError;
 pub use filter::EditError;
 pub use header::HeaderError;
+pub(crate) use header::{BLOCK, EntryHeader};
 pub use share::shared_layers;
 pub use target::{ImageTarget, ImageTargetError};
 

@@ -278,7 +278,8 @@ fn source_path(source: &ImageSource) -> &Path {
     match source {
         ImageSource::OciLayout { dir: path, .. }
         | ImageSource::OciArchive { file: path, .. }
-        | ImageSource::DockerArchive { file: path, .. } => path,
+        | ImageSource::DockerArchive { file: path, .. }
+        | ImageSource::Rootfs { path } => path,
     }
 }
 
