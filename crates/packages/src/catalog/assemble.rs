@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use image::{Image, ImagePath, NodeKind, Tree};
 
 use super::found::{Findings, Found, Owned};
-use super::{add_problems, python};
+use super::{add_problems, python, scripts};
 use crate::locate::Locator;
 use crate::read::Problems;
-use crate::{Ecosystem, InstallState, Limits, Origin, Package, PackageDatabase, ReadPackagesError, lines};
+use crate::{
+    Ecosystem, InstallState, Limits, Origin, Package, PackageDatabase, ReadPackagesError, lines, purl,
+};
 
 /// The database with all that was found.
 pub(super) fn assemble(
@@ -24,6 +26,7 @@ pub(super) fn assemble(
     let mut files: usize = packages.iter().map(|package| package.files.len()).sum();
     let mut locator = Locator::new(image.tree());
     let mut seen = BTreeSet::new();
+    let described = described(&findings);
     for (path, findings) in findings {
         add_problems(&mut problems, &path, &findings.problems);
         for found in findings.found {
@@ -31,10 +34,15 @@ pub(super) fn assemble(
             if found.ecosystem == Ecosystem::Generic && systems.contains(&path) {
                 continue;
             }
+            // Where Perl's metadata are, the list beside them says nothing else.
+            if found.ecosystem == Ecosystem::Cpan && described.contains(&path) {
+                continue;
+            }
             if !seen.insert((found.ecosystem, found.purl.clone(), path.clone(), found.within.clone())) {
                 continue;
             }
-            let package = package(image, limits, &mut locator, &path, found);
+            let mut package = package(image, limits, &mut locator, &path, found);
+            add_perl_version(image, limits, &mut package);
             files = files.saturating_add(package.files.len());
             packages.push(package);
             if packages.len() > limits.packages {
@@ -46,6 +54,33 @@ pub(super) fn assemble(
         }
     }
     Ok(PackageDatabase::new(packages, os_release, alternatives, problems.into_vec()))
+}
+
+/// The lists that a component of another file owns.
+fn described(findings: &[(ImagePath, Findings)]) -> BTreeSet<ImagePath> {
+    let all = findings.iter().flat_map(|(path, findings)| {
+        findings.found.iter().flat_map(|found| &found.owns).map(move |owned| (path, owned))
+    });
+    let lists = all.filter_map(|(path, owned)| match owned {
+        Owned::ListedIn(list) if list != path => Some(list.clone()),
+        _ => None,
+    });
+    lists.collect()
+}
+
+/// A list of Perl's has no version; the module that the distribution is named after has.
+fn add_perl_version(image: &Image, limits: &Limits, package: &mut Package) {
+    if package.ecosystem != Ecosystem::Cpan || !package.version.is_empty() {
+        return;
+    }
+    let ending = format!("/{}.pm", package.name.replace('-', "/"));
+    let module = package.files.iter().find(|path| path.as_bytes().ends_with(ending.as_bytes()));
+    let bytes = module.and_then(|path| image.read_file(path, limits.manifest_bytes).ok());
+    if let Some(version) = bytes.and_then(|bytes| scripts::perl_version(&bytes)) {
+        package.purl = purl::of("cpan", &[&package.name], &version, &[]);
+        package.source_version.clone_from(&version);
+        package.version = version;
+    }
 }
 
 /// All files of the distribution's packages, and of others in its format.

@@ -41,7 +41,7 @@ pub(super) fn is_archive(name: &str) -> bool {
 pub(super) fn examine(path: &ImagePath, content: &mut dyn Content, limits: &Limits) -> Findings {
     let mut reading = Reading {
         findings: Findings::default(),
-        budget: Budget(limits.archive_bytes),
+        budget: Budget::new(limits.archive_bytes),
         depth: limits.nesting,
         within: Vec::new(),
     };
@@ -158,7 +158,7 @@ impl Reading {
                 Err(error) => self.problem(&error),
             }
             self.within.pop();
-            if self.budget.0 == 0 {
+            if self.budget.is_spent() {
                 return;
             }
         }

@@ -20,7 +20,8 @@ pub(super) fn yarn(_path: &ImagePath, bytes: &[u8]) -> Findings {
             let first = key.split(", ").next().unwrap_or(key).trim_matches('"');
             let is_local = first.contains("@workspace:") || first.contains("@link:");
             let at = first.get(1..).and_then(|rest| rest.find('@')).map(|at| at + 1);
-            name = at.and_then(|at| first.get(..at)).filter(|_| !is_local).map(str::to_owned);
+            let plain = at.and_then(|at| first.get(..at)).map(|name| alias(first).unwrap_or(name));
+            name = plain.filter(|_| !is_local).map(str::to_owned);
         } else if let Some(version) = line.trim_start().strip_prefix("version")
             && line.starts_with("  ")
             && !line.starts_with("   ")
@@ -31,6 +32,13 @@ pub(super) fn yarn(_path: &ImagePath, bytes: &[u8]) -> Findings {
         }
     }
     findings
+}
+
+/// What a key stands for that gives a package another name: `left-pad` of `pad@npm:left-pad@1.2.0`.
+fn alias(key: &str) -> Option<&str> {
+    let (_, target) = key.split_once("@npm:")?;
+    let at = target.get(1..)?.find('@')? + 1;
+    target.get(..at)
 }
 
 /// `pnpm-lock.yaml`: the keys beneath `packages:`, `/NAME/VERSION`, `/NAME@VERSION` or `NAME@VERSION`.
@@ -71,6 +79,9 @@ mod tests {
     fn both_versions_of_yarn_are_read() {
         let first = "# yarn lockfile v1\n\n\"@s/a@^1.0.0\", \"@s/a@~1.0\":\n  version \"1.0.2\"\n  dependencies:\n    version \"9\"\n\nb@1:\n  version \"1.0.0\"\n";
         assert_eq!(purls(yarn, first), ["pkg:npm/%40s/a@1.0.2", "pkg:npm/b@1.0.0"]);
+        let renamed =
+            "\"pad@npm:left-pad@1.2.0\":\n  version \"1.2.0\"\n\n\"p@npm:@s/q@^1\":\n  version: 1.3.0\n";
+        assert_eq!(purls(yarn, renamed), ["pkg:npm/left-pad@1.2.0", "pkg:npm/%40s/q@1.3.0"]);
         let second = "__metadata:\n  version: 6\n\n\"b@npm:^1.0.0\":\n  version: 1.0.0\n\n\"app@workspace:.\":\n  version: 0.0.0-use.local\n";
         assert_eq!(purls(yarn, second), ["pkg:npm/b@1.0.0"]);
     }

@@ -16,7 +16,7 @@ const MAX_METADATA_BYTES: u64 = 4 << 20;
 pub(super) fn egg(content: &mut dyn Content, limits: &Limits) -> Findings {
     let mut read = || {
         let entries = zip::entries(content, |name| name == "EGG-INFO/PKG-INFO")?;
-        let mut budget = Budget(limits.archive_bytes);
+        let mut budget = Budget::new(limits.archive_bytes);
         entries.first().map(|entry| entry.read(content, MAX_METADATA_BYTES, &mut budget)).transpose()
     };
     let metadata = match read() {

@@ -124,6 +124,17 @@ pub(super) fn perl_packlist(path: &ImagePath, _bytes: &[u8]) -> Findings {
     Findings::only(found.map(|found| found.owning([Owned::ListedIn(path.clone())])))
 }
 
+/// The version that a module of Perl's says of itself: `our $VERSION = '1.04';`, `package A::B 1.04;`.
+pub(super) fn perl_version(module: &[u8]) -> Option<String> {
+    static VERSION: OnceLock<Regex> = OnceLock::new();
+    let text = String::from_utf8_lossy(module);
+    let pattern = pattern(
+        &VERSION,
+        r#"(?m)^[^#\n]*?(?:\$(?:\w+::)*VERSION\s*=\s*|^package\s+[\w:]+\s+)(?:qv\()?['"]?(v?\d[\d._]{0,30})"#,
+    );
+    pattern.captures(&text).map(|found| found[1].to_owned())
+}
+
 /// A package of R's, `LIBRARY/NAME/DESCRIPTION`: only installed ones have `Built`.
 pub(super) fn r_description(path: &ImagePath, bytes: &[u8]) -> Findings {
     let text = String::from_utf8_lossy(bytes);
@@ -222,6 +233,14 @@ mod tests {
             let findings = read(&path(place), text.as_bytes());
             let purls: Vec<_> = findings.found.iter().map(|found| found.purl.as_str()).collect();
             assert_eq!(purls, [purl], "{findings:?}");
+        }
+        for (module, version) in [
+            ("package A;\nour $VERSION = '1.04';\n", Some("1.04")),
+            ("package A;\n# $VERSION = 2;\n$A::VERSION = \"v1.2.3\";", Some("v1.2.3")),
+            ("package A::B 0.5;\n", Some("0.5")),
+            ("package A;\n$VERSION = $B::VERSION;\n", None),
+        ] {
+            assert_eq!(perl_version(module.as_bytes()).as_deref(), version, "{module}");
         }
         let meta = perl_meta(&path("/l/.meta/A-B-1/MYMETA.json"), br#"{"name":"A-B","version":"1"}"#);
         assert_eq!(meta.found[0].owns[0], Owned::ListedIn(path("/l/auto/A/B/.packlist")));

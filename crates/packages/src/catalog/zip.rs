@@ -1,11 +1,13 @@
 //! Archives of the zip format, by their central directory: nothing is read but what is asked for.
 //!
 //! Lengths in the archive are claims. What is inflated counts against a budget that all archives within one file share,
-//! so that neither overlapping entries nor archives within archives cost more than that.
+//! so that neither overlapping entries nor archives within archives cost more than that. Several files are examined at
+//! once; only one of them may hold more than a little at a time, so that the budget bounds all of them together.
 //!
 //! Source: PKWARE `APPNOTE.TXT` 6.3.10, sections 4.3 and 4.5.3 (zip64).
 
 use std::io::{self, Read as _, SeekFrom};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::read::DeflateDecoder;
 
@@ -55,9 +57,43 @@ pub(super) struct ZipEntry {
     header_offset: u64,
 }
 
-/// How much may still be inflated.
+/// What a file's archives may inflate to before the file has to wait for others that hold more.
+const LIGHT_BYTES: u64 = 32 << 20;
+
+/// Held by the one file that holds more than [`LIGHT_BYTES`].
+static HEAVY: Mutex<()> = Mutex::new(());
+
+/// How much may still be inflated for one file.
 #[derive(Debug)]
-pub(super) struct Budget(pub(super) u64);
+pub(super) struct Budget {
+    left: u64,
+    light: u64,
+    heavy: Option<MutexGuard<'static, ()>>,
+}
+
+impl Budget {
+    /// So many bytes.
+    pub(super) fn new(bytes: u64) -> Self {
+        Self { left: bytes, light: LIGHT_BYTES, heavy: None }
+    }
+
+    /// Whether nothing more may be inflated.
+    pub(super) fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Reads at most so many bytes; those beyond a little, once no other file holds more than a little.
+    fn read(&mut self, reader: &mut dyn io::Read, most: u64, out: &mut Vec<u8>) -> io::Result<()> {
+        let first = if self.heavy.is_some() { most } else { most.min(self.light) };
+        let read = io::Read::take(&mut *reader, first).read_to_end(out);
+        self.light = self.light.saturating_sub(out.len() as u64);
+        if read? as u64 == first && first < most {
+            self.heavy = Some(HEAVY.lock().unwrap_or_else(PoisonError::into_inner));
+            io::Read::take(&mut *reader, most - first).read_to_end(out)?;
+        }
+        Ok(())
+    }
+}
 
 /// The entries of an archive for whose names `wanted` is true, in the archive's order.
 pub(super) fn entries(
@@ -157,16 +193,16 @@ impl ZipEntry {
         let skipped = [26, 28].into_iter().filter_map(|at| u16_at(&header, at)).map(u64::from).sum::<u64>();
         let start = self.header_offset.saturating_add(LOCAL_BYTES as u64 + skipped);
         content.seek(SeekFrom::Start(start))?;
-        let limit = max_bytes.min(budget.0);
+        let limit = max_bytes.min(budget.left);
         let stored = content.take(self.compressed_bytes);
         let mut out = Vec::new();
         let read = match self.method {
             _ if self.is_encrypted => return Err(ZipError::Method(self.name.clone())),
-            0 => stored.take(limit.saturating_add(1)).read_to_end(&mut out),
-            8 => DeflateDecoder::new(stored).take(limit.saturating_add(1)).read_to_end(&mut out),
+            0 => budget.read(&mut { stored }, limit.saturating_add(1), &mut out),
+            8 => budget.read(&mut DeflateDecoder::new(stored), limit.saturating_add(1), &mut out),
             _ => return Err(ZipError::Method(self.name.clone())),
         };
-        budget.0 = budget.0.saturating_sub(out.len() as u64);
+        budget.left = budget.left.saturating_sub(out.len() as u64);
         if out.len() as u64 > limit {
             return Err(ZipError::Budget);
         }
@@ -243,6 +279,7 @@ pub(super) fn made(entries: &[(&str, &[u8], bool)]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use proptest::prelude::*;
 
@@ -254,11 +291,11 @@ mod tests {
             let archive = made(&[("a", b"stored", false), ("b", b"deflated", true), ("c", b"", true)]);
             let mut content = Cursor::new([prefix, &archive].concat());
             let entries = entries(&mut content, |name| name != "c").unwrap();
-            let mut budget = Budget(100);
+            let mut budget = Budget::new(100);
             let read: Vec<_> =
                 entries.iter().map(|entry| entry.read(&mut content, 100, &mut budget).unwrap()).collect();
             assert_eq!(read, [b"stored".to_vec(), b"deflated".to_vec()]);
-            assert_eq!(budget.0, 100 - 14);
+            assert_eq!(budget.left, 100 - 14);
         }
     }
 
@@ -267,11 +304,34 @@ mod tests {
         let zeros = vec![0; 1 << 20];
         let mut content = Cursor::new(made(&[("bomb", &zeros, true)]));
         let entry = entries(&mut content, |_| true).unwrap().remove(0);
-        assert!(entry.read(&mut content, 1 << 20, &mut Budget(1 << 20)).is_ok());
+        assert!(entry.read(&mut content, 1 << 20, &mut Budget::new(1 << 20)).is_ok());
         for (max_bytes, budget) in [(1 << 20, (1 << 20) - 1), ((1 << 20) - 1, 1 << 30)] {
-            let read = entry.read(&mut content, max_bytes, &mut Budget(budget));
+            let read = entry.read(&mut content, max_bytes, &mut Budget::new(budget));
             assert!(matches!(read, Err(ZipError::Budget)), "{read:?}");
         }
+    }
+
+    #[test]
+    fn of_many_files_only_one_at_a_time_holds_more_than_a_little() {
+        let zeros = vec![0; LIGHT_BYTES as usize + 1000];
+        let archive = made(&[("large", &zeros, true), ("small", b"x", true)]);
+        let (holding, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut content = Cursor::new(&archive);
+                    let mut budget = Budget::new(1 << 30);
+                    for entry in entries(&mut content, |_| true).unwrap() {
+                        entry.read(&mut content, 1 << 30, &mut budget).unwrap();
+                        let now = holding.fetch_add(1, Ordering::SeqCst) + 1;
+                        most.fetch_max(now, Ordering::SeqCst);
+                        std::thread::sleep(std::time::Duration::from_millis(5));
+                        holding.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(most.into_inner(), 1);
     }
 
     proptest! {
@@ -287,7 +347,7 @@ mod tests {
             archive[at % length] = byte;
             let mut content = Cursor::new(archive);
             for entry in entries(&mut content, |_| true).unwrap_or_default() {
-                let read = entry.read(&mut content, 50, &mut Budget(60));
+                let read = entry.read(&mut content, 50, &mut Budget::new(60));
                 prop_assert!(read.is_err() || read.is_ok_and(|bytes| bytes.len() <= 50));
             }
         }
