@@ -48,7 +48,7 @@ Examples:
   careen explain oci:shop-hardened /usr/bin/perl
 
 An IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF] (as `docker save` writes);
-a bare path to one of them is recognised.
+a bare path to one of them is recognised. dir:ROOTFS is an unpacked root file system, or a tar of one.
 Exit codes: 0 success, 2 usage, 3 image, 4 host, 5 document, 6 coverage, 7 profile, 8 verification, 9 output,
 10 missed, 11 findings, 130 interrupted, 1 anything else.";
 

@@ -157,7 +157,7 @@ impl Names {
                 seen.push((format!("{path}.{name}"), best));
             }
         }
-        conclude(&seen, true, &self.table)
+        conclude(&seen, functions.iter().any(is_public), &self.table)
     }
 
     /// What stands behind an import path in all names, as `Type.Method` or `Function`.
@@ -182,6 +182,16 @@ impl Names {
         }
         found
     }
+}
+
+/// Whether a user of the package can name one of these functions. Others may have had another name, or lain elsewhere,
+/// in the version that the program was built with; what is public keeps its name, and advisories list from where the
+/// vulnerable part is reached.
+fn is_public(functions: &Functions) -> bool {
+    let is_exported =
+        |name: &String| name.split('.').all(|part| part.chars().next().is_some_and(char::is_uppercase));
+    let is_internal = functions.path.split('/').any(|part| part == "internal");
+    !is_internal && (functions.names.is_empty() || functions.names.iter().any(is_exported))
 }
 
 /// Whether a name is this function, or something that was made of it: a closure, a wrapper, an instance.
@@ -260,6 +270,9 @@ mod tests {
             ("c/d", "V", present("c/d.V")),
             ("a/b", "T.Other", absent.clone()),
             ("a/b", "Lon", absent.clone()),
+            ("a/b", "hidden", Answer::Unknown),
+            ("a/b", "hidden.M", Answer::Unknown),
+            ("a/internal/b", "F", Answer::Unknown),
             ("b", "F", Answer::Unknown),
             ("a/b", "Q", Answer::Unknown),
             ("e/f", "F", absent),
