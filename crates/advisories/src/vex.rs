@@ -7,6 +7,7 @@ mod apply;
 mod claim;
 mod csaf;
 mod cyclonedx;
+mod names;
 mod openvex;
 mod read;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use apply::{Judgement, Subject, apply};
 pub use claim::{Coverage, Ground, MAX_PATHS, Remains, Wishes, bare, claims};
+pub use names::image_names;
 pub use read::{ReadVexError, read};
 
 /// What a document says, whatever its format.
@@ -175,6 +177,16 @@ impl Status {
     /// Whether a finding of that status needs no attention.
     pub fn settles(self) -> bool {
         matches!(self, Self::NotAffected | Self::Fixed)
+    }
+
+    /// How much is to be feared: where two are said of one thing, the heavier holds.
+    fn weight(self) -> u8 {
+        match self {
+            Self::NotAffected => 0,
+            Self::Fixed => 1,
+            Self::UnderInvestigation => 2,
+            Self::Affected => 3,
+        }
     }
 
     fn parse(word: &str) -> Option<Self> {

@@ -98,7 +98,7 @@ fn encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::tests::{ED25519, ED25519_PUBLIC, P256, P256_PUBLIC};
+    use crate::key::tests::{ED25519, P256, pair};
     use crate::statement::Resource;
     use image::Digest;
     use serde_json::json;
@@ -113,9 +113,8 @@ mod tests {
     #[test]
     fn signed_statements_verify_and_altered_ones_do_not() {
         let statement = Statement::new(Resource::new("shop", Digest::of(b"x")), "urn:x", json!({"a": 1}));
-        for (private, public, other) in
-            [(P256, P256_PUBLIC, ED25519_PUBLIC), (ED25519, ED25519_PUBLIC, P256_PUBLIC)]
-        {
+        let (p256, ed25519) = (pair(P256), pair(ED25519));
+        for ((private, public), (_, other)) in [(&p256, &ed25519), (&ed25519, &p256)] {
             let key = PrivateKey::from_pem(private, "").unwrap();
             let public: PublicKey = public.parse().unwrap();
             let envelope = Envelope::sign(&statement, &key);

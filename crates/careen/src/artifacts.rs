@@ -29,6 +29,11 @@ impl Artifacts {
         Self { dir: dir.to_owned() }
     }
 
+    /// Where they lie.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(crate) fn report(&self) -> PathBuf {
         self.dir.join("report.html")
     }
@@ -91,6 +96,15 @@ pub(crate) struct ResultStore {
     dir: PathBuf,
 }
 
+/// The documents of a hardening that are remembered, as they are written.
+pub(crate) struct Known<'a> {
+    pub(crate) ledger: &'a [u8],
+    pub(crate) profile: &'a [u8],
+    pub(crate) result: &'a [u8],
+    /// Where there was a database.
+    pub(crate) scan: Option<&'a [u8]>,
+}
+
 impl ResultStore {
     pub(crate) fn new(data_dir: &Path) -> Self {
         Self { dir: data_dir.join("results") }
@@ -100,21 +114,21 @@ impl ResultStore {
         Artifacts::at(&self.dir.join(manifest.hex()))
     }
 
-    /// Remembers ledger, profile and result of a hardening under the digests of both images.
-    pub(crate) fn remember(
-        &self,
-        manifests: &[Digest],
-        ledger: &[u8],
-        profile: &[u8],
-        result: &[u8],
-    ) -> Result<(), Failure> {
+    /// Remembers the documents of a hardening under the digests of both images.
+    pub(crate) fn remember(&self, manifests: &[Digest], known: &Known<'_>) -> Result<(), Failure> {
         manifests.iter().try_for_each(|manifest| {
             let entry = self.entry(*manifest);
-            entry.write(&[
-                (entry.ledger(), ledger.to_vec()),
-                (entry.profile(), profile.to_vec()),
-                (entry.result(), result.to_vec()),
-            ])
+            let mut files = vec![
+                (entry.ledger(), known.ledger.to_vec()),
+                (entry.profile(), known.profile.to_vec()),
+                (entry.result(), known.result.to_vec()),
+            ];
+            match known.scan {
+                Some(scan) => files.push((entry.scan(), scan.to_vec())),
+                // That of an earlier hardening tells of another result.
+                None => drop(std::fs::remove_file(entry.scan())),
+            }
+            entry.write(&files)
         })
     }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod artifacts;
+mod attesting;
 mod carrying;
 mod cli;
 mod commands;

@@ -73,6 +73,7 @@ pub struct Image {
     config_bytes: Vec<u8>,
     config: Config,
     index: Option<Index>,
+    index_digest: Option<Digest>,
     layers: Vec<Layer>,
     tree: Tree,
     /// What unpacking the last layer left for the next one.
@@ -171,6 +172,7 @@ impl Image {
             config_bytes: picked.config_bytes,
             config: picked.config,
             index: picked.index,
+            index_digest: picked.index_digest,
             layers,
             tree,
             stack: Mutex::default(),
@@ -225,6 +227,12 @@ impl Image {
     /// The index that it was picked from: none where its name leads straight to a manifest.
     pub fn index(&self) -> Option<&Index> {
         self.index.as_ref()
+    }
+
+    /// Digest of the index that its name leads to, which others may know it by: none where that is the manifest, or only
+    /// the layout's own list.
+    pub fn index_digest(&self) -> Option<Digest> {
+        self.index_digest
     }
 
     /// Layers, base first.

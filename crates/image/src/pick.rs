@@ -23,6 +23,8 @@ pub(crate) struct Picked {
     pub(crate) config: Config,
     /// The innermost index that a choice had to be made from.
     pub(crate) index: Option<Index>,
+    /// The outermost index that is stored as a document of its own.
+    pub(crate) index_digest: Option<Digest>,
 }
 
 /// Why no image could be picked.
@@ -211,6 +213,7 @@ impl Picker<'_> {
         let choices: Vec<_> = index.manifests.iter().filter(|descriptor| is_image(descriptor)).collect();
         let mut picked = self.among(&index, &choices, nesting)?;
         picked.index.get_or_insert(index);
+        picked.index_digest = Some(descriptor.digest);
         Ok(picked)
     }
 
@@ -278,6 +281,7 @@ impl Picker<'_> {
             config_bytes,
             config,
             index: None,
+            index_digest: None,
         })
     }
 

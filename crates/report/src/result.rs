@@ -58,6 +58,9 @@ pub struct Hardening {
     pub ledger: PathBuf,
     /// Where the profile lies.
     pub profile: PathBuf,
+    /// Where the statements lie that were wanted of the hardening.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attestations: Vec<PathBuf>,
 }
 
 /// Vulnerabilities before and after, counted on the original by the files that are left.

@@ -175,6 +175,7 @@ fn hardening(counters: Counters, verification: Option<Verification>) -> Hardenin
         report: "shop-hardened.careen/report.html".into(),
         ledger: "shop-hardened.careen/ledger.json.zst".into(),
         profile: "shop-hardened.careen/original.profile".into(),
+        attestations: Vec::new(),
     }
 }
 

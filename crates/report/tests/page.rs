@@ -180,6 +180,7 @@ fn hardening() -> Hardening {
         report: "report.html".into(),
         ledger: "ledger.json.zst".into(),
         profile: "original.profile".into(),
+        attestations: Vec::new(),
     }
 }
 

@@ -6,11 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
 
 pub mod builder;
+pub mod osv;
 pub mod store;
 pub mod tar;
 pub mod words;
 
 pub use builder::{BuiltImage, Compression, ImageBuilder};
+pub use osv::Advisories;
 pub use store::{Archive, Layout, OciStore, docker_archive, docker_archive_legacy};
 pub use tar::{TarBuilder, TarEntry};
 

@@ -7,6 +7,7 @@ use packages::PackageDatabase;
 use packages::purl::Purl;
 use serde::{Deserialize, Serialize};
 
+use super::names::repository;
 use super::{Document, Justification, Product, Statement, Status};
 use crate::matching::Finding;
 
@@ -137,15 +138,6 @@ fn is_image(name: &str, subject: &Subject) -> bool {
             })
             && purl.qualifier("tag").is_none_or(|wanted| tag == Some(wanted))
     })
-}
-
-/// A reference without tag and digest.
-fn repository(reference: &str) -> &str {
-    let reference = reference.split('@').next().unwrap_or(reference);
-    match reference.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => repository,
-        _ => reference,
-    }
 }
 
 /// Whether a name is that of a package: the same type and name; the version and each qualifier if it has them.

@@ -3,7 +3,9 @@
 //! Of what was removed it is certain that it is gone. Of what is there and was not seen in use nothing is certain: a
 //! profile is as good as the coverage that made it, so such a finding stays open unless the user takes it upon himself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 
 use image::{Digest, ImagePath};
@@ -72,50 +74,54 @@ pub struct Wishes {
 
 /// What can be said of findings, in order of vulnerability, then package.
 ///
-/// `findings` are those of the original; `grounds` are in the order of the packages that were searched. `image_purl`
-/// names the image that is spoken of, after a hardening the hardened one. Findings in one package version that differ in
-/// nothing but the architecture make one statement.
+/// `findings` are those of the original; `grounds` are in the order of the packages that were searched. `images`
+/// are names of the image that is spoken of, after a hardening of the hardened one. One package
+/// version makes one statement, wherever and for however many architectures it lies there.
 pub fn claims(
     findings: &[Finding],
     grounds: &[Ground],
     coverage: &Coverage,
-    image_purl: &str,
+    images: &[String],
     wishes: Wishes,
 ) -> Vec<Statement> {
-    let mut statements: BTreeMap<(String, String, Status, String), Statement> = BTreeMap::new();
+    let mut statements: BTreeMap<(String, String), Statement> = BTreeMap::new();
     // A notice that nobody maintains a package is no vulnerability to state anything of.
     for finding in findings.iter().filter(|finding| finding.state != FixState::Informational) {
         let Some(ground) = grounds.get(finding.package.0) else { continue };
-        let statement = claim(finding, ground, coverage, image_purl, wishes);
-        let package = bare(&finding.purl);
-        let key = (finding.vulnerability.clone(), package, statement.status, statement.impact.clone());
-        statements.entry(key).or_insert(statement);
+        let statement = claim(finding, ground, coverage, images, wishes);
+        match statements.entry((finding.vulnerability.clone(), bare(&finding.purl))) {
+            Entry::Vacant(place) => drop(place.insert(statement)),
+            Entry::Occupied(mut place) => join(place.get_mut(), statement),
+        }
     }
-    // Of two programs with the same package one may be hit: what settles the other would settle both.
-    let open: BTreeSet<(String, String)> = statements
-        .iter()
-        .filter(|(_, statement)| !statement.status.settles())
-        .map(|((vulnerability, package, ..), _)| (vulnerability.clone(), package.clone()))
-        .collect();
-    let is_of_open = |(vulnerability, package, ..): &(String, String, Status, String)| {
-        open.contains(&(vulnerability.clone(), package.clone()))
-    };
-    statements.retain(|key, statement| !statement.status.settles() || !is_of_open(key));
     statements.into_values().collect()
+}
+
+/// Joins what is said of the same package version in another place: the worst holds, and of what is alike both grounds.
+fn join(known: &mut Statement, other: Statement) {
+    let weight = |one: &Statement| (one.status.weight(), one.justification);
+    match weight(&other).cmp(&weight(known)) {
+        Ordering::Greater => *known = other,
+        Ordering::Equal if !known.impact.contains(&other.impact) => {
+            known.impact.push(' ');
+            known.impact.push_str(&other.impact);
+        }
+        _ => {}
+    }
 }
 
 fn claim(
     finding: &Finding,
     ground: &Ground,
     coverage: &Coverage,
-    image_purl: &str,
+    images: &[String],
     wishes: Wishes,
 ) -> Statement {
     let (status, justification, impact) = verdict(finding, ground, coverage, wishes);
     let package = bare(&finding.purl);
     let names = spellings(package);
-    let image = Product { names: vec![image_purl.to_owned()], subcomponents: names.clone() };
-    let mut products = vec![image];
+    let whole = |image: &String| Product { names: vec![image.clone()], subcomponents: names.clone() };
+    let mut products: Vec<Product> = images.iter().map(whole).collect();
     if wishes.bare_packages {
         products
             .extend(names.into_iter().map(|name| Product { names: vec![name], subcomponents: Vec::new() }));

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use image::Digest;
+use packages::purl::Purl;
 use serde_json::{Value, json};
 
 use super::{Document, Fix, Header, Justification, Product, Statement, Status};
@@ -57,6 +58,12 @@ fn component(name: &str) -> Value {
     let mut value = json!({"@id": name});
     if name.starts_with("pkg:") {
         value["identifiers"] = json!({"purl": name});
+    }
+    // By its digest alone others know an image too. Not with an architecture: the digest is then that of an index, which
+    // leads to other images as well.
+    let image = Purl::parse(name).filter(|purl| purl.kind == "oci" && purl.qualifier("arch").is_none());
+    if let Some(hex) = image.as_ref().and_then(|purl| purl.version.strip_prefix("sha256:")) {
+        value["hashes"] = json!({"sha-256": hex});
     }
     value
 }

@@ -34,6 +34,12 @@ pub(crate) struct SbomArgs {
     /// Leave out the lists of files that packages own
     #[arg(long)]
     pub(crate) no_files: bool,
+    /// Read the files that packages own for their SHA-1 and SHA-256: SPDX 2.3 lists no file without
+    #[arg(long, conflicts_with = "no_files")]
+    pub(crate) checksums: bool,
+    /// Who supplies the image: a name, with an address if you like [default: its label vendor or authors]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) supplier: Option<String>,
 }
 
 /// The form of a list of components.
@@ -98,7 +104,7 @@ pub(crate) enum RbomFormat {
 /// `careen vex`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  careen vex oci:shop --hardened oci:shop-hardened --author \"Shop <security@shop.example>\" -o shop.vex.json
+  careen vex oci:shop --hardened oci:shop-hardened --name registry.example/shop -o shop.vex.json
   careen vex oci:shop --profile shop.profile --format csaf --author Shop --author-url https://shop.example
   trivy image --vex shop.vex.json registry.example/shop@sha256:…
 
@@ -128,6 +134,10 @@ pub(crate) struct VexArgs {
     /// Address on the web of who says it; CSAF needs one
     #[arg(long, value_name = "URL")]
     pub(crate) author_url: Option<String>,
+    /// What the image is called in its registry, such as registry.example/shop: scanners apply a document to the image of
+    /// that name and digest [default: its name, if that is a full one]
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) name: Option<String>,
     /// Claim that code that no run executed is not in the execution path
     #[arg(long)]
     pub(crate) claim_not_executed: bool,
@@ -173,7 +183,7 @@ pub(crate) struct AttestArgs {
     #[arg(long = "type", value_name = "URI", requires = "predicate")]
     pub(crate) predicate_type: Option<String>,
     /// Who ran the hardening, in the provenance
-    #[arg(long, value_name = "URI", default_value = "urn:careen:builder:local")]
+    #[arg(long, value_name = "URI", default_value = crate::attesting::LOCAL_BUILDER)]
     pub(crate) builder: String,
     /// Ledger of the hardening [default: what the hardening left, by the image's digest]
     #[arg(long, value_name = "FILE")]

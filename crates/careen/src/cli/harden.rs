@@ -13,6 +13,7 @@ Examples:
   careen harden oci:redis --coverage redis -o oci:redis-hardened
   careen harden docker-archive:shop.tar --coverage shop.yaml -o docker-archive:shop-hardened.tar
   careen harden oci:shop --profile shop.profile --keep '/usr/share/zoneinfo/**' -o oci:shop-hardened
+  careen harden oci:shop --coverage shop.yaml --attest --key cosign.key --attach
 
 With both --profile and --coverage the profile decides what stays and the coverage verifies it.
 What a verification misses is kept, and the result verified again (--heal-rounds).
@@ -66,6 +67,15 @@ pub(crate) struct HardenArgs {
     /// Directory for report, ledger and profiles [default: the output's path with `.careen`]
     #[arg(long, value_name = "DIR", conflicts_with = "share_layers")]
     pub(crate) artifacts: Option<PathBuf>,
+    /// State what the hardening did, and SLSA provenance, in in-toto statements beside the report, as `careen attest` does
+    #[arg(long)]
+    pub(crate) attest: bool,
+    /// Private key that signs the statements, PEM: of cosign or OpenSSL, ECDSA P-256 or Ed25519
+    #[arg(long = "key", value_name = "FILE", requires = "attest")]
+    pub(crate) attest_key: Option<PathBuf>,
+    /// Lay the statements beside the image in its OCI layout, too, as referrers and where cosign looks
+    #[arg(long, requires = "attest")]
+    pub(crate) attach: bool,
     #[command(flatten)]
     pub(crate) container: ContainerArgs,
 }

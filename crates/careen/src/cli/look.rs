@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ImageArgs;
+use super::{DbArgs, ImageArgs};
 
 /// `careen diff`
 #[derive(Debug, Args)]
@@ -56,17 +56,19 @@ Examples:
   careen report oci:shop-hardened -o shop.html
   careen report shop-hardened.careen/result.json --scan shop.scan.json
 
-The page needs no network and no other file. With what `careen scan --output json` printed it lists
-the findings too, hot, cold and gone.")]
+The page needs no network and no other file. It lists the findings too, hot, cold and gone: those of
+the scan that the hardening left, or of --scan; else the original is scanned if there is a database.")]
 pub(crate) struct ReportArgs {
     /// The original or the hardened image, or the result.json of the hardening
     pub(crate) subject: String,
     /// Where the page goes; - for standard output [default: report.html in NAME.careen, or beside result.json]
     #[arg(long, short = 'o', value_name = "FILE")]
     pub(crate) output_file: Option<PathBuf>,
-    /// What a scan of the original found, by this hardening (JSON)
+    /// What a scan of the original found, by this hardening (JSON) [default: scan.json beside result.json]
     #[arg(long, value_name = "FILE")]
     pub(crate) scan: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) db: DbArgs,
     /// Platform to pick from a multi-platform image
     #[arg(long, value_name = "OS/ARCH")]
     pub(crate) platform: Option<String>,

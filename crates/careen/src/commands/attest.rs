@@ -1,15 +1,9 @@
 //! `careen attest`: what was done to an image, in statements that can be signed and kept beside it.
 
-use std::env;
 use std::path::{Path, PathBuf};
 
-use attest::statement::Resource;
-use attest::{
-    Attachment, Envelope, Facts, PrivateKey, Statement, envelope, hardening, provenance, statement,
-};
-use harden::{Decision, Ledger};
+use attest::{Attachment, Facts, Statement, hardening, provenance};
 use image::{Digest, Image, ImageSource};
-use profile::Profile;
 use report::Hardening;
 use serde::Serialize;
 
@@ -19,7 +13,7 @@ use crate::commands::{record, verify};
 use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::{hints, output};
+use crate::{attesting, hints, output};
 
 /// Most bytes of a document to attest.
 const MAX_PREDICATE_BYTES: u64 = 256 << 20;
@@ -46,7 +40,7 @@ struct MadeOne {
 
 /// Attests one image.
 pub(crate) fn run(context: &Context, args: &AttestArgs) -> Result<(), Failure> {
-    let key = args.key.as_deref().map(load_key).transpose()?;
+    let key = args.key.as_deref().map(attesting::load_key).transpose()?;
     let image = context.open_image(&args.image)?;
     let statements = match (&args.predicate, &args.predicate_type) {
         (Some(file), Some(kind)) => vec![document(&image, file, kind)?],
@@ -57,7 +51,7 @@ pub(crate) fn run(context: &Context, args: &AttestArgs) -> Result<(), Failure> {
     };
     context.progress.abandon();
     let attachments: Vec<Attachment> =
-        statements.iter().map(|statement| attachment(statement, key.as_ref())).collect();
+        statements.iter().map(|statement| attesting::attachment(statement, key.as_ref())).collect();
     let files = match &args.output_dir {
         Some(dir) => write(dir, &attachments)?.into_iter().map(Some).collect(),
         None => vec![None; attachments.len()],
@@ -90,30 +84,6 @@ pub(crate) fn run(context: &Context, args: &AttestArgs) -> Result<(), Failure> {
     })
 }
 
-/// Reads a private key; the password of an encrypted one stands in the environment, never on the command line.
-fn load_key(file: &Path) -> Result<PrivateKey, Failure> {
-    let tried = format!("cannot use the key {}", file.display());
-    let pem = std::fs::read_to_string(file)
-        .map_err(|source| Failure::caused_by(ExitCode::Document, tried.clone(), source))?;
-    let password = env::var("COSIGN_PASSWORD").unwrap_or_default();
-    PrivateKey::from_pem(&pem, &password).map_err(|error| {
-        let hint = error.hint();
-        Failure::caused_by(ExitCode::Document, tried, error).hint(hint)
-    })
-}
-
-fn attachment(statement: &Statement, key: Option<&PrivateKey>) -> Attachment {
-    let (media_type, bytes) = match key {
-        Some(key) => (envelope::MEDIA_TYPE, Envelope::sign(statement, key).to_bytes()),
-        None => (statement::MEDIA_TYPE, statement.to_bytes()),
-    };
-    Attachment {
-        media_type: media_type.to_owned(),
-        predicate_type: Some(statement.predicate_type.clone()),
-        bytes,
-    }
-}
-
 /// A statement that holds somebody's document.
 fn document(image: &Image, file: &Path, kind: &str) -> Result<Statement, Failure> {
     use std::io::Read as _;
@@ -129,14 +99,7 @@ fn document(image: &Image, file: &Path, kind: &str) -> Result<Statement, Failure
         Some(predicate) if value.get("_type").is_some() => predicate.clone(),
         _ => value,
     };
-    Ok(Statement::new(subject(image), kind, value))
-}
-
-fn subject(image: &Image) -> Resource {
-    let source = image.source().to_string();
-    // A bare tag such as `latest` names nothing.
-    let name = image.name().filter(|name| name.contains(['/', ':']));
-    Resource::new(name.unwrap_or(&source), image.manifest_digest())
+    Ok(Statement::new(attesting::subject(image, &image.source().to_string()), kind, value))
 }
 
 /// Gathers what is known of the hardening that made an image.
@@ -168,37 +131,7 @@ fn facts(context: &Context, args: &AttestArgs, image: &Image) -> Result<Facts, F
     }
     let verification = result.as_ref().and_then(|result| result.verification.clone());
     let version = result.map_or_else(|| env!("CARGO_PKG_VERSION").to_owned(), |result| result.careen_version);
-    make_facts(image, &ledger, profile, verification, version)
-}
-
-/// All that is attested of a hardening.
-pub(crate) fn make_facts(
-    image: &Image,
-    ledger: &Ledger,
-    profile: Profile,
-    verification: Option<harden::Verification>,
-    careen_version: String,
-) -> Result<Facts, Failure> {
-    let failed = |what: &str, source: std::io::Error| {
-        Failure::caused_by(ExitCode::Failure, format!("cannot digest the {what}"), source)
-    };
-    let document = serde_json::to_vec(ledger).map_err(|source| failed("ledger", source.into()))?;
-    let profile_digest = Digest::of(&profile.to_json().map_err(|source| failed("profile", source))?);
-    let kept = ledger.entries.values().filter(|entry| entry.decision == Decision::Keep).count();
-    Ok(Facts {
-        original: Resource::new(ledger.image.reference.clone(), ledger.image.manifest_digest),
-        hardened: subject(image),
-        original_id: ledger.image.image_id,
-        hardened_id: image.image_id(),
-        platform: image.platform().to_string(),
-        policy: ledger.policy.clone(),
-        profile,
-        profile_digest,
-        ledger_digest: Digest::of(&document),
-        paths: (kept as u64, (ledger.entries.len() - kept) as u64),
-        verification,
-        careen_version,
-    })
+    attesting::make_facts(image, &image.source().to_string(), &ledger, &profile, verification, version)
 }
 
 fn load_result(file: &Path) -> Result<Hardening, Failure> {
@@ -216,17 +149,7 @@ fn write(dir: &Path, attachments: &[Attachment]) -> Result<Vec<PathBuf>, Failure
     std::fs::create_dir_all(dir).map_err(|source| failed(dir, source))?;
     let mut files = Vec::with_capacity(attachments.len());
     for attachment in attachments {
-        let kind = attachment.predicate_type.as_deref().unwrap_or("document");
-        let name = match kind {
-            hardening::PREDICATE_TYPE => "hardening".to_owned(),
-            provenance::PREDICATE_TYPE => "provenance".to_owned(),
-            other => {
-                let words = other.split_once("://").map_or(other, |(_, rest)| rest);
-                words.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-")
-            }
-        };
-        let ending = if attachment.media_type == envelope::MEDIA_TYPE { "dsse.json" } else { "intoto.json" };
-        let path = dir.join(format!("{name}.{ending}"));
+        let path = dir.join(attesting::file_name(attachment));
         artifacts::write_whole(&path, &attachment.bytes).map_err(|source| failed(&path, source))?;
         files.push(path);
     }
@@ -235,8 +158,7 @@ fn write(dir: &Path, attachments: &[Attachment]) -> Result<Vec<PathBuf>, Failure
 
 fn attach_to(image: &Image, attachments: &[Attachment]) -> Result<Vec<Digest>, Failure> {
     let ImageSource::OciLayout { dir, .. } = image.source() else {
-        return Err(Failure::new(ExitCode::Output, format!("nothing can be attached to {}", image.source()))
-            .hint("only an OCI layout in a directory has room beside an image; use -o DIR".to_owned()));
+        return Err(attesting::no_room(&image.source().to_string()));
     };
     attest::attach(dir, image.manifest_digest(), attachments).map_err(|error| {
         hints::plain(ExitCode::Output, format!("cannot attach to {}", image.source()), error)

@@ -10,7 +10,8 @@ use packages::PackageDatabase;
 use profile::Profile;
 use report::{Findings, FindingsSummary, Hardening, ImageSummary};
 
-use crate::artifacts::{Artifacts, ResultStore};
+use crate::artifacts::{Artifacts, Known, ResultStore};
+use crate::attesting::{self, Wish};
 use crate::cli::{CompressionArg, HardenArgs, ImageArgs};
 use crate::commands::record::{self, Recorder};
 use crate::context::{self, Context};
@@ -29,6 +30,7 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
     let target = target::resolve(&source, output_image)?;
     let target_path = target.path();
     staging::check(&target, &source, args.force)?;
+    let wish = Wish::of(args, &target)?;
     let artifacts = match &args.artifacts {
         Some(dir) => Artifacts::at(dir),
         None => Artifacts::beside(target_path),
@@ -98,7 +100,7 @@ pub(crate) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
         }
         None => None,
     };
-    let finished = Finished { source, target, artifacts, original, packages, profile, carry, database };
+    let finished = Finished { source, target, artifacts, original, packages, profile, carry, database, wish };
     let result = finished.publish(context, args, attempt, evaluation, staging)?;
     output::print(context.output, &result, summary::text)
 }
@@ -115,6 +117,8 @@ struct Finished {
     carry: Vec<CarryReport>,
     /// Knows the vulnerabilities, where there is one.
     database: Option<Database>,
+    /// What is to be attested.
+    wish: Option<Wish>,
 }
 
 impl Finished {
@@ -127,7 +131,7 @@ impl Finished {
         evaluation: Option<Evaluation>,
         staging: Staging,
     ) -> Result<Hardening, Failure> {
-        let Self { source, target, artifacts, original, packages, profile, carry, database } = self;
+        let Self { source, target, artifacts, original, packages, profile, carry, database, wish } = self;
         let Attempt { plan, written, unchanged, hardened, verified, healed } = attempt;
 
         let hardened_packages = read_packages(&hardened)?;
@@ -152,6 +156,24 @@ impl Finished {
             }
             None => None,
         };
+        let verification = verified.as_ref().map(|(verification, _)| verification.clone());
+        let attested = match wish {
+            Some(wish) => {
+                let version = env!("CARGO_PKG_VERSION").to_owned();
+                let name = target::as_source(target).to_string();
+                let facts = attesting::make_facts(
+                    &hardened,
+                    &name,
+                    &plan.ledger,
+                    profile,
+                    verification.clone(),
+                    version,
+                )?;
+                let attested = wish.fulfil(&facts, &staging.image, hardened.manifest_digest())?;
+                attested.files(artifacts.dir())
+            }
+            None => Vec::new(),
+        };
         let result = Hardening {
             format_version: report::FORMAT_VERSION,
             careen_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -162,7 +184,7 @@ impl Finished {
             layers: written.layers.len(),
             packages: left,
             runs: profile.runs.clone(),
-            verification: verified.as_ref().map(|(verification, _)| verification.clone()),
+            verification,
             healed: healed.len(),
             healed_paths: healed,
             evaluation,
@@ -172,6 +194,7 @@ impl Finished {
             report: artifacts.report(),
             ledger: artifacts.ledger(),
             profile: artifacts.profile(),
+            attestations: attested.iter().map(|(file, _)| file.clone()).collect(),
         };
         let mut ledger = Vec::new();
         plan.ledger
@@ -189,21 +212,24 @@ impl Finished {
             .map_err(|source| hints::plain(ExitCode::Output, "cannot write the report", source))?;
         let json = serde_json::to_vec_pretty(&result)
             .map_err(|source| hints::plain(ExitCode::Output, "cannot write the result", source))?;
+        let scan = scan
+            .map(|scan| serde_json::to_vec_pretty(&scan))
+            .transpose()
+            .map_err(|source| hints::plain(ExitCode::Output, "cannot write the scan", source))?;
         let manifests = [original.manifest_digest(), hardened.manifest_digest()];
         drop(hardened);
 
-        ResultStore::new(&context.data_dir).remember(&manifests, &ledger, &encoded_profile, &json)?;
+        let known =
+            Known { ledger: &ledger, profile: &encoded_profile, result: &json, scan: scan.as_deref() };
+        ResultStore::new(&context.data_dir).remember(&manifests, &known)?;
         let mut files = vec![
             (artifacts.report(), html.into_bytes()),
             (artifacts.ledger(), ledger),
             (artifacts.profile(), encoded_profile),
             (artifacts.result(), json),
         ];
-        if let Some(scan) = &scan {
-            let json = serde_json::to_vec_pretty(scan)
-                .map_err(|source| hints::plain(ExitCode::Output, "cannot write the scan", source))?;
-            files.push((artifacts.scan(), json));
-        }
+        files.extend(scan.map(|json| (artifacts.scan(), json)));
+        files.extend(attested);
         if let Some((_, hardened_profile)) = &verified {
             files.push((artifacts.verify_profile(), record::encode(hardened_profile)?));
         }

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use advisories::scan::ScanReport;
+use advisories::scan::{ScanReport, Subject};
+use harden::{Decision, Ledger};
+use image::ImagePath;
+use profile::Profile;
 use report::{Findings, Hardening, Parts};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,7 +18,7 @@ use crate::commands::verify::load_ledger;
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::{hints, output};
+use crate::{hints, output, scanning};
 
 /// Most bytes of a document in plain JSON.
 const MAX_DOCUMENT_BYTES: u64 = 512 << 20;
@@ -45,7 +48,10 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<(), Failure> {
     // A page without the profile lacks only what each step brought.
     let profile =
         documents.profile().is_file().then(|| record::load_profile(&documents.profile())).transpose()?;
-    let scan: Option<ScanReport> = args.scan.as_deref().map(|file| document(file, "scan")).transpose()?;
+    let scan: Option<ScanReport> = match &args.scan {
+        Some(file) => Some(document(file, "scan")?),
+        None => own_scan(context, args, &documents, &result, &ledger, profile.as_ref())?,
+    };
     let fits = |scan: &ScanReport| {
         scan.subject.manifest_digest.is_none_or(|digest| digest == result.original.manifest_digest)
     };
@@ -103,6 +109,56 @@ fn find(context: &Context, args: &ReportArgs) -> Result<(Artifacts, PathBuf), Fa
         Failure::new(ExitCode::Document, format!("no hardening of {source} is known"))
             .hint("harden it first, or name the result.json of its hardening".to_owned())
     })
+}
+
+/// What is known of the original's findings without being told: the scan that the hardening left, unless a database was
+/// named; else a new one, where there is a database and the original is still there.
+fn own_scan(
+    context: &Context,
+    args: &ReportArgs,
+    documents: &Artifacts,
+    result: &Hardening,
+    ledger: &Ledger,
+    profile: Option<&Profile>,
+) -> Result<Option<ScanReport>, Failure> {
+    if args.db.db.is_none() && documents.scan().is_file() {
+        let scan: ScanReport = document(&documents.scan(), "scan")?;
+        let hardened = scan.hardened.as_ref().and_then(|hardened| hardened.manifest_digest);
+        // An earlier hardening may have left it.
+        if hardened == Some(result.hardened.manifest_digest) {
+            return Ok(Some(scan));
+        }
+    }
+    let (Some(database), Some(profile)) = (scanning::database_at_hand(context, &args.db)?, profile) else {
+        return Ok(None);
+    };
+    let platform = result.original.platform.to_string();
+    let image = ImageArgs { image: result.original.reference.clone(), platform: Some(platform) };
+    let original = match context.open_image(&image) {
+        Ok(original) if original.manifest_digest() == result.original.manifest_digest => original,
+        _ if args.db.db.is_none() => return Ok(None),
+        Err(failure) => return Err(failure),
+        Ok(_) => {
+            let tried = format!("{} is no longer the image that was hardened", result.original.reference);
+            return Err(Failure::new(ExitCode::Document, tried)
+                .hint("name a scan of that with --scan FILE, or leave out --db".to_owned()));
+        }
+    };
+    context.progress.stage("look for findings", None);
+    let packages = scanning::packages(context, &original)?;
+    let is_kept = |path: &ImagePath| {
+        result.unchanged || ledger.entries.get(path).is_some_and(|entry| entry.decision == Decision::Keep)
+    };
+    let subject = scanning::subject_of(&result.original.reference, &original);
+    let after = Subject {
+        reference: result.hardened.reference.clone(),
+        manifest_digest: Some(result.hardened.manifest_digest),
+        image_id: Some(result.hardened.image_id),
+        ..subject.clone()
+    };
+    let scan = scanning::scan(&database, subject, &packages, profile, Some((after, &is_kept)))?;
+    context.progress.abandon();
+    Ok(Some(scan))
 }
 
 /// Reads a document in plain JSON.

@@ -30,6 +30,10 @@ pub(crate) fn run(context: &Context, args: &VexArgs) -> Result<(), Failure> {
         return Err(Failure::new(ExitCode::Usage, "CSAF wants to know an address of its author")
             .hint("name it with --author-url https://…".to_owned()));
     }
+    if let Some(name) = args.name.as_deref().filter(|name| !is_reference(name)) {
+        return Err(Failure::new(ExitCode::Usage, format!("{name} is no name of an image in a registry"))
+            .hint("name its repository, such as registry.example/shop or docker.io/redis".to_owned()));
+    }
     let database = db::open(context, &args.db)?;
     let created = listing::created(args.document.created.as_deref())?;
     let original = context.open_image(&args.image)?;
@@ -56,13 +60,15 @@ pub(crate) fn run(context: &Context, args: &VexArgs) -> Result<(), Failure> {
         let bare = vex::bare(&component.package.purl);
         references.entry(bare).or_default().insert(component.reference.clone());
     }
+    let name = args.name.clone().unwrap_or_else(|| bill.name.clone());
+    let images = vex::image_names(subject, &name);
     let header = Header {
         author: args.author.clone(),
         author_url: args.author_url.clone().unwrap_or_default(),
         created: bill.created.clone(),
         tool_version: options.tool_version.clone(),
-        image: bill.name.clone(),
-        image_purl: bill.purl.clone(),
+        image: name,
+        image_purl: images.first().cloned().unwrap_or_default(),
         sbom_uuid: Some(bill.uuid.clone()),
         references,
     };
@@ -72,7 +78,7 @@ pub(crate) fn run(context: &Context, args: &VexArgs) -> Result<(), Failure> {
         return Err(Failure::new(ExitCode::Profile, "nothing can be claimed on a record with gaps")
             .hint("name a complete profile with --profile, or leave out --claim-not-executed".to_owned()));
     }
-    let statements = vex::claims(&findings, &grounds, &coverage, &bill.purl, wishes);
+    let statements = vex::claims(&findings, &grounds, &coverage, &images, wishes);
     if statements.is_empty() {
         // None of the three forms allows, or means anything by, a document that says nothing.
         let tried = format!("no vulnerability is known in {}: there is nothing to state", original.source());
@@ -86,6 +92,13 @@ pub(crate) fn run(context: &Context, args: &VexArgs) -> Result<(), Failure> {
     };
     context.progress.abandon();
     rbom::write(&args.document, &vex::write(&header, &statements, format))
+}
+
+/// Whether a text can name an image in a registry. Source: OCI distribution-spec 1.1, "Pulling manifests".
+fn is_reference(text: &str) -> bool {
+    let ok = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    let parts_ok = text.split('/').all(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric()));
+    text.contains('/') && text.len() <= 512 && text.chars().all(ok) && parts_ok
 }
 
 fn open_hardened(context: &Context, args: &VexArgs, image: &str) -> Result<Image, Failure> {

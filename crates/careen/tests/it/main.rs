@@ -1,10 +1,12 @@
 //! The real binary on real images. These tests need root, BPF, overlayfs and the images of `cargo xtask images`.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on fails")]
 
+mod attest;
 mod canary;
 mod carry;
 mod cli;
 mod databases;
+mod db;
 mod docker;
 mod errors;
 mod evaluate;
@@ -16,9 +18,12 @@ mod look;
 mod nginx;
 mod packages;
 mod policy;
+mod rbom;
 mod redis;
+mod report;
 mod runtimes;
 mod scan;
 mod share;
 mod support;
 mod update;
+mod vex;

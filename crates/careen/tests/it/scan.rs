@@ -34,23 +34,13 @@ fn image(dir: &Path) -> String {
 
 /// A database of one finding in each package.
 fn database(dir: &Path) -> String {
-    let from = dir.join("osv");
-    fs::create_dir(&from).unwrap();
-    for (id, package, urgency) in [("CVE-2026-1", "tool", "high"), ("CVE-2026-2", "other", "low")] {
-        let advisory = json!({
-            "schema_version": "1.6.0", "id": id, "modified": "2026-11-01T00:00:00Z", "summary": "A hole",
-            "affected": [{
-                "package": {"ecosystem": "Debian:12", "name": package},
-                "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2.0-1"}]}],
-                "ecosystem_specific": {"urgency": urgency},
-            }],
-        });
-        fs::write(from.join(format!("{id}.json")), advisory.to_string()).unwrap();
-    }
-    let file = dir.join("advisories.db").display().to_string();
-    let built = careen(&["db", "build", "--from", &from.display().to_string(), "-o", &file]);
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    file
+    let advisories = testkit::Advisories::new().debian("CVE-2026-1", "tool", Some("2.0-1"), "high").debian(
+        "CVE-2026-2",
+        "other",
+        Some("2.0-1"),
+        "low",
+    );
+    crate::support::database(dir, &advisories)
 }
 
 #[test]
@@ -157,24 +147,6 @@ fn without_a_database_the_user_is_told_how_to_get_one() {
     assert!(text.contains("hint:") && text.contains("careen db build"), "{text}");
 }
 
-/// A database of one negligible finding in a package of Debian that Redis does not use.
-fn database_of_tar(dir: &Path) -> String {
-    let from = dir.join("osv");
-    fs::create_dir(&from).unwrap();
-    let advisory = json!({
-        "schema_version": "1.6.0", "id": "CVE-2026-3", "modified": "2026-11-01T00:00:00Z",
-        "affected": [{
-            "package": {"ecosystem": "Debian:12", "name": "tar"},
-            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
-            "ecosystem_specific": {"urgency": "low"},
-        }],
-    });
-    fs::write(from.join("CVE-2026-3.json"), advisory.to_string()).unwrap();
-    let file = dir.join("advisories.db").display().to_string();
-    assert!(careen(&["db", "build", "--from", &from.display().to_string(), "-o", &file]).status.success());
-    file
-}
-
 #[test]
 fn presets_let_go_unused_packages_with_findings_and_nothing_else() {
     if !crate::support::can_run() {
@@ -184,7 +156,9 @@ fn presets_let_go_unused_packages_with_findings_and_nothing_else() {
     let profile = hardened.join("redis.careen/original.profile").display().to_string();
     let redis = crate::support::image("redis").unwrap().display().to_string();
     let dir = crate::support::workdir();
-    let database = database_of_tar(dir.path());
+    // One negligible finding in a package that Redis does not use.
+    let advisories = testkit::Advisories::new().debian("CVE-2026-3", "tar", None, "low");
+    let database = crate::support::database(dir.path(), &advisories);
     for (preset, after) in [("light", 1), ("standard", 0), ("aggressive", 0)] {
         let output = format!("oci:{}", dir.path().join(preset).display());
         let result = careen_json(&[

@@ -117,6 +117,50 @@ pub(crate) fn hardened(name: &str) -> Option<PathBuf> {
     Some(dir)
 }
 
+/// Builds a database of these advisories, and nothing else, in a directory; returns its file.
+pub(crate) fn database(dir: &Path, advisories: &testkit::Advisories) -> String {
+    let from = advisories.write(dir);
+    let file = dir.join("advisories.db").display().to_string();
+    let built = careen(&["db", "build", "--from", &from.display().to_string(), "-o", &file]);
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    file
+}
+
+/// A JSON Schema.
+pub(crate) struct Schema(jsonschema::Validator);
+
+impl Schema {
+    /// Fails with the first differences.
+    pub(crate) fn conforms(&self, document: &Value) {
+        let errors: Vec<_> =
+            self.0.iter_errors(document).take(5).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
+}
+
+/// A schema by its path from this crate, with those that it refers to, by their addresses.
+pub(crate) fn schema(path: &str, others: &[(&str, &str)]) -> Schema {
+    let read = |path: &str| document(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
+    let mut registry = jsonschema::Registry::new();
+    for (address, path) in others {
+        registry = registry.add(*address, read(path)).unwrap();
+    }
+    let registry = registry.prepare().unwrap();
+    Schema(jsonschema::options().with_registry(&registry).build(&read(path)).unwrap())
+}
+
+/// That of CycloneDX 1.6.
+pub(crate) fn cyclonedx() -> Schema {
+    let dir = "../sbom/tests/data/cyclonedx";
+    schema(
+        &format!("{dir}/bom-1.6.schema.json.zst"),
+        &[
+            ("http://cyclonedx.org/schema/jsf-0.82.schema.json", &format!("{dir}/jsf-0.82.schema.json.zst")),
+            ("http://cyclonedx.org/schema/spdx.schema.json", &format!("{dir}/spdx.schema.json.zst")),
+        ],
+    )
+}
+
 /// Reads a document of ours (JSON, zstd where the name says so).
 pub(crate) fn document(path: &Path) -> Value {
     let bytes = fs::read(path).unwrap();

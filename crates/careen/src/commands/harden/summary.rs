@@ -51,6 +51,9 @@ pub(crate) fn text(result: &Hardening) -> String {
     out += &format!("  image     {}\n", result.hardened.reference);
     out += &format!("  digest    {}\n", result.hardened.manifest_digest);
     out += &format!("  report    {}\n", result.report.display());
+    for file in &result.attestations {
+        out += &format!("  attested  {}\n", file.display());
+    }
     out
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Finished, compression, image_args, read_packages, summary};
 use crate::artifacts::Artifacts;
+use crate::attesting::Wish;
 use crate::cli::HardenArgs;
 use crate::commands::record::{self, Recorder};
 use crate::context::{self, Context};
@@ -97,14 +98,15 @@ fn members<'a>(context: &'a Context, args: &HardenArgs) -> Result<Vec<Member<'a>
         let source = context::parse_source(image)?;
         let target = target::resolve(&source, args.output_image.get(nth).map(String::as_str))?;
         staging::check(&target, &source, args.force)?;
-        if places.iter().any(|(_, other): &(_, image::ImageTarget)| other.path() == target.path()) {
+        if places.iter().any(|(_, other, _): &(_, image::ImageTarget, _)| other.path() == target.path()) {
             return Err(Failure::new(ExitCode::Usage, format!("{target} is the output of two images"))
                 .hint("name one output for each image, with -o".to_owned()));
         }
-        places.push((source, target));
+        let wish = Wish::of(args, &target)?;
+        places.push((source, target, wish));
     }
     let mut members = Vec::new();
-    for (nth, (source, target)) in places.into_iter().enumerate() {
+    for (nth, (source, target, wish)) in places.into_iter().enumerate() {
         let staging = Staging::beside(target.path(), &context.data_dir)?;
         let original = context.open_image(&image_args(args, &args.images[nth]))?;
         context.progress.done(&output::bytes_text(original.compressed_bytes()));
@@ -133,7 +135,8 @@ fn members<'a>(context: &'a Context, args: &HardenArgs) -> Result<Vec<Member<'a>
             }
         };
         let database = scanning::database_at_hand(context, &args.policy.db)?;
-        let finished = Finished { source, target, artifacts, original, packages, profile, carry, database };
+        let finished =
+            Finished { source, target, artifacts, original, packages, profile, carry, database, wish };
         members.push(Member { finished, staging, recorder, policy: policy.clone() });
     }
     Ok(members)

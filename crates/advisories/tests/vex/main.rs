@@ -1,6 +1,8 @@
 //! Claims about findings, written, checked against official schemas, read back and applied.
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
 
+mod csaf;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -132,7 +134,7 @@ fn coverage() -> Coverage {
 
 fn statements(wishes: Wishes) -> Vec<vex::Statement> {
     let packages = packages();
-    vex::claims(&findings(&packages), &grounds(&packages), &coverage(), IMAGE, wishes)
+    vex::claims(&findings(&packages), &grounds(&packages), &coverage(), &[IMAGE.into()], wishes)
 }
 
 fn header() -> Header {
@@ -192,7 +194,7 @@ fn code_that_never_ran_is_claimed_only_when_asked_and_with_what_the_runs_covered
     assert_eq!(all[4].status, Status::UnderInvestigation);
     let packages = packages();
     let gaps = Coverage { complete: false, ..coverage() };
-    let with_gaps = vex::claims(&findings(&packages), &grounds(&packages), &gaps, IMAGE, wishes);
+    let with_gaps = vex::claims(&findings(&packages), &grounds(&packages), &gaps, &[IMAGE.into()], wishes);
     assert_eq!(with_gaps[2].status, Status::UnderInvestigation);
 }
 
@@ -201,7 +203,7 @@ fn without_a_ledger_nothing_is_claimed_to_be_gone() {
     let packages = packages();
     let mut grounds = grounds(&packages);
     grounds.iter_mut().for_each(|ground| ground.remains = Remains::default());
-    let all = vex::claims(&findings(&packages), &grounds, &coverage(), IMAGE, Wishes::default());
+    let all = vex::claims(&findings(&packages), &grounds, &coverage(), &[IMAGE.into()], Wishes::default());
     assert!(all.iter().all(|one| one.status != Status::NotAffected), "{all:#?}");
 }
 
@@ -272,29 +274,99 @@ fn cyclonedx_has_one_entry_for_each_status_of_a_vulnerability() {
 }
 
 #[test]
-fn csaf_has_what_its_vex_profile_asks_for() {
-    let document = written(Wishes::default(), Format::Csaf);
-    assert_eq!(document["document"]["category"], "csaf_vex");
-    let ids: BTreeSet<&str> = ["full_product_names", "relationships"]
-        .iter()
-        .flat_map(|key| document["product_tree"][key].as_array().unwrap())
-        .map(|one| one.get("full_product_name").unwrap_or(one)["product_id"].as_str().unwrap())
-        .collect();
-    for one in document["vulnerabilities"].as_array().unwrap() {
-        assert!(one["cve"].is_string() && one["notes"].is_array(), "{one}");
-        for (status, products) in one["product_status"].as_object().unwrap() {
-            for product in products.as_array().unwrap() {
-                assert!(ids.contains(product.as_str().unwrap()), "{product}");
-                let named = |list: &str| {
-                    let mut entries = one[list].as_array().into_iter().flatten();
-                    entries.any(|entry| entry["product_ids"].as_array().unwrap().contains(product))
-                };
-                // Section 4.5: an impact for what is not affected, an action for what is.
-                assert_eq!(named("threats"), status == "known_not_affected");
-                assert_eq!(named("remediations"), status == "known_affected");
-            }
-        }
+fn csaf_passes_the_mandatory_tests_of_the_standard() {
+    for wishes in [Wishes::default(), Wishes { claim_not_executed: true, bare_packages: true }] {
+        let document = written(wishes, Format::Csaf);
+        assert_eq!(csaf::violations(&document), Vec::<String>::new());
     }
+}
+
+/// The checks themselves: each break of a document is seen, by the number of the test that it fails.
+#[test]
+fn csaf_that_breaks_a_mandatory_test_is_seen() {
+    type Break = fn(&mut Value);
+    let breaks: [(&str, Break); 10] = [
+        ("6.1.1 nobody", |one| one["vulnerabilities"][0]["product_status"] = json!({"fixed": ["nobody"]})),
+        ("6.1.2 ", |one| {
+            let first = one["product_tree"]["full_product_names"][0].clone();
+            one["product_tree"]["full_product_names"].as_array_mut().unwrap().push(first);
+        }),
+        ("6.1.6 ", |one| {
+            let ids = one["vulnerabilities"][0]["product_status"]["known_not_affected"].clone();
+            one["vulnerabilities"][0]["product_status"]["fixed"] = ids;
+        }),
+        ("6.1.13 ", |one| {
+            one["product_tree"]["full_product_names"][0]["product_identification_helper"]["purl"] =
+                json!("x");
+        }),
+        ("6.1.16 ", |one| one["document"]["tracking"]["version"] = json!("2")),
+        ("6.1.23 ", |one| {
+            let first = one["vulnerabilities"][0].clone();
+            one["vulnerabilities"].as_array_mut().unwrap().push(first);
+        }),
+        ("6.1.27.9 ", |one| {
+            one["vulnerabilities"][0].as_object_mut().unwrap().remove("threats");
+            one["vulnerabilities"][0].as_object_mut().unwrap().remove("flags");
+        }),
+        ("6.1.27.10 ", |one| drop(one["vulnerabilities"][3].as_object_mut().unwrap().remove("remediations"))),
+        ("6.1.33 ", |one| {
+            let flag = one["vulnerabilities"][0]["flags"][0].clone();
+            one["vulnerabilities"][0]["flags"].as_array_mut().unwrap().push(flag);
+        }),
+        ("3.2 document has x", |one| one["document"]["x"] = json!(1)),
+    ];
+    for (expected, change) in breaks {
+        let mut document = written(Wishes::default(), Format::Csaf);
+        change(&mut document);
+        let found = csaf::violations(&document);
+        assert!(found.iter().any(|one| one.starts_with(expected)), "{expected}: {found:?}");
+    }
+}
+
+/// One package version that lies in two places, as those of npm do: the worst that is known of one holds for both.
+#[test]
+fn what_is_said_of_one_package_never_contradicts_itself() {
+    let mut packages = packages();
+    packages.packages.iter_mut().for_each(|package| package.purl = "pkg:npm/c@1.0".into());
+    let mut findings = findings(&packages);
+    findings.iter_mut().for_each(|finding| {
+        finding.vulnerability = "CVE-2024-1".into();
+        finding.purl = "pkg:npm/c@1.0".into();
+    });
+    let grounds = grounds(&packages);
+    let claimed = |names: &[&str]| {
+        let some: Vec<_> =
+            findings.iter().filter(|finding| names.contains(&&*finding.name)).cloned().collect();
+        let all = vex::claims(&some, &grounds, &coverage(), &[IMAGE.into()], Wishes::default());
+        assert_eq!(all.len(), 1, "{all:#?}");
+        let document = serde_json::from_slice(&vex::write(&header(), &all, Format::Csaf)).unwrap();
+        assert_eq!(csaf::violations(&document), Vec::<String>::new());
+        all.into_iter().next().unwrap()
+    };
+    assert_eq!(claimed(&["gone", "cold", "hot"]).status, Status::Affected);
+    assert_eq!(claimed(&["gone", "cold"]).status, Status::UnderInvestigation);
+    let both = claimed(&["gone", "partly"]);
+    assert_eq!(both.justification, Some(vex::Justification::VulnerableCodeNotPresent));
+    // Alike, and on two grounds.
+    let both = claimed(&["cold", "warm"]);
+    assert!(both.impact.contains("cold 1:1.0-1") && both.impact.contains("warm 1:1.0-1"), "{}", both.impact);
+}
+
+/// What scanners look for: the whole repository, the digest alone, and an index only with the architecture.
+#[test]
+fn openvex_names_images_by_digest_too_and_an_index_of_several_by_architecture() {
+    let packages = packages();
+    let index = IMAGE.replace("5e4f", "5e40");
+    let alone = IMAGE.replace("arch=amd64&", "");
+    let names = [alone, index];
+    let statements =
+        vex::claims(&findings(&packages), &grounds(&packages), &coverage(), &names, Wishes::default());
+    let document: Value =
+        serde_json::from_slice(&vex::write(&header(), &statements, Format::OpenVex)).unwrap();
+    let products = document["statements"][0]["products"].as_array().unwrap();
+    assert_eq!(products[0]["hashes"]["sha-256"], DIGEST.trim_start_matches("sha256:"));
+    assert_eq!(products[1]["hashes"], Value::Null, "{products:#?}");
+    assert_eq!(products.len(), 2);
 }
 
 #[test]
