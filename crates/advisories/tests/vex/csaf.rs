@@ -132,7 +132,11 @@ fn vulnerability(one: &Value, products: &BTreeSet<&str>, found: &mut Vec<String>
     let ids = list(one, "ids");
     check(found, one["cve"].is_string() || !ids.is_empty(), "6.1.27.8 no name");
     ids.iter().for_each(|id| keys(id, "SYSTEM_NAME TEXT", "an id", found));
-    check(found, ids.iter().collect::<BTreeSet<_>>().len() == ids.len(), "3.2.3.6 an id twice");
+    check(
+        found,
+        ids.iter().map(Value::to_string).collect::<BTreeSet<_>>().len() == ids.len(),
+        "3.2.3.6 an id twice",
+    );
     check(found, !list(one, "notes").is_empty(), "6.1.27.5 no notes");
     for note in list(one, "notes") {
         keys(note, "CATEGORY TEXT title", "a note", found);

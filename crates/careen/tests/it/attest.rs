@@ -106,7 +106,8 @@ fn a_hardening_attests_itself_signed_and_beside_its_image() {
     let layout = format!("oci:{}", target.display());
     assert!(careen(&["validate", &layout]).status.success());
     let before = fs::read(target.join("index.json")).unwrap();
-    let again = careen_json(&["attest", &layout, "--key", &private, "--attach"]);
+    let reference = result["hardened"]["reference"].as_str().unwrap();
+    let again = careen_json(&["attest", reference, "--key", &private, "--attach"]);
     assert_eq!(again["attestations"].as_array().unwrap().len(), 2);
     let (before, after): (Value, Value) =
         (serde_json::from_slice(&before).unwrap(), document(&target.join("index.json")));

@@ -49,7 +49,7 @@ impl Case {
         let file = self.dir.path().join(name);
         let text = file.display().to_string();
         let args = ["vex", &self.original, "--hardened", &self.hardened, "--db", &self.database];
-        let output = careen(&[&args[..], &["-o", &text, "--author", "Shop"], more].concat());
+        let output = careen(&[&args[..], &["-o", &text, "--author", "Shop", "--force"], more].concat());
         assert!(output.status.success(), "{more:?}: {}", String::from_utf8_lossy(&output.stderr));
         file
     }
@@ -119,7 +119,7 @@ fn every_form_settles_exactly_what_it_says_is_not_affected() {
         let all =
             report["findings"].as_array().unwrap().iter().filter(|found| found.get("settled").is_some());
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        all.map(|found| (text(&found["vulnerability"]), text(&found["package"]))).collect()
+        all.map(|found| (text(&found["vulnerability"]), text(&found["name"]))).collect()
     };
     let scan = ["scan", &case.original, "--hardened", &case.hardened, "--db", &case.database];
     let before = careen_json(&scan);
