@@ -1,12 +1,10 @@
 //! The page in a real browser: it draws, it searches, and names from an image stay text.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod browser;
+mod large;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use careen_report::{Findings, Hardening, ImageSummary, Parts};
 use harden::{
@@ -15,7 +13,9 @@ use harden::{
 };
 use image::{Digest, ImagePath, Platform};
 use profile::{AccessKind, Counters, ImageIdentity, Process, Run, SensorReport, StepOutcome, StepResult};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use browser::Browser;
 
 fn platform() -> Platform {
     "linux/amd64".parse().unwrap()
@@ -317,40 +317,12 @@ fn the_ledger_can_be_searched_and_names_stay_text() {
 #[test]
 fn a_checker_of_accessibility_finds_nothing_serious_in_either_colour() {
     let Some(mut browser) = Browser::start_or_skip() else { return };
-    let Some(axe) = axe() else {
-        println!("SKIP npm cannot install {AXE}");
-        assert!(std::env::var_os("CAREEN_NO_SKIP").is_none(), "must not skip here");
-        return;
-    };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("report.html");
     std::fs::write(&file, html(&hardening())).unwrap();
     browser.open(&file);
     browser.run("document.querySelectorAll('details').forEach(details => { details.open = true; })");
-    browser.run(&axe);
-    for theme in ["light", "dark"] {
-        browser.run(&format!("document.documentElement.dataset.theme = '{theme}'"));
-        let found = browser.run_async(
-            "const done = arguments[arguments.length - 1];
-            axe.run().then(found => done(found.violations.map(rule => [rule.impact, rule.id,
-                rule.nodes.slice(0, 3).map(node => node.html.slice(0, 200))])), error => done(String(error)));",
-        );
-        assert_eq!(found, json!([]), "in {theme}");
-    }
-}
-
-/// The checker, as npm names it.
-const AXE: &str = "axe-core@4.10.2";
-
-/// The checker's script, installed once into the directory of builds.
-fn axe() -> Option<String> {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(AXE);
-    let script = dir.join("node_modules/axe-core/axe.min.js");
-    if !script.is_file() {
-        let options = ["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
-        Command::new("npm").args(options).arg(&dir).arg(AXE).status().ok()?;
-    }
-    std::fs::read_to_string(script).ok()
+    browser.is_accessible();
 }
 
 #[test]
@@ -420,116 +392,4 @@ fn findings_stand_on_the_page_and_can_be_filtered() {
     assert_eq!(browser.run(&set("epss", "0.01")), json!("CVE-2026-1"));
     assert_eq!(browser.run(&set("heat", "")), json!("CVE-2026-1 CVE-2026-2"));
     assert_eq!(browser.run(&set("severity", "critical")), json!("CVE-2026-2"));
-}
-
-/// A browser driven by WebDriver over loopback; ended with the test.
-struct Browser {
-    driver: Child,
-    port: u16,
-    session: String,
-    _profile: tempfile::TempDir,
-}
-
-impl Browser {
-    #[expect(clippy::print_stdout, reason = "a skip is told")]
-    fn start_or_skip() -> Option<Self> {
-        let browser = Self::start();
-        if browser.is_none() {
-            println!("SKIP chromedriver is not installed: apt-get install chromium chromium-driver");
-            assert!(std::env::var_os("CAREEN_NO_SKIP").is_none(), "must not skip here");
-        }
-        browser
-    }
-
-    fn start() -> Option<Self> {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = lines
-            .map_while(Result::ok)
-            .find_map(|line| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok())
-            .expect("chromedriver says its port");
-        let profile = tempfile::tempdir().unwrap();
-        let arguments = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--window-size=1280,1600",
-            &format!("--user-data-dir={}", profile.path().display()),
-        ]
-        .map(str::to_owned);
-        let mut browser = Self { driver, port, session: String::new(), _profile: profile };
-        let options = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
-        let session = browser.post("/session", &options);
-        browser.session = session["sessionId"].as_str().expect("a session").to_owned();
-        Some(browser)
-    }
-
-    fn open(&mut self, file: &Path) {
-        self.post(
-            &format!("/session/{}/url", self.session),
-            &json!({"url": format!("file://{}", file.display())}),
-        );
-    }
-
-    fn run(&mut self, script: &str) -> Value {
-        self.post(&format!("/session/{}/execute/sync", self.session), &json!({"script": script, "args": []}))
-    }
-
-    fn run_async(&mut self, script: &str) -> Value {
-        let body = json!({"script": script, "args": []});
-        self.post(&format!("/session/{}/execute/async", self.session), &body)
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Value {
-        self.request("POST", path, &body.to_string())
-    }
-
-    fn request(&self, method: &str, path: &str, body: &str) -> Value {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            self.port,
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body.as_bytes()).unwrap();
-        // The driver may keep the connection open: what counts is the length that it states.
-        let mut reader = BufReader::new(stream);
-        let (mut line, mut length) = (String::new(), 0);
-        while line != "\r\n" {
-            line.clear();
-            assert_ne!(reader.read_line(&mut line).unwrap(), 0, "the driver closed the connection");
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-        }
-        let mut answer = vec![0; length];
-        reader.read_exact(&mut answer).unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let value: Value = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
-        assert!(value["value"]["error"].is_null(), "{value}");
-        value["value"].clone()
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
-            self.request("DELETE", &format!("/session/{}", self.session), "");
-        }
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
-    }
 }
