@@ -6,7 +6,7 @@ use image::{Image, ImagePath};
 use serde_json::Value;
 
 use crate::read::{self, Limits, ReadPackagesError};
-use crate::{Ecosystem, Origin, PackageDatabase, PackageIndex, apk, dpkg};
+use crate::{Ecosystem, Origin, PackageDatabase, PackageIndex, apk, dpkg, python, rpm};
 
 /// What one package of a database answers to, and what it needs.
 pub(crate) struct Needs {
@@ -18,7 +18,8 @@ pub(crate) struct Needs {
     pub(crate) needs: Vec<Vec<String>>,
 }
 
-/// What each installed package needs directly: dpkg's `Depends` and `Pre-Depends`, apk's `D`, npm's `dependencies`.
+/// What each installed package needs directly: dpkg's `Depends` and `Pre-Depends`, apk's `D`, rpm's requirements,
+/// npm's `dependencies`, what Python distributions require without being asked for an extra.
 ///
 /// A need that nothing installed meets is left out: a hardened image keeps parts of packages, and what the database
 /// of such a part still asks for may be gone. Of alternatives the first that is installed counts. Packages of other
@@ -35,10 +36,12 @@ pub fn dependencies(
     for (ecosystem, all) in [
         (Ecosystem::Dpkg, dpkg::dependencies(image, &limits)?),
         (Ecosystem::Apk, apk::dependencies(image, &limits)?),
+        (Ecosystem::Rpm, rpm::dependencies(image, &limits)?),
     ] {
         system(database, ecosystem, &all, &mut found);
     }
     npm(image, database, &limits, &mut found)?;
+    distributions(image, database, &mut found)?;
     Ok(found)
 }
 
@@ -106,6 +109,31 @@ fn npm(
                 manifests.get(&candidate).copied()
             });
             needs.extend(met.filter(|met| met != own));
+        }
+    }
+    Ok(())
+}
+
+/// Python looks for a distribution beside the one that requires it first, then wherever else there is one.
+fn distributions(
+    image: &Image,
+    database: &PackageDatabase,
+    found: &mut BTreeMap<PackageIndex, BTreeSet<PackageIndex>>,
+) -> Result<(), ReadPackagesError> {
+    let mut known: BTreeMap<String, Vec<(PackageIndex, &ImagePath)>> = BTreeMap::new();
+    for (index, package) in database.packages.iter().enumerate() {
+        if let Origin::Python { place, .. } = &package.origin {
+            known.entry(python::normal_name(&package.name)).or_default().push((PackageIndex(index), place));
+        }
+    }
+    for (index, package) in database.packages.iter().enumerate() {
+        let Origin::Python { place, metadata, .. } = &package.origin else { continue };
+        let own = PackageIndex(index);
+        let needs = found.entry(own).or_default();
+        for name in python::requirements(image, place, metadata)? {
+            let candidates = known.get(&name).map(Vec::as_slice).unwrap_or_default();
+            let beside = candidates.iter().find(|(_, other)| other.parent() == place.parent());
+            needs.extend(beside.or(candidates.first()).map(|(met, _)| *met).filter(|met| *met != own));
         }
     }
     Ok(())

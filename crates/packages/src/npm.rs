@@ -123,13 +123,30 @@ fn package(path: &ImagePath, manifest: &[u8]) -> Option<Package> {
         version,
         architecture: String::new(),
         licence: text(&manifest["license"]).or_else(|| text(&manifest["license"]["type"])),
-        maintainer: None,
+        maintainer: author(&manifest["author"]).or_else(|| author(&manifest["maintainers"][0])),
         state: InstallState::Installed,
         purl,
         file_list: FileList::Directory,
         files: BTreeSet::new(),
         origin: Origin::Npm { manifest: path.clone() },
     })
+}
+
+/// `Name <mail>`, of `Name <mail> (address)` or of an object.
+///
+/// Source: npm documentation, "package.json", "people fields".
+fn author(value: &Value) -> Option<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().trim().to_owned();
+    let person = match value {
+        Value::String(person) => person.split('(').next().unwrap_or_default().trim().to_owned(),
+        _ => match (text(&value["name"]), text(&value["email"])) {
+            (name, mail) if name.is_empty() => mail,
+            (name, mail) if mail.is_empty() => name,
+            (name, mail) => format!("{name} <{mail}>"),
+        },
+    };
+    let good = !person.is_empty() && person.len() <= 200 && !person.chars().any(char::is_control);
+    good.then_some(person)
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub(crate) fn read(
             version,
             architecture: String::new(),
             licence,
-            maintainer: None,
+            maintainer: maker(&field),
             state: InstallState::Installed,
             purl,
             file_list,
@@ -138,6 +138,60 @@ fn header(image: &Image, path: &ImagePath) -> Result<String, ReadPackagesError> 
         .read_to_end(&mut bytes)
         .map_err(|source| failed(image::ReadFileError::Read { path: path.clone(), source }))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Who maintains a distribution, else who wrote it: `Name <mail>`, the first of several.
+fn maker(field: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let known = |key: &str| field(key).filter(|value| value != "UNKNOWN");
+    let one = |name: &str, mail: &str| {
+        let (name, mail) = (known(name), known(mail));
+        match (name, mail) {
+            (_, Some(mail)) if mail.contains('<') => {
+                mail.split_inclusive('>').next().map(|first| first.trim().to_owned())
+            }
+            (Some(name), Some(mail)) => Some(format!("{name} <{}>", mail.split(',').next()?.trim())),
+            (name, mail) => name.or(mail),
+        }
+    };
+    one("Maintainer", "Maintainer-email").or_else(|| one("Author", "Author-email"))
+}
+
+/// The names of what a distribution requires, as indexes know them; what only an extra wants is left out.
+///
+/// Source: PyPA specifications "Core metadata", `Requires-Dist`; "Dependency specifiers"; setuptools' `requires.txt`.
+pub(crate) fn requirements(
+    image: &Image,
+    place: &ImagePath,
+    metadata: &ImagePath,
+) -> Result<BTreeSet<String>, ReadPackagesError> {
+    let mut text = header(image, metadata)?;
+    let list = place.join(b"requires.txt").ok().filter(|path| path != metadata && is_file(image, path));
+    let lines: Vec<&str> = match list {
+        Some(list) => {
+            text = header(image, &list)?;
+            // Sections are extras, or hold under a condition.
+            text.lines().take_while(|line| !line.starts_with('[')).collect()
+        }
+        None => {
+            let head = text.lines().take_while(|line| !line.trim().is_empty());
+            let fields = head.filter_map(|line| line.split_once(':'));
+            fields.filter(|(key, _)| key.eq_ignore_ascii_case("Requires-Dist")).map(|(_, value)| value).collect()
+        }
+    };
+    Ok(lines.into_iter().filter_map(requirement).collect())
+}
+
+/// The name in `Jinja2 (>=3.0)` or `jinja2>=3.0; python_version >= "3.8"`.
+fn requirement(line: &str) -> Option<String> {
+    let (specifier, condition) = line.split_once(';').unwrap_or((line, ""));
+    let specifier = specifier.trim();
+    let end = specifier.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c));
+    let name = &specifier[..end.unwrap_or(specifier.len())];
+    (!name.is_empty() && name.len() <= 200 && !condition.contains("extra")).then(|| normal_name(name))
+}
+
+fn is_file(image: &Image, path: &ImagePath) -> bool {
+    image.tree().get(path).is_some_and(|node| matches!(node.kind, NodeKind::File { .. }))
 }
 
 /// The value of a header's field, on one line.

@@ -15,8 +15,11 @@ mod ndb;
 mod sqlite;
 mod wal;
 
+use std::collections::BTreeSet;
+
 use image::{Image, ImagePath};
 
+use crate::dependencies::Needs;
 use crate::locate::Locator;
 use crate::read::{self, Place, ReadPackagesError, Reading};
 use crate::{Ecosystem, FileList, InstallState, Origin, OsRelease, Package, purl};
@@ -124,6 +127,32 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Vec<Package>, ReadPackag
     Ok(packages)
 }
 
+/// What each package needs and provides. A need may be a path, which the package that owns it meets.
+pub(crate) fn dependencies(image: &Image, limits: &read::Limits) -> Result<Vec<Needs>, ReadPackagesError> {
+    let mut all = Vec::new();
+    for found in found(image) {
+        // What is broken was told when the packages were read.
+        let Ok(headers) = headers(image, &found, limits)? else { continue };
+        let headers: Vec<_> = headers.iter().filter_map(|(_, blob)| Header::parse(blob).ok()).collect();
+        let wanted: BTreeSet<String> = headers
+            .iter()
+            .flat_map(|header| header.names(tag::REQUIRE_NAME))
+            .filter(|name| name.starts_with('/'))
+            .collect();
+        for header in &headers {
+            let (Some(name), architecture) = (header.text(tag::NAME), header.text(tag::ARCH)) else { continue };
+            let mut provides: BTreeSet<String> = header.names(tag::PROVIDE_NAME).into_iter().collect();
+            if !wanted.is_empty() {
+                let paths = header.files().into_iter().filter_map(|file| String::from_utf8(file.path).ok());
+                provides.extend(paths.filter(|path| wanted.contains(path)));
+            }
+            let needs = header.names(tag::REQUIRE_NAME).into_iter().map(|name| vec![name]).collect();
+            all.push(Needs { name, architecture: architecture.unwrap_or_default(), provides, needs });
+        }
+    }
+    Ok(all)
+}
+
 /// The headers of a database, by number.
 fn headers(
     image: &Image,
@@ -160,7 +189,7 @@ fn beside(file: &ImagePath, suffix: &[u8]) -> Option<ImagePath> {
 fn package(
     name: String,
     header: &Header<'_>,
-    files: std::collections::BTreeSet<ImagePath>,
+    files: BTreeSet<ImagePath>,
     origin: Origin,
     os: Option<&OsRelease>,
 ) -> Package {

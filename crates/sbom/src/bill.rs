@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use image::{Digest, Image, ImagePath};
 use packages::{Origin, OsRelease, Package, PackageDatabase, PackageIndex, Problem, ReadPackagesError, purl};
 
+use crate::checksums::{self, Checksums};
 use crate::copyright::Copyrights;
 use crate::licence::Licence;
 use crate::uuid;
@@ -32,6 +33,10 @@ pub struct Bill<'a> {
     pub problems: &'a [Problem],
     /// Whether documents list the files that packages own.
     pub files: bool,
+    /// Who supplies the image, where somebody says so.
+    pub supplier: Option<&'a str>,
+    /// Digests of the files that packages own; empty where nobody wants them.
+    pub checksums: BTreeMap<ImagePath, Checksums>,
 }
 
 /// One package.
@@ -71,6 +76,10 @@ pub struct Options {
     pub tool_version: String,
     /// Leave out the lists of owned files.
     pub no_files: bool,
+    /// Read the files that packages own, for their digests.
+    pub checksums: bool,
+    /// Who supplies the image: `Name <mail>`, or a name.
+    pub supplier: Option<String>,
     /// What a hardening took of packages, by [`Package::label`].
     pub lost: BTreeMap<String, Lost>,
 }
@@ -125,6 +134,11 @@ impl<'a> Bill<'a> {
             components,
             problems: &database.problems,
             files: !options.no_files,
+            supplier: options.supplier.as_deref(),
+            checksums: match options.checksums {
+                true => checksums::of_owned(image, database)?,
+                false => BTreeMap::new(),
+            },
         })
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::bill::{Bill, Component};
 use crate::licence::{Licence, Term};
 use crate::peers;
+use crate::supplier::Supplier;
 use crate::write::{Document, Part, compact};
 
 /// How the document calls the distribution.
@@ -57,15 +58,16 @@ fn metadata(bill: &Bill<'_>) -> Value {
         "timestamp": bill.created,
         "lifecycles": [{"phase": "post-build"}],
         "tools": {"components": [{"type": "application", "name": "careen", "version": bill.tool_version}]},
-        "component": {
+        "component": compact(json!({
             "bom-ref": bill.purl,
             "type": "container",
+            "supplier": Supplier::of_image(bill).map(|known| known.cyclonedx()),
             "name": bill.name,
             "version": digest.to_string(),
             "hashes": [{"alg": "SHA-256", "content": digest.hex()}],
             "purl": bill.purl,
             "properties": properties(pairs),
-        },
+        })),
     })
 }
 
@@ -111,7 +113,7 @@ fn component(bill: &Bill<'_>, component: &Component<'_>) -> Value {
     compact(json!({
         "bom-ref": component.reference,
         "type": if is_program { "application" } else { "library" },
-        "supplier": package.maintainer.as_deref().map(supplier),
+        "supplier": Supplier::of(bill, package).cyclonedx(),
         "group": group,
         "name": name,
         "version": package.version,
@@ -122,16 +124,6 @@ fn component(bill: &Bill<'_>, component: &Component<'_>) -> Value {
         "evidence": compact(json!({"occurrences": occurrences})),
         "properties": properties(peers::properties(bill, component)),
     }))
-}
-
-/// `Name <mail>` as an organisation that can be asked.
-fn supplier(maintainer: &str) -> Value {
-    match maintainer.rsplit_once('<') {
-        Some((name, mail)) if !name.trim().is_empty() => {
-            json!({"name": name.trim(), "contact": [{"name": name.trim(), "email": mail.trim_end_matches('>')}]})
-        }
-        _ => json!({"name": maintainer}),
-    }
 }
 
 /// One expression where SPDX knows all licences, else a list with the names of those that it does not.
@@ -195,11 +187,5 @@ mod tests {
         ] {
             assert_eq!(licences(&Licence::of([text])), expected);
         }
-    }
-
-    #[test]
-    fn maintainers_become_suppliers() {
-        assert_eq!(supplier("A <a@b>"), json!({"name": "A", "contact": [{"name": "A", "email": "a@b"}]}));
-        assert_eq!(supplier("A"), json!({"name": "A"}));
     }
 }

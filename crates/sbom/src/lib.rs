@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bill;
+pub mod checksums;
 pub mod copyright;
 mod cyclonedx;
 pub mod licence;
@@ -16,6 +17,7 @@ pub mod read;
 pub mod runtime_trace;
 mod spdx2;
 mod spdx3;
+mod supplier;
 mod table;
 mod uuid;
 pub mod write;

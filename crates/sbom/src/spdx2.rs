@@ -1,18 +1,21 @@
 //! SPDX 2.3 in JSON.
 //!
-//! Packages without files: SPDX 2.3 wants a SHA-1 of every file that it lists, so that all of the image would have to
-//! be read again. Trivy's own facts stand in annotations, as Trivy writes them.
+//! SPDX 2.3 wants a SHA-1 of every file that it lists, so that all of the image has to be read again: files stand there
+//! only where somebody asks for their checksums. Trivy's own facts stand in annotations, as Trivy writes them.
 //!
 //! Source: SPDX specification 2.3.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use packages::{Ecosystem, Package};
+use image::ImagePath;
+use packages::Ecosystem;
 use serde_json::{Value, json};
 
 use crate::bill::{Bill, Component};
+use crate::checksums;
 use crate::licence;
 use crate::peers;
+use crate::supplier::Supplier;
 use crate::write::{Document, Part, compact};
 
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
@@ -23,7 +26,7 @@ const NO_ASSERTION: &str = "NOASSERTION";
 pub(crate) fn document<'b>(bill: &'b Bill<'b>) -> Document<'b> {
     let packages = std::iter::once(image(bill)).chain(bill.os.map(|_| os(bill)));
     let components = bill.components.iter().enumerate().map(|(at, one)| package(bill, at, one));
-    Document(vec![
+    let mut parts = vec![
         ("spdxVersion", Part::Value(json!("SPDX-2.3"))),
         ("dataLicense", Part::Value(json!("CC0-1.0"))),
         ("SPDXID", Part::Value(json!(DOCUMENT))),
@@ -40,7 +43,11 @@ pub(crate) fn document<'b>(bill: &'b Bill<'b>) -> Document<'b> {
         ("packages", Part::list(packages.chain(components))),
         ("relationships", Part::list(relationships(bill).into_iter())),
         ("hasExtractedLicensingInfos", Part::list(licences(bill).into_iter())),
-    ])
+    ];
+    if !bill.checksums.is_empty() {
+        parts.push(("files", Part::list(files(bill))));
+    }
+    Document(parts)
 }
 
 /// The name of the document: with those of its elements behind a `#`, nothing else in the world has them.
@@ -83,7 +90,7 @@ fn image(bill: &Bill<'_>) -> Value {
         "SPDXID": IMAGE,
         "name": bill.name,
         "versionInfo": image.manifest_digest(),
-        "supplier": NO_ASSERTION,
+        "supplier": Supplier::of_image(bill).map_or_else(|| NO_ASSERTION.to_owned(), |known| known.spdx()),
         "downloadLocation": NO_ASSERTION,
         "filesAnalyzed": false,
         "checksums": [{"algorithm": "SHA256", "checksumValue": image.manifest_digest().hex()}],
@@ -102,7 +109,7 @@ fn os(bill: &Bill<'_>) -> Value {
         "SPDXID": OS,
         "name": os.id,
         "versionInfo": os.version_id.as_ref().or(os.codename.as_ref()),
-        "supplier": format!("Organization: {}", os.pretty_name.as_deref().unwrap_or(&os.id)),
+        "supplier": Supplier::of_distribution(bill).spdx(),
         "downloadLocation": NO_ASSERTION,
         "filesAnalyzed": false,
         "licenseConcluded": NO_ASSERTION,
@@ -124,13 +131,18 @@ fn package(bill: &Bill<'_>, at: usize, component: &Component<'_>) -> Value {
         pairs.push(("careen:partial", format!("{} files kept, {} removed", lost.kept, lost.removed)));
     }
     let is_program = package.ecosystem == Ecosystem::Generic;
+    let owned = || package.files.iter().filter_map(|path| bill.checksums.get(path));
+    let is_analyzed = owned().next().is_some();
+    let code = is_analyzed
+        .then(|| json!({"packageVerificationCodeValue": checksums::verification_code(owned())}));
     compact(json!({
         "SPDXID": id(at),
         "name": package.name,
         "versionInfo": package.version,
-        "supplier": supplier(package),
+        "supplier": Supplier::of(bill, package).spdx(),
         "downloadLocation": NO_ASSERTION,
-        "filesAnalyzed": false,
+        "filesAnalyzed": is_analyzed,
+        "packageVerificationCode": code,
         "sourceInfo": source_info(component),
         "licenseConcluded": NO_ASSERTION,
         "licenseDeclared": declared,
@@ -141,15 +153,25 @@ fn package(bill: &Bill<'_>, at: usize, component: &Component<'_>) -> Value {
     }))
 }
 
-/// `Organization: NAME (MAIL)`, whoever maintains it.
-pub(crate) fn supplier(package: &Package) -> String {
-    let Some(maintainer) = &package.maintainer else { return NO_ASSERTION.to_owned() };
-    match maintainer.rsplit_once('<') {
-        Some((name, mail)) if !name.trim().is_empty() => {
-            format!("Organization: {} ({})", name.trim(), mail.trim_end_matches('>'))
-        }
-        _ => format!("Organization: {maintainer}"),
-    }
+/// The files whose digests are known, each once, by path.
+fn files<'b>(bill: &'b Bill<'b>) -> impl Iterator<Item = Value> + 'b {
+    bill.checksums.iter().enumerate().map(|(at, (path, checksums))| {
+        json!({
+            "SPDXID": file_id(at),
+            "fileName": format!(".{}", path.to_text()),
+            "checksums": [
+                {"algorithm": "SHA1", "checksumValue": checksums.sha1},
+                {"algorithm": "SHA256", "checksumValue": checksums.sha256},
+            ],
+            "licenseConcluded": NO_ASSERTION,
+            "licenseInfoInFiles": [NO_ASSERTION],
+            "copyrightText": NO_ASSERTION,
+        })
+    })
+}
+
+fn file_id(at: usize) -> String {
+    format!("SPDXRef-File-{at}")
 }
 
 /// The source package, in the words in which Trivy looks for it; else where the package was found.
@@ -164,6 +186,8 @@ fn source_info(component: &Component<'_>) -> Option<String> {
 fn relationships(bill: &Bill<'_>) -> Vec<Value> {
     let relation = |from: &str, kind: &str, to: &str| json!({"spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to});
     let (system, languages) = bill.split();
+    let places: BTreeMap<&ImagePath, usize> =
+        bill.checksums.keys().enumerate().map(|(place, path)| (path, place)).collect();
     let mut out = vec![relation(DOCUMENT, "DESCRIBES", IMAGE)];
     let holder = if bill.os.is_some() {
         out.push(relation(IMAGE, "CONTAINS", OS));
@@ -175,6 +199,8 @@ fn relationships(bill: &Bill<'_>) -> Vec<Value> {
     out.extend(languages.iter().map(|at| relation(IMAGE, "CONTAINS", &id(*at))));
     for (at, component) in bill.components.iter().enumerate() {
         out.extend(component.needs.iter().map(|need| relation(&id(at), "DEPENDS_ON", &id(*need))));
+        let owned = component.package.files.iter().filter_map(|path| places.get(path));
+        out.extend(owned.map(|place| relation(&id(at), "CONTAINS", &file_id(*place))));
     }
     out
 }

@@ -64,8 +64,11 @@ fn made_up() -> (Layout, Image) {
         ("usr/share/doc/login/copyright", copyright),
         (
             "usr/lib/python3/site-packages/flask-3.0.dist-info/METADATA",
-            "Name: Flask\nVersion: 3.0\nLicense: BSD\n",
+            "Name: Flask\nVersion: 3.0\nLicense: BSD\nAuthor: Ann\nAuthor-email: ann@a.example\n\
+             Requires-Dist: Click_It>=8; python_version >= \"3\"\nRequires-Dist: extra-only; extra == \"x\"\n\n",
         ),
+        ("usr/lib/python3/site-packages/click_it-8.dist-info/METADATA", "Name: click.it\nVersion: 8\n"),
+        ("usr/lib/python3/site-packages/extra_only-1.dist-info/METADATA", "Name: extra-only\nVersion: 1\n"),
         (
             "app/node_modules/@a/b/package.json",
             r#"{"name": "@a/b", "version": "1.0.0", "dependencies": {"c": "*"}}"#,
@@ -89,7 +92,8 @@ fn open(source: &str) -> Image {
 
 fn options() -> Options {
     let lost = BTreeMap::from([("login".to_owned(), Lost { kept: 1, removed: 7 })]);
-    Options { tool_version: "1.2.3".into(), lost, ..Options::default() }
+    let supplier = Some("Shop <we@shop.example>".into());
+    Options { tool_version: "1.2.3".into(), lost, supplier, checksums: true, ..Options::default() }
 }
 
 fn written(image: &Image, database: &PackageDatabase, options: &Options, format: Format) -> Vec<u8> {
@@ -222,10 +226,55 @@ fn needs_that_are_met_become_dependencies() {
     assert_eq!(needs("login"), ["pkg:deb/debian/libc6", "pkg:deb/debian/mawk"].map(String::from).into());
     assert_eq!(needs("b"), ["pkg:npm/c"].map(String::from).into());
     assert_eq!(needs("mawk"), BTreeSet::new());
+    assert_eq!(needs("Flask"), ["pkg:pypi/click-it"].map(String::from).into());
     // Packages of the same purl have names of their own.
     let references: Vec<_> =
         document["components"].as_array().unwrap().iter().map(|one| one["bom-ref"].to_string()).collect();
     assert_eq!(references.iter().collect::<BTreeSet<_>>().len(), references.len());
+}
+
+#[test]
+fn everything_has_a_supplier_who_can_be_asked() {
+    let (_layout, image) = made_up();
+    let spdx = document(&image, Format::Spdx2);
+    for (name, expected) in [
+        ("login", "Organization: Some One (some@one.example)"),
+        ("libc6", "Organization: Debian 12"),
+        ("Flask", "Organization: Ann (ann@a.example)"),
+        ("click.it", "Organization: PyPI"),
+        ("@a/b", "Organization: @a"),
+        ("debian", "Organization: Debian 12"),
+    ] {
+        assert_eq!(component(&spdx, name)["supplier"], expected, "{name}");
+    }
+    assert_eq!(spdx["packages"][0]["supplier"], "Organization: Shop (we@shop.example)");
+    let cyclonedx = document(&image, Format::CycloneDx);
+    assert_eq!(cyclonedx["metadata"]["component"]["supplier"]["name"], "Shop");
+    assert_eq!(component(&cyclonedx, "libc6")["supplier"], json!({"name": "Debian 12"}));
+}
+
+#[test]
+fn files_with_their_digests_stand_in_spdx_only_when_asked_for() {
+    let (_layout, image) = made_up();
+    let spdx = document(&image, Format::Spdx2);
+    let files = spdx["files"].as_array().unwrap();
+    let login = files.iter().find(|file| file["fileName"] == "./bin/login").unwrap();
+    // Of the one byte "x", by sha1sum and sha256sum.
+    assert_eq!(login["checksums"][0]["checksumValue"], "11f6ad8ec52a2984abaafd7c3b516503785c2072");
+    assert!(login["checksums"][1]["checksumValue"].as_str().unwrap().starts_with("2d711642b726b044"));
+    let package = component(&spdx, "login");
+    assert_eq!(package["filesAnalyzed"], true);
+    let contains = json!({
+        "spdxElementId": package["SPDXID"], "relationshipType": "CONTAINS", "relatedSpdxElement": login["SPDXID"],
+    });
+    assert!(spdx["relationships"].as_array().unwrap().contains(&contains));
+    assert_eq!(component(&spdx, "mawk")["filesAnalyzed"], false);
+
+    let database = packages::catalog(&image).unwrap();
+    let options = Options { checksums: false, ..options() };
+    let plain: Value = serde_json::from_slice(&written(&image, &database, &options, Format::Spdx2)).unwrap();
+    assert_eq!(plain["files"], Value::Null);
+    assert_eq!(component(&plain, "login")["filesAnalyzed"], false);
 }
 
 #[test]
@@ -343,10 +392,11 @@ messages = validate_full_spdx_document(parse_file(spdx2))
 assert not messages, [m.validation_message for m in messages[:5]]
 import ntia_conformance_checker as ntia
 checker = ntia.SbomChecker(spdx2, compliance="ntia")
-for part in ("get_components_without_names", "get_components_without_versions", "get_components_without_identifiers"):
+for part in ("get_components_without_names", "get_components_without_versions", "get_components_without_identifiers", "get_components_without_suppliers"):
     found = getattr(checker, part)()
     assert not found, (part, found[:5])
 assert checker.doc_author and checker.doc_timestamp and checker.dependency_relationships
+assert checker.compliant, "NTIA minimum elements"
 from spdx_python_model import v3_0_1 as model
 objects = model.SHACLObjectSet()
 model.JSONLDDeserializer().read(open(spdx3, "rb"), objects)

@@ -33,6 +33,8 @@ pub(crate) fn run(context: &Context, args: &SbomArgs) -> Result<(), Failure> {
         created,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         no_files: args.no_files,
+        checksums: args.checksums,
+        supplier: args.supplier.clone(),
         lost: lost_files(context, &image)?,
     };
     let bill = Bill::new(&image, &database, &options).map_err(failed)?;

@@ -21,6 +21,8 @@ pub(super) mod tag {
     pub(in super::super) const FILE_STATES: u32 = 1029;
     pub(in super::super) const FILE_FLAGS: u32 = 1037;
     pub(in super::super) const SOURCERPM: u32 = 1044;
+    pub(in super::super) const PROVIDE_NAME: u32 = 1047;
+    pub(in super::super) const REQUIRE_NAME: u32 = 1049;
     pub(in super::super) const DIR_INDEXES: u32 = 1116;
     pub(in super::super) const BASE_NAMES: u32 = 1117;
     pub(in super::super) const DIR_NAMES: u32 = 1118;
@@ -138,6 +140,12 @@ impl<'a> Header<'a> {
             rest = &rest[end + 1..];
         }
         Some(strings)
+    }
+
+    /// Names in a list, those that are text.
+    pub(super) fn names(&self, tag: u32) -> Vec<String> {
+        let all = self.strings(tag).unwrap_or_default().into_iter();
+        all.filter_map(|name| std::str::from_utf8(name).ok()).map(str::to_owned).collect()
     }
 
     /// All that the package owns, directories included, in the order of the header.
