@@ -9,10 +9,11 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// A crate may depend on crates of a lower rank only.
-const RANKS: [(&str, u32); 14] = [
+const RANKS: [(&str, u32); 15] = [
     ("careen-sys", 0),
     ("careen-image", 1),
     ("careen-profile", 2),
+    ("careen-registry", 2),
     ("careen-engine", 3),
     ("careen-sensor", 3),
     ("careen-packages", 3),

@@ -68,10 +68,7 @@ impl Envelope {
     /// # Errors
     /// [`VerifyError`] if it did not, or signed something else.
     pub fn verify(&self, key: &PublicKey) -> Result<Statement, VerifyError> {
-        if self.payload_type != statement::MEDIA_TYPE {
-            return Err(VerifyError::Type(self.payload_type.clone()));
-        }
-        let payload = STANDARD.decode(&self.payload).map_err(|_| VerifyError::Base64("payload"))?;
+        let payload = self.unverified()?;
         let signed = encoding(&self.payload_type, &payload);
         let is_ours = |signature: &Signature| {
             STANDARD.decode(&signature.sig).is_ok_and(|signature| key.verify(&signed, &signature))
@@ -80,6 +77,17 @@ impl Envelope {
             return Err(VerifyError::Unsigned(self.signatures.len()));
         }
         serde_json::from_slice(&payload).map_err(VerifyError::Statement)
+    }
+
+    /// The bytes that it holds, whoever says so.
+    ///
+    /// # Errors
+    /// [`VerifyError`] if it holds no statement.
+    pub fn unverified(&self) -> Result<Vec<u8>, VerifyError> {
+        if self.payload_type != statement::MEDIA_TYPE {
+            return Err(VerifyError::Type(self.payload_type.clone()));
+        }
+        STANDARD.decode(&self.payload).map_err(|_| VerifyError::Base64("payload"))
     }
 
     /// As it is stored.

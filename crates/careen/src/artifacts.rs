@@ -83,9 +83,13 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The path on disk that an image reference names.
+/// The path on disk that an image reference names; of an image in a registry, the name that a file of it may have here.
 pub(crate) fn source_path(source: &ImageSource) -> &Path {
     match source {
+        ImageSource::Registry { reference, .. } => {
+            let last = reference.split('@').next().and_then(|name| name.rsplit('/').next());
+            Path::new(last.and_then(|last| last.split(':').next()).unwrap_or("image"))
+        }
         ImageSource::OciLayout { dir: path, .. } | ImageSource::Rootfs { path } => path,
         ImageSource::OciArchive { file, .. } | ImageSource::DockerArchive { file, .. } => file,
     }

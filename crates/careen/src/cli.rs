@@ -5,6 +5,7 @@ mod documents;
 mod harden;
 mod look;
 mod record;
+mod registry;
 mod scan;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub(crate) use harden::{
 };
 pub(crate) use look::{DiffArgs, ExplainArgs, InspectArgs, ReportArgs, ValidateArgs};
 pub(crate) use record::{CarryArgs, CoverageCommand, ProfileCommand, RecordArgs, RunArgs, VerifyArgs};
+pub(crate) use registry::{RegistryCommand, RegistryFormat, RegistryScanArgs};
 pub(crate) use scan::{ScanArgs, ScanFormat};
 
 /// Scrapes the barnacles off container images.
@@ -49,6 +51,8 @@ Examples:
 
 An IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF] (as `docker save` writes);
 a bare path to one of them is recognised. dir:ROOTFS is an unpacked root file system, or a tar of one.
+Anything else is looked for in a registry: redis:7, ghcr.io/shop/app:1.4, docker://localhost:5000/shop;
+log-ins are those of docker and podman.
 Exit codes: 0 success, 2 usage, 3 image, 4 host, 5 document, 6 coverage, 7 profile, 8 verification, 9 output,
 10 missed, 11 findings, 130 interrupted, 1 anything else.";
 
@@ -64,11 +68,17 @@ pub(crate) struct Global {
     /// Where unpacked layers, state and results are kept [default: $XDG_DATA_HOME/careen]
     #[arg(long, global = true, display_order = 903, value_name = "DIR", env = "CAREEN_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Speak to registries without TLS; to this machine itself that is tried anyway
+    #[arg(long, global = true, display_order = 904)]
+    pub(crate) plain_http: bool,
+    /// Certificates of an authority that registries are trusted by, too, in PEM
+    #[arg(long, global = true, display_order = 905, value_name = "FILE", env = "CAREEN_CA_FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// What to log on standard error, such as `debug` or `engine=trace`
     #[arg(
         long,
         global = true,
-        display_order = 904,
+        display_order = 906,
         value_name = "FILTER",
         env = "CAREEN_LOG",
         default_value = "warn"
@@ -130,6 +140,9 @@ pub(crate) enum Command {
     Rbom(RbomArgs),
     /// Say which known vulnerabilities touch an image, each with its evidence: OpenVEX, CSAF, CycloneDX
     Vex(Box<VexArgs>),
+    /// Scan the images of a registry: all tags of a repository, all repositories of a catalog
+    #[command(subcommand)]
+    Registry(RegistryCommand),
     /// Attest what a hardening did, or any document about an image: in-toto statements, signed or not
     Attest(AttestArgs),
     /// Tell what this host can do, what it cannot, why, and what to change
@@ -152,7 +165,7 @@ pub(crate) enum Command {
 /// Which image, and which of its platforms.
 #[derive(Debug, Args)]
 pub(crate) struct ImageArgs {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], or a path
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], a path, or a reference in a registry
     pub(crate) image: String,
     /// Platform to pick from a multi-platform image, such as linux/arm64 [default: this host's]
     #[arg(long, value_name = "OS/ARCH")]

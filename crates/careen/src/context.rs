@@ -13,7 +13,8 @@ use crate::cli::{Global, ImageArgs, OutputFormat};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::{hints, staging};
+use crate::registries::Registries;
+use crate::{hints, registries, staging};
 
 /// Resolved global settings.
 pub(crate) struct Context {
@@ -21,6 +22,7 @@ pub(crate) struct Context {
     pub(crate) progress: Progress,
     pub(crate) data_dir: PathBuf,
     pub(crate) interrupt: Arc<AtomicBool>,
+    pub(crate) registries: Registries,
 }
 
 impl Context {
@@ -42,7 +44,14 @@ impl Context {
             Some(dir) => dir.clone(),
             None => default_data_dir()?,
         };
-        Ok(Self { output: global.output, progress: Progress::new(global.quiet), data_dir, interrupt })
+        let registries = Registries::new(global);
+        Ok(Self {
+            output: global.output,
+            progress: Progress::new(global.quiet),
+            data_dir,
+            interrupt,
+            registries,
+        })
     }
 
     /// Opens the embedded engine, which sweeps up what killed runs left behind.
@@ -84,12 +93,15 @@ impl Context {
         self.open_source(&source, platform)
     }
 
-    /// Opens an image without a progress stage of its own.
+    /// Opens an image without a progress stage of its own; one of a registry is brought here first, which has one.
     pub(crate) fn open_source(
         &self,
         source: &ImageSource,
         platform: Option<Platform>,
     ) -> Result<Image, Failure> {
+        if let ImageSource::Registry { .. } = source {
+            return registries::open(self, source, platform);
+        }
         let on_bytes = |bytes| self.progress.add_bytes(bytes);
         let options = OpenOptions {
             platform,
@@ -111,7 +123,10 @@ pub(crate) const CANARY_HELPER: &str = "__canary";
 
 /// Reads an image reference as typed.
 pub(crate) fn parse_source(text: &str) -> Result<ImageSource, Failure> {
-    text.parse().map_err(|error| hints::parse_source(&format!("cannot find an image at {text}"), error))
+    let source = text
+        .parse()
+        .map_err(|error| hints::parse_source(&format!("cannot find an image at {text}"), error))?;
+    registries::canonical(source)
 }
 
 /// Reads a platform as typed.

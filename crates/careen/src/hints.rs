@@ -27,6 +27,30 @@ pub(crate) fn parse_source(tried: &str, error: image::ImageSourceError) -> Failu
     Failure::caused_by(ExitCode::Image, tried, error).hint(hint)
 }
 
+pub(crate) fn registry(tried: &str, error: registry::RegistryError) -> Failure {
+    let hint = error.hint();
+    let code = match error {
+        registry::RegistryError::Interrupted => ExitCode::Interrupted,
+        registry::RegistryError::Store { .. } => ExitCode::Host,
+        registry::RegistryError::Logins { .. } | registry::RegistryError::Certificates { .. } => {
+            ExitCode::Document
+        }
+        _ => ExitCode::Image,
+    };
+    Failure::caused_by(code, tried, error).hint(hint)
+}
+
+pub(crate) fn pull(tried: &str, error: registry::PullError) -> Failure {
+    match error {
+        registry::PullError::Registry(error) => registry(tried, error),
+        registry::PullError::Image(error) => open_image(tried, error),
+        other => {
+            let hint = other.hint();
+            Failure::caused_by(ExitCode::Host, tried, other).hint(hint)
+        }
+    }
+}
+
 pub(crate) fn engine(tried: &str, error: engine::EngineError) -> Failure {
     let hint = error.hint();
     let code = match error {

@@ -17,6 +17,7 @@ mod hints;
 mod output;
 mod policy;
 mod progress;
+mod registries;
 mod scanning;
 mod staging;
 mod target;
@@ -95,6 +96,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Rbom(args) => commands::rbom::run(context, &args),
         Command::Attest(args) => commands::attest::run(context, &args),
         Command::Vex(args) => commands::vex::run(context, &args),
+        Command::Registry(command) => commands::registry::run(context, &command),
         Command::Inspect(args) => commands::inspect::run(context, &args),
         Command::Doctor => commands::doctor::run(context),
         Command::Completions { .. } | Command::Man { .. } => Ok(()),

@@ -17,7 +17,7 @@ use crate::commands::db;
 use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::hints;
+use crate::{hints, registries};
 
 /// Reads manifest and config of an image, and none of its layers.
 pub(crate) fn outline(
@@ -25,6 +25,9 @@ pub(crate) fn outline(
     source: &ImageSource,
     platform: Option<Platform>,
 ) -> Result<Outline, Failure> {
+    if let ImageSource::Registry { .. } = source {
+        return Ok(registries::documents(context, source, platform)?.outline);
+    }
     let options = OpenOptions {
         platform,
         scratch_dir: context.scratch_dir()?,

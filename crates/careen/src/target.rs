@@ -18,8 +18,9 @@ pub(crate) fn resolve(source: &ImageSource, typed: Option<&str>) -> Result<Image
         });
     }
     let path = source_path(source);
-    let name = match (path.is_dir(), path.file_stem(), path.extension()) {
-        (false, Some(stem), Some(ending)) => {
+    let is_file = !path.is_dir() && !matches!(source, ImageSource::Registry { .. });
+    let name = match (is_file, path.file_stem(), path.extension()) {
+        (true, Some(stem), Some(ending)) => {
             format!("{}-hardened.{}", stem.to_string_lossy(), ending.to_string_lossy())
         }
         _ => format!("{}-hardened", path.file_name().unwrap_or_default().to_string_lossy()),
@@ -28,6 +29,7 @@ pub(crate) fn resolve(source: &ImageSource, typed: Option<&str>) -> Result<Image
     Ok(match source {
         ImageSource::Rootfs { .. } => ImageTarget::OciLayout { dir: path, tag: None },
         ImageSource::OciLayout { tag, .. } => ImageTarget::OciLayout { dir: path, tag: tag.clone() },
+        ImageSource::Registry { .. } => ImageTarget::OciLayout { dir: path, tag: None },
         ImageSource::OciArchive { tag, .. } => ImageTarget::OciArchive { file: path, tag: tag.clone() },
         ImageSource::DockerArchive { reference, .. } => {
             ImageTarget::DockerArchive { file: path, reference: reference.clone() }
@@ -83,6 +85,16 @@ pub(crate) fn as_source(target: &ImageTarget) -> ImageSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_of_a_registry_is_hardened_into_this_directory() {
+        for (text, expected) in [
+            ("localhost:5000/shop/app:1.4", "oci:app-hardened"),
+            ("docker.io/library/node.js:7@sha256:0", "oci:node.js-hardened"),
+        ] {
+            assert_eq!(resolve(&text.parse().unwrap(), None).unwrap().to_string(), expected);
+        }
+    }
 
     #[test]
     fn an_image_keeps_its_name_as_far_as_its_new_home_allows() {

@@ -37,6 +37,13 @@ pub enum ImageSource {
         /// The directory, or the tar: plain, gzip or zstd.
         path: PathBuf,
     },
+    /// `[docker://]HOST/REPOSITORY[:TAG][@DIGEST]`: an image of a registry, once it was brought here.
+    Registry {
+        /// The reference, read by whoever speaks to registries.
+        reference: String,
+        /// The OCI layout that it was brought to; empty before that.
+        layout: PathBuf,
+    },
 }
 
 /// Why a text does not name a place that holds an image.
@@ -48,7 +55,7 @@ pub enum ImageSourceError {
         /// What was looked for.
         path: PathBuf,
     },
-    /// A registry reference or another transport that we do not speak yet.
+    /// Another transport, that we do not speak yet.
     #[error("{transport} images are not read in this version (asked for {text:?})")]
     UnsupportedTransport {
         /// `docker:`, `registry`, ….
@@ -81,7 +88,7 @@ impl ImageSourceError {
         Some(match self {
             Self::NotFound { path } => {
                 format!(
-                    "write oci:DIR, oci-archive:FILE, docker-archive:FILE or dir:ROOTFS; is {} spelled right?",
+                    "write oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:ROOTFS or docker://REFERENCE; is {} spelled right?",
                     path.display()
                 )
             }
@@ -109,7 +116,8 @@ impl ImageSource {
             Self::OciLayout { tag: name, .. }
             | Self::OciArchive { tag: name, .. }
             | Self::DockerArchive { reference: name, .. } => name.as_deref(),
-            Self::Rootfs { .. } => None,
+            // Its layout has one image.
+            Self::Rootfs { .. } | Self::Registry { .. } => None,
         }
     }
 
@@ -120,7 +128,7 @@ impl ImageSource {
             Self::OciLayout { tag: name, .. }
             | Self::OciArchive { tag: name, .. }
             | Self::DockerArchive { reference: name, .. } => *name = None,
-            Self::Rootfs { .. } => {}
+            Self::Rootfs { .. } | Self::Registry { .. } => {}
         }
         place
     }
@@ -133,6 +141,7 @@ impl fmt::Display for ImageSource {
             Self::OciArchive { file, tag } => ("oci-archive", file, tag),
             Self::DockerArchive { file, reference } => ("docker-archive", file, reference),
             Self::Rootfs { path } => ("dir", path, &None),
+            Self::Registry { reference, .. } => return f.write_str(reference),
         };
         write!(f, "{transport}:{}", path.display())?;
         name.iter().try_for_each(|name| write!(f, ":{name}"))
@@ -142,7 +151,8 @@ impl fmt::Display for ImageSource {
 impl FromStr for ImageSource {
     type Err = ImageSourceError;
 
-    /// Reads `TRANSPORT:PATH[:NAME]`, or a bare path, whose kind is then found by looking at it.
+    /// Reads `TRANSPORT:PATH[:NAME]`, or a bare path, whose kind is then found by looking at it. Anything else that could
+    /// be one is taken for a reference.
     ///
     /// The name is what follows the first colon of the rest. A path that has colons itself is taken whole if it
     /// exists.
@@ -171,21 +181,21 @@ impl FromStr for ImageSource {
         if Path::new(text).symlink_metadata().is_ok() {
             return detect(Path::new(text));
         }
-        let unsupported = |transport: &str| {
-            Err(ImageSourceError::UnsupportedTransport {
-                transport: transport.to_owned(),
-                text: text.to_owned(),
-            })
-        };
+        if let Some(reference) = text.strip_prefix("docker://") {
+            return Ok(Self::Registry { reference: reference.to_owned(), layout: PathBuf::new() });
+        }
         for transport in ["docker", "docker-daemon", "podman", "containerd", "containers-storage"] {
             if text.strip_prefix(transport).is_some_and(|rest| rest.starts_with(':')) {
-                return unsupported(&format!("{transport}:"));
+                return Err(ImageSourceError::UnsupportedTransport {
+                    transport: format!("{transport}:"),
+                    text: text.to_owned(),
+                });
             }
         }
         if looks_like_path(text) {
             return Err(ImageSourceError::NotFound { path: text.into() });
         }
-        unsupported("registry")
+        Ok(Self::Registry { reference: text.to_owned(), layout: PathBuf::new() })
     }
 }
 
@@ -205,7 +215,8 @@ pub(crate) fn path_and_name(text: &str, rest: &str) -> Result<(PathBuf, Option<S
 }
 
 fn looks_like_path(text: &str) -> bool {
-    text.starts_with(['/', '.', '~']) || [".tar", ".tgz", ".tar.gz"].iter().any(|end| text.ends_with(end))
+    text.starts_with(['/', '.', '~'])
+        || [".tar", ".tgz", ".tar.gz", ".json"].iter().any(|end| text.ends_with(end))
 }
 
 /// Finds out what kind of image lies at an existing path.
@@ -260,9 +271,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_path_is_a_reference() {
+        for (text, expected) in [
+            ("redis:7", "redis:7"),
+            ("docker://localhost:5000/shop:1", "localhost:5000/shop:1"),
+            ("ghcr.io/a/b", "ghcr.io/a/b"),
+        ] {
+            let expected = ImageSource::Registry { reference: expected.into(), layout: PathBuf::new() };
+            assert_eq!(text.parse::<ImageSource>().unwrap(), expected);
+            assert_eq!(expected.to_string().parse::<ImageSource>().unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn what_is_no_source_says_what_to_do() {
         for (text, message) in [
-            ("redis:7", "registry images are not read in this version (asked for \"redis:7\")"),
+            ("shop.cdx.json", "there is no file or directory shop.cdx.json"),
             ("docker:redis", "docker: images are not read in this version (asked for \"docker:redis\")"),
             ("podman:redis", "podman: images are not read in this version (asked for \"podman:redis\")"),
             ("./nowhere.tar", "there is no file or directory ./nowhere.tar"),

@@ -177,11 +177,12 @@ fn evidence(image: &Image, package: &Package) -> Vec<(ImagePath, usize)> {
 
 /// The name of an image, else that of the file or directory that holds it.
 fn name(image: &Image) -> String {
-    use image::ImageSource::{DockerArchive, OciArchive, OciLayout, Rootfs};
+    use image::ImageSource::{DockerArchive, OciArchive, OciLayout, Registry, Rootfs};
     let (OciLayout { dir: path, .. }
     | OciArchive { file: path, .. }
     | DockerArchive { file: path, .. }
-    | Rootfs { path }) = image.source();
+    | Rootfs { path }
+    | Registry { layout: path, .. }) = image.source();
     let plain = image.name().filter(|name| name.contains(['/', ':']) && !name.contains(char::is_whitespace));
     let file = || path.file_name().map(|name| name.to_string_lossy().into_owned());
     plain.map(str::to_owned).or_else(file).unwrap_or_else(|| "image".to_owned())

@@ -7,12 +7,14 @@
 
 pub mod builder;
 pub mod osv;
+pub mod registry;
 pub mod store;
 pub mod tar;
 pub mod words;
 
 pub use builder::{BuiltImage, Compression, ImageBuilder};
 pub use osv::Advisories;
+pub use registry::{Auth, Registry};
 pub use store::{Archive, Layout, OciStore, docker_archive, docker_archive_legacy};
 pub use tar::{TarBuilder, TarEntry};
 

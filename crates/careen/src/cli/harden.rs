@@ -20,7 +20,7 @@ What a verification misses is kept, and the result verified again (--heal-rounds
 Without --output-image the result stands beside the input, with `-hardened` in its name. The report, the ledger and
 the profile lie beside the result in a directory that ends in `.careen`.")]
 pub(crate) struct HardenArgs {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], or a path (several with
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], a path, or a reference in a registry (several with
     /// --share-layers)
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<String>,

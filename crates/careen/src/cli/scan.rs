@@ -19,11 +19,12 @@ Examples:
 
 Of an image that careen hardened, or that it was made from, profile and ledger are found by digest. Findings of a
 hardened image are those of its original, less the packages of which no file is left: what a package database lists or
-does not list changes no count. Nothing is fetched: the database is that of `careen db`.
+does not list changes no count. Nothing but images is fetched: the database is that of `careen db`.
+What is attached to an image (--vex referrers) is believed unless --vex-key says whom to believe; the report tells.
 --fail-on takes [hot-|warm-|cold-] and any, kev, fixable, critical, high, medium, low, negligible or epss-PERCENT; a heat
 means that one and hotter ones, and what nobody recorded counts as hot. The exit code is then 11.")]
 pub(crate) struct ScanArgs {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], a path, or an SBOM (CycloneDX or
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], a path, a reference in a registry, or an SBOM (CycloneDX or
     /// SPDX, JSON)
     #[arg(required_unless_present = "list", value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
@@ -56,9 +57,12 @@ pub(crate) struct ScanArgs {
     /// Fail if a finding meets one of these conditions
     #[arg(long, value_name = "CONDITION", value_delimiter = ',')]
     pub(crate) fail_on: Vec<String>,
-    /// VEX documents, or directories of them: OpenVEX, CSAF or CycloneDX
-    #[arg(long, value_name = "FILE|DIR")]
+    /// VEX documents, or directories of them: OpenVEX, CSAF or CycloneDX; `referrers` for those attached to the image
+    #[arg(long, value_name = "FILE|DIR|referrers")]
     pub(crate) vex: Vec<PathBuf>,
+    /// Public key in PEM: of what is attached to the image, honour only what it signed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vex_key: Option<PathBuf>,
     /// Findings that somebody has decided about, with reasons and dates: TOML or YAML
     #[arg(long, value_name = "FILE")]
     pub(crate) ignore: Vec<PathBuf>,

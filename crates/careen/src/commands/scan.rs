@@ -1,17 +1,21 @@
 //! `careen scan`: known vulnerabilities, and which of them matter.
 
+pub(crate) mod attached;
 mod look;
 mod target;
-mod vex;
+pub(crate) mod vex;
 
 use std::fs;
 use std::io::{IsTerminal as _, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use ::scan::{Format, Gate, IgnoreList};
 use advisories::ScanReport;
 use advisories::scan::Scan;
+use advisories::vex::Document;
+use image::{ImageSource, Platform};
+use packages::PackageDatabase;
 
 use crate::artifacts;
 use crate::cli::{OutputFormat, ScanArgs, ScanFormat};
@@ -33,7 +37,7 @@ pub(crate) fn run(context: &Context, args: &ScanArgs) -> Result<(), Failure> {
     }
     let gates = args.fail_on.iter().map(|text| gate(text)).collect::<Result<Vec<_>, _>>()?;
     let ignored = args.ignore.iter().map(|file| ignore_list(file)).collect::<Result<Vec<_>, _>>()?;
-    let statements = vex::read(&args.vex)?;
+    let vex = Vex::read(&args.vex, args.vex_key.as_deref())?;
     let names = names(args)?;
     let format = format(context, args);
     if names.len() > 1 {
@@ -74,7 +78,8 @@ pub(crate) fn run(context: &Context, args: &ScanArgs) -> Result<(), Failure> {
             let open = || target::open(context, args, &image.source);
             scanning::look_into_programs(context, &mut report, &image.diff_ids, open)?;
         }
-        vex::apply(&mut report, &found.packages, &statements);
+        let platform = context::parse_platform(args.platform.as_deref())?;
+        vex.apply(context, found.named.as_ref(), platform, &found.packages, &mut report)?;
         ignored.iter().for_each(|list| list.apply(&mut report, today));
         context.progress.done(&format!("{} findings", output::count_text(report.counts.total)));
         reports.push(report);
@@ -104,14 +109,59 @@ fn judge(reports: &[ScanReport], gates: &[Gate]) -> Result<(), Failure> {
     Err(Failure::new(ExitCode::Findings, format!("findings that --fail-on names: {}", met.join(", "))))
 }
 
-fn gate(text: &str) -> Result<Gate, Failure> {
+/// The VEX that a scan honours: documents that were named, and those attached to each image.
+pub(crate) struct Vex {
+    named: Vec<Document>,
+    is_attached_wanted: bool,
+    key: Option<attest::PublicKey>,
+}
+
+impl Vex {
+    /// Reads what was named on the command line.
+    pub(crate) fn read(typed: &[PathBuf], key: Option<&Path>) -> Result<Self, Failure> {
+        let (attached, files): (Vec<_>, Vec<_>) =
+            typed.iter().cloned().partition(|place| place == Path::new(attached::WORD));
+        if key.is_some() && attached.is_empty() {
+            return Err(Failure::new(ExitCode::Usage, "--vex-key is for what is attached to an image")
+                .hint("add --vex referrers".to_owned()));
+        }
+        let (named, key) = (vex::read(&files)?, attached::key(key)?);
+        Ok(Self { named, is_attached_wanted: !attached.is_empty(), key })
+    }
+
+    /// Whether what is attached to an image counts.
+    pub(crate) fn is_attached_wanted(&self) -> bool {
+        self.is_attached_wanted
+    }
+
+    /// Settles what the documents say of an image's findings.
+    pub(crate) fn apply(
+        &self,
+        context: &Context,
+        image: Option<&ImageSource>,
+        platform: Option<Platform>,
+        packages: &PackageDatabase,
+        report: &mut ScanReport,
+    ) -> Result<(), Failure> {
+        let found = match image.filter(|_| self.is_attached_wanted) {
+            Some(image) => attached::read(context, image, platform, self.key.as_ref())?,
+            None => attached::Attached::default(),
+        };
+        let documents: Vec<_> = self.named.iter().cloned().chain(found.documents).collect();
+        report.warnings.extend(found.warnings);
+        vex::apply(report, packages, &documents, &found.digests);
+        Ok(())
+    }
+}
+
+pub(crate) fn gate(text: &str) -> Result<Gate, Failure> {
     text.parse().map_err(|error: ::scan::ParseGateError| {
         let hint = error.hint();
         Failure::caused_by(ExitCode::Usage, "cannot use --fail-on", error).hint(hint)
     })
 }
 
-fn ignore_list(file: &Path) -> Result<IgnoreList, Failure> {
+pub(crate) fn ignore_list(file: &Path) -> Result<IgnoreList, Failure> {
     let text = read_text(file)?;
     IgnoreList::parse(&text, &file.display().to_string()).map_err(|error| {
         let hint = error.hint();
@@ -164,7 +214,7 @@ fn format(context: &Context, args: &ScanArgs) -> Format {
     }
 }
 
-fn age_warning(report: &ScanReport) -> Option<String> {
+pub(crate) fn age_warning(report: &ScanReport) -> Option<String> {
     let days = db::age_days(&report.database.built, SystemTime::now())?;
     (days > 7).then(|| format!("the database is {days} days old: renew it with `careen db update`"))
 }

@@ -6,7 +6,7 @@ use crate::cli::ValidateArgs;
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::{hints, output};
+use crate::{hints, output, registries};
 
 #[derive(serde::Serialize)]
 struct Validated {
@@ -16,7 +16,7 @@ struct Validated {
 
 /// Validates an image with all its platforms.
 pub(crate) fn run(context: &Context, args: &ValidateArgs) -> Result<(), Failure> {
-    let source = context::parse_source(&args.image.image)?;
+    let source = registries::everything(context, context::parse_source(&args.image.image)?)?;
     context.progress.stage(format!("validate {source}"), None);
     let on_bytes = |bytes| context.progress.add_bytes(bytes);
     let options = OpenOptions {

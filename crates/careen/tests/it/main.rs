@@ -20,6 +20,7 @@ mod packages;
 mod policy;
 mod rbom;
 mod redis;
+mod registry;
 mod report;
 mod runtimes;
 mod scan;

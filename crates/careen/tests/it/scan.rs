@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{careen, careen_json};
 
 /// An image of two Debian packages, `tool` with files and `meta` with none.
-fn image(dir: &Path) -> String {
+pub(crate) fn image(dir: &Path) -> String {
     let stanza = |name: &str| {
         format!(
             "Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0-1\nDescription: x\n\n"
@@ -33,7 +33,7 @@ fn image(dir: &Path) -> String {
 }
 
 /// A database of one finding in each package.
-fn database(dir: &Path) -> String {
+pub(crate) fn database(dir: &Path) -> String {
     let advisories = testkit::Advisories::new().debian("CVE-2026-1", "tool", Some("2.0-1"), "high").debian(
         "CVE-2026-2",
         "other",

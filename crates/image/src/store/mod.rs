@@ -148,7 +148,9 @@ impl Store {
     /// Opens the place that a source names.
     pub(crate) fn open(source: &ImageSource, options: &OpenOptions<'_>) -> Result<Self, OpenStoreError> {
         match source {
-            ImageSource::OciLayout { dir, .. } => Self::open_layout(dir, options),
+            ImageSource::OciLayout { dir, .. } | ImageSource::Registry { layout: dir, .. } => {
+                Self::open_layout(dir, options)
+            }
             ImageSource::OciArchive { file, .. } => {
                 archive::Archive::open(file, options)?.into_oci_store(options)
             }

@@ -277,6 +277,7 @@ pub(super) fn check_target(
 fn source_path(source: &ImageSource) -> &Path {
     match source {
         ImageSource::OciLayout { dir: path, .. }
+        | ImageSource::Registry { layout: path, .. }
         | ImageSource::OciArchive { file: path, .. }
         | ImageSource::DockerArchive { file: path, .. }
         | ImageSource::Rootfs { path } => path,

@@ -17,13 +17,15 @@ use crate::commands::verify::load_ledger;
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::{carrying, hints, scanning};
+use crate::{carrying, hints, registries, scanning};
 
 /// Says of a path of the original whether the hardened image still has it.
 type Kept = Box<dyn Fn(&ImagePath) -> bool>;
 
 /// All that a scan needs to know of one image.
 pub(super) struct Target {
+    /// The image as it was named; none of a list of packages.
+    pub(super) named: Option<ImageSource>,
     pub(super) subject: Subject,
     pub(super) packages: PackageDatabase,
     pub(super) profile: Option<Profile>,
@@ -45,6 +47,7 @@ pub(super) fn find(context: &Context, args: &ScanArgs, name: &str) -> Result<Tar
         return Ok(list);
     }
     let source = context::parse_source(name)?;
+    let named = source.clone();
     let outline = outline(context, args, &source)?;
     let results = ResultStore::new(&context.data_dir);
     let of_hardening = results.find(&source, outline.manifest_digest);
@@ -118,7 +121,7 @@ pub(super) fn find(context: &Context, args: &ScanArgs, name: &str) -> Result<Tar
     };
     let subject = scanning::subject(&source.to_string(), &outline);
     let image = Some(Layers { source, diff_ids: outline.diff_ids });
-    Ok(Target { subject, packages, profile, hardened, warnings, image })
+    Ok(Target { named: Some(named), subject, packages, profile, hardened, warnings, image })
 }
 
 fn outline(context: &Context, args: &ScanArgs, source: &ImageSource) -> Result<Outline, Failure> {
@@ -136,6 +139,7 @@ pub(super) fn open(context: &Context, args: &ScanArgs, source: &ImageSource) -> 
 /// The image that a ledger speaks of, if it is still where it was.
 fn original(context: &Context, args: &ScanArgs, ledger: &Ledger) -> Option<(ImageSource, Outline)> {
     let source: ImageSource = ledger.image.reference.parse().ok()?;
+    let source = registries::pinned(source, ledger.image.manifest_digest)?;
     let found = outline(context, args, &source).ok()?;
     (found.manifest_digest == ledger.image.manifest_digest).then_some((source, found))
 }
@@ -201,6 +205,7 @@ fn package_list(name: &str) -> Result<Option<Target>, Failure> {
         distribution: None,
     };
     Ok(Some(Target {
+        named: None,
         subject,
         packages: list.into_database(),
         profile: None,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use advisories::ScanReport;
 use advisories::scan::Settled;
 use advisories::vex::{self, Document};
+use image::Digest;
 use packages::PackageDatabase;
 
 use crate::exit::ExitCode;
@@ -19,7 +20,7 @@ const MAX_DOCUMENTS: usize = 10_000;
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Reads the documents that were named; of a directory those that end in `.json`, in order of name.
-pub(super) fn read(places: &[PathBuf]) -> Result<Vec<Document>, Failure> {
+pub(crate) fn read(places: &[PathBuf]) -> Result<Vec<Document>, Failure> {
     let mut documents = Vec::new();
     for place in places {
         if !place.is_dir() {
@@ -68,8 +69,13 @@ fn cannot_read(place: &Path, source: io::Error) -> Failure {
     Failure::caused_by(ExitCode::Document, format!("cannot read {}", place.display()), source)
 }
 
-/// Settles what the documents say does not touch the image, or is fixed in it.
-pub(super) fn apply(report: &mut ScanReport, packages: &PackageDatabase, documents: &[Document]) {
+/// Settles what the documents say does not touch the image, or is fixed in it. `digests` are more that it goes by.
+pub(crate) fn apply<'d>(
+    report: &mut ScanReport,
+    packages: &PackageDatabase,
+    documents: &[Document],
+    digests: impl IntoIterator<Item = &'d Digest>,
+) {
     if documents.is_empty() {
         return;
     }
@@ -82,7 +88,11 @@ pub(super) fn apply(report: &mut ScanReport, packages: &PackageDatabase, documen
     let images = || std::iter::once(&report.subject).chain(&report.hardened);
     let subject = vex::Subject {
         names: images().map(|image| image.reference.clone()).collect(),
-        digests: images().flat_map(|image| [image.manifest_digest, image.image_id]).flatten().collect(),
+        digests: images()
+            .flat_map(|image| [image.manifest_digest, image.image_id])
+            .flatten()
+            .chain(digests.into_iter().copied())
+            .collect(),
     };
     let findings: Vec<_> = report.findings.iter().map(|found| found.finding.clone()).collect();
     let judgements = vex::apply(&findings, packages, documents, &subject);
