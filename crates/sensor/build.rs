@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
-const SOURCES: [&str; 3] = ["bpf/sensor.bpf.c", "bpf/kernel.h", "bpf/wire.h"];
+const SOURCES: [&str; 4] = ["bpf/sensor.bpf.c", "bpf/activity.h", "bpf/kernel.h", "bpf/wire.h"];
 
 fn main() {
     for source in SOURCES {

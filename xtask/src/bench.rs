@@ -11,6 +11,7 @@ mod peers;
 mod scan;
 mod sensor;
 mod timed;
+mod workloads;
 
 use anyhow::{Result, bail};
 
@@ -19,9 +20,10 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
         [name, images @ ..] if name == "harden" => harden::main(images),
         [name, options @ ..] if name == "scan" => scan::main(options),
         [name, options @ ..] if name == "findings" => findings::main(options),
-        [name] if name == "sensor" => sensor::main(),
+        [name, names @ ..] if name == "sensor" => sensor::main(names),
         _ => bail!(
-            "`bench` takes `harden [IMAGE...]`, `scan [--vulndata DIR]`, `findings [--vulndata DIR]` or `sensor`"
+            "`bench` takes `harden [IMAGE...]`, `scan [--vulndata DIR]`, `findings [--vulndata DIR]` or \
+             `sensor [WORKLOAD...]`"
         ),
     }
 }

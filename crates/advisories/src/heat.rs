@@ -243,6 +243,7 @@ mod tests {
             }],
             tags: BTreeSet::new(),
             carried_from: None,
+            activity: None,
         };
         Profile::from_run(identity, run, &observations)
     }

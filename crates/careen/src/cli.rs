@@ -21,7 +21,9 @@ pub(crate) use harden::{
     PolicyCommand, PresetArg,
 };
 pub(crate) use look::{DiffArgs, ExplainArgs, InspectArgs, ReportArgs, ValidateArgs};
-pub(crate) use record::{CarryArgs, CoverageCommand, ProfileCommand, RecordArgs, RunArgs, VerifyArgs};
+pub(crate) use record::{
+    CarryArgs, CoverageCommand, ProfileCommand, RecordArgs, RecoverArgs, RunArgs, VerifyArgs,
+};
 pub(crate) use registry::{RegistryCommand, RegistryFormat, RegistryScanArgs};
 pub(crate) use scan::{ScanArgs, ScanFormat};
 

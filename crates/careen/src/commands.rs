@@ -15,6 +15,7 @@ pub(crate) mod policy;
 pub(crate) mod profile;
 pub(crate) mod rbom;
 pub(crate) mod record;
+pub(crate) mod recover;
 pub(crate) mod registry;
 pub(crate) mod report;
 pub(crate) mod run;

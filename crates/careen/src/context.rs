@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use engine::{Engine, EngineOptions, Helper};
 use image::{Image, ImageSource, OpenOptions, Platform};
-use sensor::SensorOptions;
+use sensor::{SensorOptions, Unfinished};
 
 use crate::cli::{Global, ImageArgs, OutputFormat};
 use crate::exit::ExitCode;
@@ -62,9 +62,18 @@ impl Context {
     /// The same, with waits that end on another flag: for who stops its container in peace when interrupted.
     pub(crate) fn engine_with(&self, interrupt: Arc<AtomicBool>) -> Result<Engine, Failure> {
         staging::sweep(&self.data_dir);
+        for left in Unfinished::list(&self.journal_dir()) {
+            let id = left.file_stem().unwrap_or_default().to_string_lossy();
+            tracing::warn!("a recording was cut off: see `careen profile recover {id}`");
+        }
         let helper = Helper { program: "/proc/self/exe".into(), leading_args: vec![ENGINE_HELPER.into()] };
         let options = EngineOptions { data_dir: self.data_dir.clone(), helper, interrupt };
         Engine::open(options).map_err(|source| hints::engine("cannot open the embedded engine", source))
+    }
+
+    /// Where recordings are kept while they go on.
+    pub(crate) fn journal_dir(&self) -> PathBuf {
+        self.data_dir.join("journal")
     }
 
     /// Settings of the sensor.

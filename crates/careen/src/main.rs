@@ -1,6 +1,7 @@
 //! The `careen` command.
 #![forbid(unsafe_code)]
 
+mod activity;
 mod artifacts;
 mod attesting;
 mod carrying;

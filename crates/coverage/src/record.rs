@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use engine::{Bind, Container, Engine, EngineError, Network, RunOptions, Unpacked};
 use image::{Image, Tree};
-use profile::Profile;
-use sensor::{Sensor, SensorOptions, Target};
+use profile::{ImageIdentity, Profile};
+use sensor::{Journal, Sensor, SensorOptions, Target};
 
 use crate::coverage::{ContainerSettings, Coverage};
 use crate::run::Run;
@@ -27,6 +27,8 @@ pub struct RecordOptions {
     /// Whether a failed step is recorded as a result and the run goes on, as a verification wants it. Otherwise it
     /// ends the run, unless the coverage lets it fail.
     pub keep_going: bool,
+    /// Where the recording is kept while it goes on.
+    pub journal: Option<Arc<Journal>>,
 }
 
 /// Runs an image under the sensor, exercises it, stops it, and gives the profile of the run.
@@ -62,7 +64,10 @@ pub fn record_on(
     options: &RecordOptions,
     observer: &dyn Observer,
 ) -> Result<Profile, RecordError> {
-    let sensor = Sensor::load(&options.sensor).map_err(RecordError::LoadSensor)?;
+    let mut sensor = Sensor::load(&options.sensor).map_err(RecordError::LoadSensor)?;
+    if let Some(journal) = &options.journal {
+        sensor.keep(Arc::clone(journal));
+    }
     observer.event(&RecordEvent::SensorLoaded);
     let container =
         engine.create(unpacked, &run_options(&coverage.container)).map_err(|error| match error {
@@ -82,9 +87,20 @@ pub fn record_on(
         results: Vec::new(),
         in_step: false,
         not_found: Vec::new(),
+        identity: identity(image, options),
     };
+    run.keep_results();
     let result = run.exercise();
     run.finish(image, tree, result)
+}
+
+fn identity(image: &Image, options: &RecordOptions) -> ImageIdentity {
+    ImageIdentity {
+        reference: options.reference.clone().unwrap_or_else(|| image.source().to_string()),
+        manifest_digest: image.manifest_digest(),
+        image_id: image.image_id(),
+        platform: image.platform().clone(),
+    }
 }
 
 /// What a sensor watches of a container.

@@ -40,6 +40,7 @@ pub(crate) struct Run<'a> {
     pub(crate) in_step: bool,
     /// Programs that the coverage asked for and the engine did not find: step, name, and where it looked.
     pub(crate) not_found: Vec<(StepNumber, String, PathBuf)>,
+    pub(crate) identity: ImageIdentity,
 }
 
 impl Run<'_> {
@@ -152,6 +153,7 @@ impl Run<'_> {
             stderr: cut(&stderr),
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         });
+        self.keep_results();
         let n = u32::try_from(self.results.len()).unwrap_or(u32::MAX);
         let tolerated = failure.is_some() && allow_failure;
         let event = RecordEvent::StepEnded { n, of: self.count(), name, outcome, tolerated, duration };
@@ -169,6 +171,29 @@ impl Run<'_> {
                 })))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Notes in the journal what is known so far beside the uses: a profile without any, marked as cut off.
+    pub(crate) fn keep_results(&self) {
+        let Some(journal) = &self.options.journal else { return };
+        let run = profile::Run {
+            coverage: self.coverage.name.clone(),
+            started_at: clock::rfc3339(self.options.started_at),
+            sensor: SensorReport {
+                backend: sensor::BACKEND.to_owned(),
+                kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+                counters: profile::Counters::default(),
+                verdict: Verdict::from_reasons(vec![Incomplete::CutOff]),
+            },
+            steps: self.results.clone(),
+            tags: BTreeSet::new(),
+            carried_from: None,
+            activity: None,
+        };
+        match Profile::from_run(self.identity.clone(), run, &BTreeSet::new()).to_json() {
+            Ok(head) => journal.note(&head),
+            Err(error) => tracing::debug!(%error, "the results cannot be kept"),
         }
     }
 
@@ -237,14 +262,9 @@ impl Run<'_> {
             steps: self.results,
             tags: BTreeSet::new(),
             carried_from: None,
+            activity: Some(record.activity),
         };
-        let identity = ImageIdentity {
-            reference: self.options.reference.clone().unwrap_or_else(|| image.source().to_string()),
-            manifest_digest: image.manifest_digest(),
-            image_id: image.image_id(),
-            platform: image.platform().clone(),
-        };
-        let profile = Profile::from_run(identity, run, &record.observations);
+        let profile = Profile::from_run(self.identity, run, &record.observations);
         match result {
             Ok(()) => Ok(profile),
             Err(error) => Err(error.with_partial(Some(profile))),

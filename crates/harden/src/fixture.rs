@@ -131,6 +131,7 @@ pub(crate) fn run() -> Run {
         }],
         tags: BTreeSet::new(),
         carried_from: None,
+        activity: None,
     }
 }
 

@@ -346,6 +346,7 @@ mod tests {
             steps,
             tags: BTreeSet::new(),
             carried_from: None,
+            activity: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use image::{Digest, ImagePath, Platform};
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessKind, Counters, Process, Step, Surroundings, Verdict, bounded};
+use crate::{AccessKind, Activity, Counters, Process, Step, Surroundings, Verdict, bounded};
 
 /// The format version that this build writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -122,6 +122,9 @@ pub struct Run {
     /// The image that ran, where that was another version of [`Profile::image`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried_from: Option<ImageIdentity>,
+    /// What it did beyond using files; absent in documents that were written without, and from sensors that do not see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<Activity>,
 }
 
 /// The sensor of one run and its account.

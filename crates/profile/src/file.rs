@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::document::FORMAT_VERSION;
-use crate::{AccessKind, Profile};
+use crate::{AccessKind, Activity, Profile};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Level 3 writes 200 MB/s; profiles are small.
@@ -249,6 +249,13 @@ impl Profile {
 
     /// Every number refers to something, and errnos stand where they belong.
     fn check(&self) -> Result<(), ParseProfileError> {
+        for (number, run) in self.runs.iter().enumerate() {
+            let activity = run.activity.as_ref();
+            if let Some((at, index)) = activity.and_then(Activity::dangling_parent) {
+                let field = format!("runs[{number}].activity.processes[{at}].parent");
+                return Err(ParseProfileError::DanglingIndex { field, what: "process", index, count: at });
+            }
+        }
         for (path, usages) in &self.paths {
             for (kind, usage) in &usages.0 {
                 let field = |name: &str| format!("paths.{path}.{kind}.{name}");

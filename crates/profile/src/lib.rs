@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod activity;
 mod bounded;
 mod build;
 pub mod counters;
@@ -17,6 +18,7 @@ pub mod select;
 pub mod surroundings;
 
 pub use access::{AccessKind, Observation, Process, Step};
+pub use activity::{Activity, CapabilityUse, Endpoint, Started};
 pub use counters::{Counters, Incomplete, Verdict};
 pub use document::{
     Compare, ImageIdentity, PathUsage, Profile, Run, SensorReport, StepOutcome, StepResult, Usage,

@@ -1,16 +1,16 @@
 //! The profile as a document: its form, its schema, its round trip, its merging, and bytes that are no profile.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
 use careen_profile as profile;
 use image::{Digest, ImagePath, Platform};
 use profile::file::ParseProfileError;
 use profile::{
-    AccessKind, Compare, Counters, FileFacts, ImageIdentity, Incomplete, MergeError, Observation,
-    PackageFiles, Process, Profile, ReadLimits, Run, SensorReport, Step, StepOutcome, StepResult, Verdict,
-    merge,
+    AccessKind, Activity, CapabilityUse, Compare, Counters, Endpoint, FileFacts, ImageIdentity, Incomplete,
+    MergeError, Observation, PackageFiles, Process, Profile, ReadLimits, Run, SensorReport, Started, Step,
+    StepOutcome, StepResult, Verdict, merge,
 };
 use proptest::prelude::*;
 
@@ -69,6 +69,7 @@ fn run(coverage: &str, counters: Counters) -> Run {
         ],
         tags: BTreeSet::new(),
         carried_from: None,
+        activity: None,
     }
 }
 
@@ -100,6 +101,7 @@ fn annotated() -> Profile {
         architecture: "amd64".to_owned(),
         files: BTreeSet::from([path("/usr/lib/libc.so.6"), path("/usr/lib/libm.so.6")]),
     });
+    first.runs[0].activity = Some(activity());
     let facts = FileFacts { size_bytes: 7, digest: Some(Digest::of(b"libc")) };
     first.surroundings.files.insert(path("/usr/lib/libc.so.6"), facts);
     first.surroundings.unowned.insert(path("/usr/bin/shop"));
@@ -107,6 +109,33 @@ fn annotated() -> Profile {
     second.runs[0].carried_from = Some(identity());
     second.carried.insert(path("/usr/lib/libc.so.6"), path("/lib/libc.so.5"));
     merge(&[first, second]).unwrap()
+}
+
+fn activity() -> Activity {
+    let started = |parent, exe: &str| Started {
+        parent,
+        exe: exe.to_owned(),
+        argv: vec![exe.to_owned(), "-d".to_owned()],
+        users: BTreeSet::from([0, 33]),
+        count: 2,
+        forks: 0,
+        first_step: Step(1),
+    };
+    let endpoint = Endpoint {
+        protocol: "tcp".to_owned(),
+        address: "::1".parse().unwrap(),
+        port: 80,
+        program: "/usr/bin/shop".to_owned(),
+    };
+    let used = CapabilityUse { granted: BTreeSet::from(["chown".to_owned()]), denied: BTreeSet::new() };
+    Activity {
+        system_calls: BTreeMap::from([("x86_64".to_owned(), BTreeSet::from(["openat".to_owned()]))]),
+        capabilities: Some(BTreeMap::from([("CAP_CHOWN".to_owned(), used)])),
+        listening: BTreeSet::from([endpoint]),
+        connections: BTreeSet::new(),
+        processes: vec![started(None, "/bin/sh"), started(Some(0), "/usr/bin/shop")],
+        cut: BTreeSet::from(["processes".to_owned()]),
+    }
 }
 
 fn json(profile: &Profile) -> serde_json::Value {
@@ -144,7 +173,9 @@ fn what_is_written_conforms_to_the_schema_and_what_is_wrong_does_not() {
         let errors: Vec<_> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}");
     }
-    let edits: [(&str, serde_json::Value); 9] = [
+    let edits: [(&str, serde_json::Value); 11] = [
+        ("/runs/0/activity/listening/0/port", 65_536.into()),
+        ("/runs/0/activity/processes/0/users", serde_json::json!([0, 0])),
         ("/surroundings/packages/0/files", serde_json::json!(["usr/lib/libc.so.6"])),
         ("/runs/0/tags", serde_json::json!(["ci", "ci"])),
         ("/carried/~1usr~1lib~1libc.so.6", "libc.so.5".into()),
@@ -161,6 +192,19 @@ fn what_is_written_conforms_to_the_schema_and_what_is_wrong_does_not() {
         document.pointer_mut(parent).unwrap()[key] = value;
         assert!(!schema.is_valid(&document), "{pointer}");
     }
+}
+
+#[test]
+fn what_was_done_beyond_files_is_kept_by_run_and_a_parent_comes_first() {
+    let profile = annotated();
+    let read = Profile::from_json(&profile.to_json().unwrap()).unwrap();
+    assert_eq!(read.runs[0].activity, Some(activity()));
+    assert_eq!(read.runs[1].activity, None);
+    let mut document = json(&profile);
+    document["runs"][0]["activity"]["processes"][0]["parent"] = 0.into();
+    let error = Profile::from_json(document.to_string().as_bytes()).unwrap_err();
+    let message = "field runs[0].activity.processes[0].parent refers to process 0, but there are 0";
+    assert_eq!(error.to_string(), message);
 }
 
 #[test]

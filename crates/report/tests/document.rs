@@ -46,6 +46,7 @@ fn run(counters: Counters) -> Run {
         ],
         tags: Default::default(),
         carried_from: None,
+        activity: None,
     }
 }
 

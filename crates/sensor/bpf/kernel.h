@@ -89,6 +89,7 @@ struct path {
 
 struct file {
 	unsigned int f_mode;
+	void *private_data;
 	struct inode *f_inode;
 	struct path f_path;
 };
@@ -115,6 +116,7 @@ struct fs_struct {
 
 struct mm_struct {
 	unsigned long arg_start;
+	unsigned long arg_end;
 	unsigned long saved_auxv[2];
 	struct file *exe_file;
 };
@@ -140,13 +142,50 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+typedef struct {
+	u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+};
+
+struct user_namespace;
+
+struct in6_addr {
+	u8 bytes[16];
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	u16 skc_num;
+	unsigned short skc_family;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	u16 sk_protocol;
+};
+
+struct socket {
+	struct sock *sk;
+};
+
 struct task_struct {
 	struct css_set *cgroups;
 	struct thread_info thread_info;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
 	struct files_struct *files;
+	s32 pid;
 	s32 tgid;
+	struct task_struct *real_parent;
+	const struct cred *real_cred;
+	const struct cred *cred;
 	char comm[16];
 };
 

@@ -15,6 +15,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
 #include "wire.h"
 
 char program_license[] SEC("license") = "Dual BSD/GPL";
@@ -35,6 +36,11 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define AT_FDCWD -100
 #define AT_BASE 7
 #define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define IPPROTO_TCP 6
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
 #define SUN_PATH_MAX 108
 #define PROT_EXEC 4
 #define UIO_MAXIOV 1024
@@ -47,7 +53,7 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define ENAMETOOLONG 36
 #define ENOSYS 38
 
-enum counter { SEEN, DUPLICATE, EMITTED, DROPPED, FAULTED, COUNTERS };
+enum counter { SEEN, DUPLICATE, EMITTED, DROPPED, FAULTED, PROCESSES, ACTIVITY_DROPPED, COUNTERS };
 
 /* What makes two uses the same. */
 struct identity {
@@ -86,6 +92,7 @@ struct use {
 	u16 text_room;		/* bytes that may be read there, with the NUL */
 	bool text_user;		/* in the process's memory, not the kernel's */
 	bool text_long;		/* did not fit into the short key */
+	int fd;			/* of a socket; -1: not known */
 };
 
 /* The state of a walk up a chain of names. It lies in the scratch buffer, for the stack is small. */
@@ -458,7 +465,7 @@ out:
 
 /* ---- describing ---- */
 
-static __always_inline void describe_process(struct use *u, struct task_struct *task)
+static __always_inline void describe_program(struct use *u, struct task_struct *task)
 {
 	struct mm_struct *mm = task->mm;
 	struct file *exe = mm ? mm->exe_file : 0;
@@ -467,6 +474,11 @@ static __always_inline void describe_process(struct use *u, struct task_struct *
 		u->key.id.exe_ino = inode->i_ino;
 		u->key.id.exe_dev = inode->i_sb->s_dev;
 	}
+}
+
+static __always_inline void describe_process(struct use *u, struct task_struct *task)
+{
+	describe_program(u, task);
 	struct fs_struct *fs = task->fs;
 	if (fs) {
 		u->root.mnt = fs->root.mnt;
@@ -604,12 +616,92 @@ __noinline int report_text(struct use *u, int dfd)
 	return report(u);
 }
 
+/* ---- sockets ---- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct socket_key);
+	__type(value, u8);
+} sockets SEC(".maps");
+
+static __always_inline void put_in(struct socket_key *key, u32 address)
+{
+	__builtin_memcpy(key->address, &address, sizeof(address));
+}
+
+static __always_inline void put_in6(struct socket_key *key, const void *address)
+{
+	bpf_probe_read_kernel(key->address, sizeof(key->address), address);
+}
+
+static __noinline int note_socket(struct task_struct *task, struct socket_key *key)
+{
+	u8 one = 1;
+	if (!key)
+		return 0;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct file *exe = mm ? BPF_CORE_READ(mm, exe_file) : 0;
+	if (exe) {
+		key->exe_ino = BPF_CORE_READ(exe, f_inode, i_ino);
+		key->exe_dev = BPF_CORE_READ(exe, f_inode, i_sb, s_dev);
+	}
+	if (!bpf_map_lookup_elem(&sockets, key) && bpf_map_update_elem(&sockets, key, &one, BPF_ANY))
+		count(ACTIVITY_DROPPED);
+	return 0;
+}
+
+/* An internet address that a socket call named. TCP's listeners are seen where they begin to listen. */
+static __noinline int internet_address(struct use *u, const void *address, u16 family)
+{
+	struct {
+		u16 family;
+		__be16 port;
+		u32 in;		/* IPv6: flow information */
+		u8 in6[16];
+		u32 scope;
+	} name = {};
+	if (!u)
+		return 0;
+	u32 length = family == AF_INET ? 8 : 24;
+	if (bpf_probe_read_user(&name, length, address))
+		return 0;
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = file_of(task, u->fd);
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	struct socket *socket = BPF_CORE_READ(file, private_data);
+	struct sock *sk = BPF_CORE_READ(socket, sk);
+	struct socket_key key = {
+		.kind = u->key.id.op == OP_BIND ? SOCKET_LISTENS : SOCKET_CONNECTS,
+		.family = family,
+		.protocol = BPF_CORE_READ(sk, sk_protocol),
+		.port = bpf_ntohs(name.port),
+	};
+	if (family == AF_INET)
+		put_in(&key, name.in);
+	else
+		__builtin_memcpy(key.address, name.in6, sizeof(key.address));
+	if (key.kind == SOCKET_LISTENS) {
+		if (key.protocol == IPPROTO_TCP || u->key.id.result)
+			return 0;
+		key.port = BPF_CORE_READ(sk, __sk_common.skc_num);	/* also where the kernel chose it */
+	}
+	note_socket(task, &key);
+	return 0;
+}
+
 /* Finds the path in a socket address, if there is one. */
 static __noinline int address_text(struct use *u, const void *address, u32 length)
 {
 	u16 family = 0;
 	char first = 0;
-	if (length <= sizeof(family) || bpf_probe_read_user(&family, sizeof(family), address) || family != AF_UNIX)
+	if (length <= sizeof(family) || bpf_probe_read_user(&family, sizeof(family), address))
+		return 0;
+	if ((family == AF_INET && length >= 16) || (family == AF_INET6 && length >= 24))
+		return internet_address(u, address, family);
+	if (family != AF_UNIX)
 		return 0;
 	if (bpf_probe_read_user(&first, 1, address + sizeof(family)) || !first)
 		return 0;	/* abstract */
@@ -634,6 +726,13 @@ static __always_inline bool is_compat(struct task_struct *task)
 static __always_inline u32 call_number(struct pt_regs *regs)
 {
 	return (u32)regs->orig_ax & ~X32_BIT;
+}
+
+/* The call that a task is in; -1: none. */
+static __always_inline s32 original_call(struct pt_regs *regs)
+{
+	s64 number = BPF_CORE_READ(regs, orig_ax);
+	return number < 0 ? -1 : (s32)number & ~X32_BIT;
 }
 
 static __always_inline u64 argument(struct pt_regs *regs, bool compat, u32 index)
@@ -668,6 +767,11 @@ static __always_inline bool is_compat(struct task_struct *task)
 static __always_inline u32 call_number(struct pt_regs *regs)
 {
 	return regs->syscallno;
+}
+
+static __always_inline s32 original_call(struct pt_regs *regs)
+{
+	return BPF_CORE_READ(regs, syscallno);
 }
 
 static __always_inline u64 argument(struct pt_regs *regs, bool compat, u32 index)
@@ -762,6 +866,7 @@ static __noinline int socketcall_address(struct use *u, u32 which, const void *w
 	}
 	u->key.id.op = which == BIND ? OP_BIND : which == SENDMMSG ? OP_SENDMMSG : OP_CONNECT;
 	*address = args[1];
+	u->fd = args[0];
 	u32 length = args[2];
 	if (which == SENDTO) {
 		*address = args[4];
@@ -780,6 +885,7 @@ static __always_inline int report_address(struct use *u, struct pt_regs *regs, b
 {
 	u64 address = argument(regs, compat, 1);
 	u32 length = 0;
+	u->fd = argument(regs, compat, 0);
 	switch (u->key.id.op) {
 	case OP_SEND:
 		address = argument(regs, compat, 4);
@@ -866,6 +972,8 @@ static __always_inline struct mapping mapping_of(struct pt_regs *regs, bool comp
 	return m;
 }
 
+#include "activity.h"
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 {
@@ -874,6 +982,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	u32 number = call_number(regs);
 	if (number >= SYSCALLS)
 		return 0;
+	note_call(task, number, compat);
 	u64 call = compat ? compat_calls[number] : native_calls[number];
 	if (!call)
 		return 0;
@@ -1002,6 +1111,7 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 	describe_process(&u, current);
 	if (is_set_up(&u))
 		return 0;
+	report_program(current);
 	u.key.id.op = OP_EXEC;
 	describe_object(&u, binprm->file);
 	u.text = binprm->filename;
@@ -1125,6 +1235,7 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
 	case IORING_OP_CONNECT: {
 		struct io_connect *connect = (void *)request;
 		u.key.id.op = OP_CONNECT;
+		u.fd = -1;	/* TCP's connections are seen where they begin */
 		if (address_text(&u, BPF_CORE_READ(connect, addr), BPF_CORE_READ(connect, addr_len)))
 			report_text(&u, AT_FDCWD);
 		return 0;

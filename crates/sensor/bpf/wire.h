@@ -35,6 +35,9 @@ enum op {
 	OP_READDIR,
 	OP_ENTER,	/* fchdir */
 	OP_HELD,	/* snapshot: a process holds it open or mapped */
+	OP_FORKED,	/* a process is made: `how` is its user, `object_mode` its parent */
+	OP_STARTED,	/* the same for a program that begins; the text is its arguments */
+	OP_EXITED,	/* a process ends: `how` is its user */
 };
 
 enum flag {
@@ -74,6 +77,20 @@ struct record {
 	u32 object_mode;
 	struct part text, object, base, root, exe, argv0;	/* in the order of the payload */
 	char comm[16];
+};
+
+enum { SOCKET_LISTENS = 1, SOCKET_CONNECTS };
+
+/* A socket that listens, or is connected or sent from to somewhere. The key of a map; see src/activity.rs. */
+struct socket_key {
+	u8 kind, family;
+	u16 protocol;	/* IPPROTO_... */
+	u16 port;
+	u16 pad;
+	u8 address[16];	/* 4 bytes of it for AF_INET */
+	u64 exe_ino;
+	u32 exe_dev;
+	u32 pad2;
 };
 
 #endif

@@ -67,13 +67,20 @@ pub(crate) struct Canaries {
     word: String,
     /// The words of the runs so far.
     runs: Vec<OsString>,
+    /// Runs that could not be made: nothing shows that the sensor still saw the cgroup then.
+    failed: u64,
 }
 
 impl Canaries {
     pub(crate) fn new(helper: Helper, cgroup: &Path) -> Self {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let word = format!("careen-canary-{}-{}-{}", std::process::id(), now.tv_sec, now.tv_nsec);
-        Self { helper, cgroup: cgroup.to_owned(), word, runs: Vec::new() }
+        Self { helper, cgroup: cgroup.to_owned(), word, runs: Vec::new(), failed: 0 }
+    }
+
+    /// What the names of all its uses begin with.
+    pub(crate) fn word(&self) -> &str {
+        &self.word
     }
 
     /// Lets the helper make its uses in a child of the cgroup.
@@ -105,9 +112,14 @@ impl Canaries {
         Ok(())
     }
 
-    /// How many uses the runs so far have made.
+    /// Counts a run that could not be made as one that was not seen.
+    pub(crate) fn miss(&mut self) {
+        self.failed += 1;
+    }
+
+    /// How many uses the runs so far have made, or should have.
     pub(crate) fn expected(&self) -> u64 {
-        (self.runs.len() * (LOOKUPS.len() + 1)) as u64
+        (self.runs.len() as u64 + self.failed) * (LOOKUPS.len() as u64 + 1)
     }
 
     /// Which canary an event is, if it is one.
@@ -124,6 +136,11 @@ impl Canaries {
         }
         (event.op == Op::Exec && event.object.is_some()).then_some((run, LOOKUPS.len()))
     }
+}
+
+/// Whether an event is of a canary whose word this is the beginning of.
+pub(crate) fn is_of_canary(event: &Event, word: &[u8]) -> bool {
+    event.program.argv0.starts_with(word) || event.text.as_ref().is_some_and(|text| contains(text, word))
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

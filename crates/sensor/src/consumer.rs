@@ -7,13 +7,15 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use aya::maps::{MapData, RingBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::journal::{Entries, Journal};
+use crate::processes::Processes;
 use crate::wire::Event;
 
 /// Bytes of events that are kept at most, roughly.
@@ -29,11 +31,14 @@ pub(crate) struct Harvest {
     pub(crate) events: BTreeMap<Event, u64>,
     /// How many were understood and kept (or were already there).
     pub(crate) received: u64,
+    /// Who started whom.
+    pub(crate) processes: Processes,
     footprint: usize,
 }
 
 impl Harvest {
-    fn take(&mut self, bytes: &[u8], limit: usize) {
+    /// Takes in a record; one of a new use goes to `fresh` as well.
+    fn take(&mut self, bytes: &[u8], limit: usize, fresh: &mut Entries) {
         let (event, time) = match Event::parse(bytes) {
             Ok((event, time, _)) => (event, time),
             Err(error) => {
@@ -41,6 +46,10 @@ impl Harvest {
                 return;
             }
         };
+        if event.op.is_of_process() {
+            self.processes.take(event, time, &Event::process(bytes));
+            return;
+        }
         let footprint = event.footprint();
         match self.events.entry(event) {
             Entry::Occupied(mut known) => {
@@ -51,6 +60,7 @@ impl Harvest {
             Entry::Vacant(free) => {
                 self.footprint += footprint;
                 free.insert(time);
+                fresh.add(b'E', bytes);
             }
         }
         self.received += 1;
@@ -61,6 +71,7 @@ impl Harvest {
 #[derive(Debug)]
 pub(crate) struct Consumer {
     stop: Arc<AtomicBool>,
+    journal: Arc<OnceLock<Arc<Journal>>>,
     thread: Option<JoinHandle<Harvest>>,
 }
 
@@ -68,13 +79,20 @@ impl Consumer {
     pub(crate) fn start(mut ring: RingBuf<MapData>) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let journal = Arc::new(OnceLock::<Arc<Journal>>::new());
+        let written = Arc::clone(&journal);
         let thread = std::thread::Builder::new().name("sensor".to_owned()).spawn(move || {
             let mut harvest = Harvest::default();
+            let mut fresh = Entries::default();
             loop {
                 let last = stopped.load(Ordering::Acquire);
                 while let Some(item) = ring.next() {
-                    harvest.take(&item, MEMORY_LIMIT);
+                    harvest.take(&item, MEMORY_LIMIT, &mut fresh);
                 }
+                if let Some(journal) = written.get() {
+                    journal.append(&fresh);
+                }
+                fresh.clear();
                 if last {
                     return harvest;
                 }
@@ -82,7 +100,12 @@ impl Consumer {
                 let _ = poll(&mut [PollFd::new(&ring, PollFlags::IN)], Some(&PATIENCE));
             }
         })?;
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { stop, journal, thread: Some(thread) })
+    }
+
+    /// Writes what comes from now on into this journal too.
+    pub(crate) fn keep(&self, journal: Arc<Journal>) {
+        let _ = self.journal.set(journal);
     }
 
     /// Takes in what is left and ends. `None` if the thread panicked.
@@ -114,7 +137,7 @@ mod tests {
         let mut harvest = Harvest::default();
         let limit = 2 * Event::parse(&bytes(b"/a\0")).unwrap().0.footprint();
         for text in [&b"/a\0"[..], b"/b\0", b"/c\0", b"/a\0"] {
-            harvest.take(&bytes(text), limit);
+            harvest.take(&bytes(text), limit, &mut Entries::default());
         }
         assert_eq!((harvest.events.len(), harvest.received), (2, 3));
     }

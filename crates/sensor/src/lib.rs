@@ -5,10 +5,14 @@
 //! image, and the counters on which the verdict rests. [`wire`] tells what goes from kernel to user space.
 #![forbid(unsafe_code)]
 
+mod activity;
 pub mod canary;
 mod consumer;
 pub mod error;
+pub mod journal;
+mod names;
 mod observe;
+mod processes;
 pub mod recording;
 mod rootfs;
 pub mod sensor;
@@ -20,6 +24,7 @@ pub mod wire;
 
 pub use canary::canary_main;
 pub use error::{Blocker, LoadError, SensorError};
+pub use journal::{Journal, Unfinished};
 pub use recording::{BACKEND, Record, Recording};
 pub use sensor::{Helper, Sensor, SensorOptions};
 pub use target::Target;

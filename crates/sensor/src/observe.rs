@@ -243,6 +243,8 @@ fn kinds(event: &Event, node: &NodeKind) -> Vec<AccessKind> {
         Op::Map if event.flags.exec() => AccessKind::MapExec,
         Op::Map | Op::OldMap => AccessKind::OpenRead,
         Op::ReadDirectory => AccessKind::Readdir,
+        // Not of a path; the consumer has taken them out.
+        Op::Forked | Op::Started | Op::Exited => return Vec::new(),
     };
     vec![one]
 }

@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use image::{ImagePath, Tree};
-use profile::{AccessKind, Counters, Observation, Process, Step};
+use profile::{AccessKind, Activity, Counters, Observation, Process, Step};
 
-use crate::canary::Canaries;
+use crate::activity::{Noted, describe_processes};
+use crate::canary::{Canaries, is_of_canary};
 use crate::consumer::Harvest;
+use crate::journal::Unfinished;
 use crate::observe::{Observer, Use};
 use crate::rootfs::Rootfs;
+use crate::sensor::Stopped;
 use crate::snapshot::{self, Held};
+use crate::wire::{Event, Program};
 use crate::{Sensor, SensorError, Target};
 
 /// The name under which this backend stands in profiles.
@@ -38,6 +42,8 @@ pub struct Record {
     /// Of their paths, those that the kernel side named; the others were found by following links, `..` and
     /// interpreters on the image's tree.
     pub named: BTreeSet<ImagePath>,
+    /// What was done beyond using files.
+    pub activity: Activity,
     /// The account; [`Counters::verdict`] judges it.
     pub counters: Counters,
     /// [`BACKEND`].
@@ -48,7 +54,7 @@ pub struct Record {
 
 impl Recording {
     pub(crate) fn new(sensor: Sensor, target: Target, rootfs: Rootfs, canaries: Canaries) -> Self {
-        Self {
+        let mut this = Self {
             sensor,
             target,
             rootfs,
@@ -56,7 +62,9 @@ impl Recording {
             marks: Vec::new(),
             held: BTreeMap::new(),
             snapshot_error: None,
-        }
+        };
+        this.look_again();
+        this
     }
 
     /// The container may have been restarted on a new mount; while it is not mounted there is nothing to note.
@@ -64,12 +72,16 @@ impl Recording {
         if let Err(error) = self.rootfs.look_again() {
             tracing::debug!(%error, "the root file system is not there now");
         }
+        let devices = self.rootfs.devices();
+        self.sensor.journal(|entries| devices.for_each(|device| entries.add(b'D', &device.to_le_bytes())));
     }
 
     /// Uses from now on belong to this step.
     pub fn begin_step(&mut self, step: Step) {
         self.look_again();
-        self.marks.push((now(), step));
+        let time = now();
+        self.marks.push((time, step));
+        self.sensor.journal(|entries| entries.step(time, step));
     }
 
     /// Notes which files live processes hold open or mapped, to be compared with the record.
@@ -103,9 +115,13 @@ impl Recording {
         if let Some(error) = self.snapshot_error.take() {
             return Err(error);
         }
-        let cgroup = self.target.cgroup_dir.clone();
-        self.canaries.run("stop").map_err(|source| SensorError::Canary { cgroup, source })?;
-        let (kernel, skipped, harvest) = self.sensor.stop()?;
+        // The cgroup may be gone with the container. Then nothing shows that it was watched to the end, and the verdict
+        // says so, but what was recorded is not thrown away.
+        if let Err(error) = self.canaries.run("stop") {
+            tracing::warn!(%error, "cannot run the last canaries in {}", self.target.cgroup_dir.display());
+            self.canaries.miss();
+        }
+        let Stopped { counters: kernel, skipped, harvest, noted, cut } = self.sensor.stop()?;
         let mut counters = Counters {
             seen: kernel.seen,
             duplicate: kernel.duplicate,
@@ -129,6 +145,7 @@ impl Recording {
         }
         self.held.retain(|held, _| !own.contains(&held.program.id));
         compare_held(&self.held, &observer, &mut uses, &mut counters);
+        let activity = activity(&noted, &harvest, &own, &observer, &self.marks, cut);
         let observations = uses.into_observations(&self.marks);
         let known: BTreeSet<_> = observations.iter().map(|observation| &observation.path).collect();
         named.retain(|path| known.contains(path));
@@ -141,7 +158,28 @@ impl Recording {
             "recorded {} uses of the image",
             observations.len()
         );
-        Ok(Record { observations, named, counters, backend: BACKEND, kernel })
+        Ok(Record { observations, named, activity, counters, backend: BACKEND, kernel })
+    }
+}
+
+impl Unfinished {
+    /// Resolves what the journal of a killed recording holds on the image's tree. The counters say that as many uses
+    /// were received as are there; how many were not, nobody knows.
+    pub fn into_record(self, tree: &Tree) -> Record {
+        let rootfs = Rootfs::gone(self.devices.iter().copied());
+        let observer = Observer { tree, rootfs: &rootfs };
+        let is_canary = |event: &&Event| self.canaries.iter().any(|word| is_of_canary(event, word));
+        let own: BTreeSet<_> = self.events.keys().filter(is_canary).map(|event| event.program.id).collect();
+        let (mut uses, mut named) = (Uses::default(), BTreeSet::new());
+        for (event, time) in self.events.iter().filter(|(event, _)| !own.contains(&event.program.id)) {
+            uses.add(observer.uses(event), &observer.process(&event.program), *time);
+            named.extend(observer.named(event));
+        }
+        let count = self.events.len() as u64;
+        let counters = Counters { seen: count, emitted: count, received: count, ..Counters::default() };
+        let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+        let observations = uses.into_observations(&self.marks);
+        Record { observations, named, activity: Activity::default(), counters, backend: BACKEND, kernel }
     }
 }
 
@@ -157,6 +195,32 @@ fn find_canaries(canaries: &Canaries, harvest: &Harvest, counters: &mut Counters
     }
     counters.canaries_seen = seen.len() as u64;
     programs
+}
+
+/// Puts into words what was done beyond using files.
+fn activity(
+    noted: &Noted,
+    harvest: &Harvest,
+    own: &BTreeSet<(u32, u64)>,
+    observer: &Observer<'_>,
+    marks: &[(u64, Step)],
+    cut: BTreeSet<String>,
+) -> Activity {
+    let nodes = harvest.processes.nodes.iter().filter_map(|node| node.program.as_ref());
+    let programs: BTreeMap<_, _> =
+        nodes.chain(harvest.events.keys().map(|event| &event.program)).map(|p| (p.id, p)).collect();
+    let name = |program: &Program| observer.process(program).exe;
+    let mut activity =
+        noted.describe(|id| programs.get(&id).map(|program| name(program)).unwrap_or_default());
+    activity.processes = describe_processes(&harvest.processes, own, name, |time| step_at(marks, time));
+    activity.cut = cut;
+    activity
+}
+
+/// The step that ran at a time.
+fn step_at(marks: &[(u64, Step)], time: u64) -> Step {
+    let step = marks.partition_point(|(begin, _)| *begin <= time);
+    step.checked_sub(1).map_or(Step::default(), |index| marks[index].1)
 }
 
 /// Looks for files of the image that processes held and the record lacks, and adds them.
@@ -207,8 +271,7 @@ impl Uses {
         self.0
             .into_iter()
             .map(|(((path, kind, errno), process), time)| {
-                let step = marks.partition_point(|(begin, _)| *begin <= time);
-                let step = step.checked_sub(1).map_or(Step::default(), |index| marks[index].1);
+                let step = step_at(marks, time);
                 Observation { path, kind, errno, process, step }
             })
             .collect()

@@ -41,6 +41,16 @@ impl Rootfs {
         if seen { Ok(this) } else { Err(SensorError::NotAnOverlay { rootfs: path.to_owned() }) }
     }
 
+    /// One that is no longer mounted, with the device numbers that it had.
+    pub(crate) fn gone(devices: impl Iterator<Item = u32>) -> Self {
+        Self { path: PathBuf::new(), devices: devices.collect() }
+    }
+
+    /// The device numbers that it has had.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = u32> {
+        self.devices.iter().copied()
+    }
+
     /// Notes the device number that the mount has now. False if nothing is mounted there, or no overlay.
     pub(crate) fn look_again(&mut self) -> io::Result<bool> {
         let directory = File::open(&self.path)?;

@@ -1,20 +1,24 @@
 //! Loading the programs into the kernel.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aya::maps::{Array, CgroupArray, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{BtfTracePoint, Iter, ProgramError};
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 
+use crate::activity::Noted;
 use crate::canary::Canaries;
 use crate::consumer::{Consumer, Harvest};
 use crate::error::blockers;
+use crate::journal::{Entries, Journal};
 use crate::rootfs::{Rootfs, kernel_device};
 use crate::{LoadError, Recording, SensorError, Target, snapshot, syscalls};
 
@@ -27,6 +31,16 @@ const TRACEPOINTS: [(&str, &str); 3] = [
     ("on_exec", "sched_process_exec"),
     ("on_uring_submit", "io_uring_submit_req"),
 ];
+
+/// The same for what is noted beyond uses of files; where one is refused, that is missing.
+const ACTIVITY: [(&str, &str); 4] = [
+    (CAPABILITIES, "cap_capable"),
+    (SOCKETS, "inet_sock_set_state"),
+    ("on_fork", "sched_process_fork"),
+    ("on_exit", "sched_process_exit"),
+];
+const CAPABILITIES: &str = "on_capability";
+const SOCKETS: &str = "on_socket_state";
 
 /// How to load the sensor.
 #[derive(Debug, Clone)]
@@ -49,9 +63,10 @@ pub struct Helper {
 }
 
 impl SensorOptions {
-    /// The ordinary settings: a ring of 16 MiB, 262,144 distinct uses.
+    /// The ordinary settings: a ring of 64 MiB, which holds the 200,000 uses of a storm while nobody takes them in, and
+    /// 262,144 distinct uses.
     pub fn new(helper: Helper) -> Self {
-        Self { ring_bytes: 16 << 20, dedup_entries: 1 << 18, helper }
+        Self { ring_bytes: 64 << 20, dedup_entries: 1 << 18, helper }
     }
 }
 
@@ -59,10 +74,13 @@ impl SensorOptions {
 pub struct Sensor {
     ebpf: Ebpf,
     links: Vec<BtfTracePointLink>,
+    /// Programs of [`ACTIVITY`] that were refused.
+    refused: Vec<&'static str>,
     targets: CgroupArray<MapData>,
     counters: PerCpuArray<MapData, u64>,
     consumer: Consumer,
     helper: Helper,
+    journal: Option<Arc<Journal>>,
 }
 
 impl fmt::Debug for Sensor {
@@ -79,6 +97,20 @@ pub(crate) struct KernelCounters {
     pub(crate) emitted: u64,
     pub(crate) dropped: u64,
     pub(crate) faulted: u64,
+    processes: u64,
+    activity_dropped: u64,
+}
+
+/// What is left of a sensor that was stopped.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    pub(crate) counters: KernelCounters,
+    /// Runs of the programs that the kernel skipped.
+    pub(crate) skipped: u64,
+    pub(crate) harvest: Harvest,
+    pub(crate) noted: Noted,
+    /// What is missing beyond uses of files.
+    pub(crate) cut: BTreeSet<String>,
 }
 
 impl Sensor {
@@ -99,17 +131,51 @@ impl Sensor {
             let load = |ebpf: &mut Ebpf| program::<Iter>(ebpf, name)?.load(target, &btf);
             load(&mut ebpf).map_err(|source| in_program(name, source))?;
         }
+        let mut attach = |name, tracepoint| {
+            let program = program::<BtfTracePoint>(&mut ebpf, name)?;
+            program.load(tracepoint, &btf)?;
+            let id = program.attach()?;
+            program.take_link(id)
+        };
         let mut links = Vec::new();
         for (name, tracepoint) in TRACEPOINTS {
-            let attach = |ebpf: &mut Ebpf| {
-                let program = program::<BtfTracePoint>(ebpf, name)?;
-                program.load(tracepoint, &btf)?;
-                let id = program.attach()?;
-                program.take_link(id)
-            };
-            links.push(attach(&mut ebpf).map_err(|source| in_program(name, source))?);
+            links.push(attach(name, tracepoint).map_err(|source| in_program(name, source))?);
         }
-        Ok(Self { ebpf, links, targets, counters, consumer, helper: options.helper.clone() })
+        let mut refused = Vec::new();
+        for (name, tracepoint) in ACTIVITY {
+            match attach(name, tracepoint) {
+                Ok(link) => links.push(link),
+                Err(error) => {
+                    tracing::debug!(%error, "the kernel refuses `{name}`: what it would note is missing");
+                    refused.push(name);
+                }
+            }
+        }
+        Ok(Self {
+            ebpf,
+            links,
+            refused,
+            targets,
+            counters,
+            consumer,
+            helper: options.helper.clone(),
+            journal: None,
+        })
+    }
+
+    /// Keeps the recording in a journal while it goes on.
+    pub fn keep(&mut self, journal: Arc<Journal>) {
+        self.consumer.keep(Arc::clone(&journal));
+        self.journal = Some(journal);
+    }
+
+    /// Writes into the journal, if there is one.
+    pub(crate) fn journal(&self, fill: impl FnOnce(&mut Entries)) {
+        if let Some(journal) = &self.journal {
+            let mut entries = Entries::default();
+            fill(&mut entries);
+            journal.append(&entries);
+        }
     }
 
     /// Watches a container from now on: its cgroup is entered into the filter and the first canaries are let out.
@@ -128,6 +194,7 @@ impl Sensor {
             .set(0, directory, 0)
             .map_err(|source| SensorError::WatchCgroup { cgroup: cgroup.clone(), source })?;
         let mut canaries = Canaries::new(self.helper.clone(), cgroup);
+        self.journal(|entries| entries.add(b'C', canaries.word().as_bytes()));
         canaries.run("start").map_err(|source| SensorError::Canary { cgroup: cgroup.clone(), source })?;
         Ok(Recording::new(self, target.clone(), rootfs, canaries))
     }
@@ -151,12 +218,24 @@ impl Sensor {
     }
 
     /// Detaches the programs, waits until none runs any more, and takes in what is left.
-    pub(crate) fn stop(mut self) -> Result<(KernelCounters, u64, Harvest), SensorError> {
+    pub(crate) fn stop(mut self) -> Result<Stopped, SensorError> {
         let skipped = self.skipped()?;
         self.links.clear();
         let counters = self.settled_counters()?;
+        let noted = Noted::read(&self.ebpf, !self.refused.contains(&CAPABILITIES))
+            .map_err(|source| SensorError::Counters { source })?;
         let harvest = self.consumer.finish().ok_or(SensorError::Consumer)?;
-        Ok((counters, skipped, harvest))
+        let mut cut = BTreeSet::new();
+        let mut missing = |what: &str, is_missing: bool| {
+            if is_missing {
+                cut.insert(what.to_owned());
+            }
+        };
+        missing("sockets", self.refused.contains(&SOCKETS));
+        missing("processes", self.refused.iter().any(|&name| name != SOCKETS && name != CAPABILITIES));
+        missing("processes", harvest.processes.cut || harvest.processes.received != counters.processes);
+        missing("activity", counters.activity_dropped > 0);
+        Ok(Stopped { counters, skipped, harvest, noted, cut })
     }
 
     /// The counters once no program runs any more: twice the same, and balanced; or as they are after two seconds,
@@ -185,6 +264,8 @@ impl Sensor {
             emitted: sum(2)?,
             dropped: sum(3)?,
             faulted: sum(4)?,
+            processes: sum(5)?,
+            activity_dropped: sum(6)?,
         })
     }
 

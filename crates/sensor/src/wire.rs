@@ -14,13 +14,15 @@
 //! | 4 | 4 | result: 0 or a negative errno |
 //! | 8 | 8 | CLOCK_MONOTONIC, ns; of [`Op::Held`], the cgroup's ID |
 //! | 16 | 4 | process ID |
-//! | 20 | 4 | open flags |
+//! | 20 | 4 | open flags; of a process, its user |
 //! | 24 | 8 | inode of the executable |
 //! | 32 | 4 | device of the executable |
-//! | 36 | 4 | mode of the object |
+//! | 36 | 4 | mode of the object; of a process, its parent |
 //! | 40 | 48 | six parts: length (2), status (1), crossed mounts (1), device (4) |
 //! | 88 | 16 | command name |
 //! | 104 | … | payload |
+
+use crate::processes::ProcessRecord;
 
 /// Version of the layout.
 pub const WIRE_VERSION: u16 = 1;
@@ -58,10 +60,13 @@ pub enum Op {
     ReadDirectory,
     Enter,
     Held,
+    Forked,
+    Started,
+    Exited,
 }
 
 impl Op {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 30] = [
         Self::Open,
         Self::Stat,
         Self::Access,
@@ -89,7 +94,15 @@ impl Op {
         Self::ReadDirectory,
         Self::Enter,
         Self::Held,
+        Self::Forked,
+        Self::Started,
+        Self::Exited,
     ];
+
+    /// Whether it tells of a process, not of a path.
+    pub(crate) fn is_of_process(self) -> bool {
+        matches!(self, Self::Forked | Self::Started | Self::Exited)
+    }
 
     fn from_wire(byte: u8) -> Option<Self> {
         Self::ALL.get(usize::from(byte).checked_sub(1)?).copied()
@@ -185,6 +198,15 @@ impl Event {
     /// [`BadRecord`] if it is cut short or not of this version.
     pub fn parse(bytes: &[u8]) -> Result<(Self, u64, usize), BadRecord> {
         parse(bytes).ok_or(BadRecord { length: bytes.len() })
+    }
+
+    /// What the head of a record that was parsed says of the process.
+    pub(crate) fn process(bytes: &[u8]) -> ProcessRecord {
+        let at = |at: usize| {
+            let four = bytes.get(at..at + 4).and_then(|four| four.try_into().ok());
+            u32::from_ne_bytes(four.unwrap_or_default())
+        };
+        ProcessRecord { pid: at(16), user: at(20), parent: at(36) }
     }
 
     /// Bytes that this event takes in memory, roughly.

@@ -59,7 +59,7 @@ pub(crate) struct VerifyArgs {
 pub(crate) enum ProfileCommand {
     /// Print a profile: its runs, whether it is complete, and what was used
     #[command(
-        after_help = "Examples:\n  careen profile show shop.profile\n  careen profile show shop.profile --paths --output json"
+        after_help = "Examples:\n  careen profile show shop.profile\n  careen profile show shop.profile --system-calls --processes --network\n  careen profile show shop.profile --output json | jq '.runs[].activity.listening'"
     )]
     Show {
         /// The profile
@@ -70,6 +70,15 @@ pub(crate) enum ProfileCommand {
         /// List lookups of paths that were not there
         #[arg(long)]
         missing: bool,
+        /// List the system calls that were made, and the capabilities with the calls that needed them
+        #[arg(long)]
+        system_calls: bool,
+        /// List the programs that were started, under those that started them
+        #[arg(long)]
+        processes: bool,
+        /// List where it listened and what it connected to, with the programs
+        #[arg(long)]
+        network: bool,
         /// Only runs with this tag
         #[arg(long, value_name = "TAG")]
         tag: Vec<String>,
@@ -97,6 +106,33 @@ Profiles of different versions of an image are not joined: carry the older one o
     },
     /// Carry a profile over to another version of its image
     Carry(CarryArgs),
+    /// List recordings that were cut off because careen was killed, or save one as a profile
+    Recover(RecoverArgs),
+}
+
+/// `careen profile recover`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careen profile recover
+  careen profile recover 4711-0 -o shop.profile
+  careen profile recover 4711-0 --discard
+
+The profile holds what was recorded until careen was killed and is marked as incomplete: `careen harden`
+refuses it unless told otherwise, and `careen profile merge` can join it with others. The image must lie
+where it was.")]
+pub(crate) struct RecoverArgs {
+    /// Which recording, as listed
+    pub(crate) id: Option<String>,
+    /// Where its profile goes
+    #[arg(long, short = 'o', value_name = "FILE", requires = "id")]
+    pub(crate) output_profile: Option<PathBuf>,
+    /// Throw it away
+    #[arg(long, requires = "id", conflicts_with = "output_profile")]
+    pub(crate) discard: bool,
+    /// Replace the output if it exists
+    #[arg(long, short)]
+    pub(crate) force: bool,
 }
 
 /// `careen profile carry`

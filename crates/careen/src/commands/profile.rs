@@ -5,22 +5,25 @@ use std::collections::BTreeMap;
 use harden::CarryError;
 use profile::{AccessKind, PathUsage, Profile, Verdict};
 
+use crate::activity::Wanted;
 use crate::artifacts::write_whole;
 use crate::cli::{CarryArgs, OutputFormat, ProfileCommand};
-use crate::commands::record;
+use crate::commands::{record, recover};
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::{carrying, hints, output, verdict};
+use crate::{activity, carrying, hints, output, verdict};
 
 /// Runs the profile commands.
 pub(crate) fn run(context: &Context, command: &ProfileCommand) -> Result<(), Failure> {
     match command {
-        ProfileCommand::Show { file, paths, missing, tag } => {
+        ProfileCommand::Show { file, paths, missing, system_calls, processes, network, tag } => {
+            let wanted = Wanted { system_calls: *system_calls, processes: *processes, network: *network };
             let profiles = record::load_profiles(std::slice::from_ref(file), tag)?;
-            show(context, &record::merge_profiles(&profiles)?, *paths, *missing)
+            show(context, &record::merge_profiles(&profiles)?, *paths, *missing, wanted)
         }
         ProfileCommand::Carry(args) => carry(context, args),
+        ProfileCommand::Recover(args) => recover::run(context, args),
         ProfileCommand::Merge { files, tag, output_profile, force } => {
             context::refuse_existing(output_profile, *force)?;
             let merged = record::merge_profiles(&record::load_profiles(files, tag)?)?;
@@ -40,12 +43,18 @@ pub(crate) fn run(context: &Context, command: &ProfileCommand) -> Result<(), Fai
     }
 }
 
-fn show(context: &Context, profile: &Profile, paths: bool, missing: bool) -> Result<(), Failure> {
+fn show(
+    context: &Context,
+    profile: &Profile,
+    paths: bool,
+    missing: bool,
+    wanted: Wanted,
+) -> Result<(), Failure> {
     // As data the document itself is the answer: nothing of it is left out.
     if context.output == OutputFormat::Json {
         return output::print(context.output, profile, |_| String::new());
     }
-    output::write_stdout(text(profile, paths, missing).as_bytes())
+    output::write_stdout(text(profile, paths, missing, wanted).as_bytes())
 }
 
 fn carry(context: &Context, args: &CarryArgs) -> Result<(), Failure> {
@@ -80,7 +89,7 @@ fn carry(context: &Context, args: &CarryArgs) -> Result<(), Failure> {
     }
 }
 
-fn text(profile: &Profile, paths: bool, missing: bool) -> String {
+fn text(profile: &Profile, paths: bool, missing: bool, wanted: Wanted) -> String {
     let mut out = format!(
         "  image     {} ({})\n  digest    {}\n",
         profile.image.reference, profile.image.platform, profile.image.manifest_digest
@@ -121,6 +130,7 @@ fn text(profile: &Profile, paths: bool, missing: bool) -> String {
         kinds.iter().map(|(kind, count)| vec![kind.to_string(), output::count_text(*count)]).collect();
     out += "\n";
     out += &output::table(&["kind of use", "paths"], &rows);
+    out += &activity::text(profile, wanted);
     let is_missing = |usage: &PathUsage| usage.0.keys().all(|kind| !kind.is_use());
     for (path, usage) in &profile.paths {
         if (paths && !is_missing(usage)) || (missing && is_missing(usage)) {

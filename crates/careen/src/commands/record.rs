@@ -1,5 +1,6 @@
 //! `careen record`, and recording for the commands that need a run.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use harden::{CarryReport, Ledger, Verification};
 use image::{Image, Platform};
 use packages::PackageDatabase;
 use profile::{Profile, Verdict};
+use sensor::Journal;
 
 use crate::artifacts::{source_path, write_whole};
 use crate::cli::{ContainerArgs, RecordArgs};
@@ -151,6 +153,8 @@ pub(crate) struct Recorder<'a> {
     context: &'a Context,
     coverage: Coverage,
     engine: Engine,
+    /// Journals of what was recorded; kept until this is dropped, when the profiles have been written.
+    journals: RefCell<Vec<Arc<Journal>>>,
 }
 
 impl<'a> Recorder<'a> {
@@ -160,7 +164,7 @@ impl<'a> Recorder<'a> {
         container: &ContainerArgs,
     ) -> Result<Self, Failure> {
         container::apply(container, &mut coverage.container)?;
-        Ok(Self { context, coverage, engine: context.engine()? })
+        Ok(Self { context, coverage, engine: context.engine()?, journals: RefCell::default() })
     }
 
     /// Runs the coverage on an original image under the sensor; a step that fails ends it.
@@ -222,12 +226,29 @@ impl<'a> Recorder<'a> {
         let options = RecordOptions {
             reference: verified.map(str::to_owned),
             keep_going: verified.is_some(),
+            journal: if verified.is_some() { None } else { self.journal() },
             ..self.options()
         };
         let observer = Told(progress);
         let profile = coverage::record(&self.engine, image, unpacked, &self.coverage, &options, &observer)?;
         progress.done(&format!("{} paths used", output::count_text(profile.used().count() as u64)));
         Ok(profile)
+    }
+
+    /// A new journal, so that a recording survives the end of this process; without one it goes on all the same.
+    fn journal(&self) -> Option<Arc<Journal>> {
+        match Journal::create(&self.context.journal_dir()) {
+            Ok(journal) => {
+                let journal = Arc::new(journal);
+                self.journals.borrow_mut().push(Arc::clone(&journal));
+                Some(journal)
+            }
+            Err(error) => {
+                let dir = self.context.journal_dir();
+                tracing::warn!(%error, "cannot keep a journal in {}: a killed recording will be lost", dir.display());
+                None
+            }
+        }
     }
 
     /// How a run is recorded unless there is more to say: its first failed step ends it.
@@ -238,6 +259,7 @@ impl<'a> Recorder<'a> {
             started_at: SystemTime::now(),
             interrupt: Arc::clone(&self.context.interrupt),
             keep_going: false,
+            journal: None,
         }
     }
 

@@ -122,6 +122,7 @@ impl Bench {
             started_at: SystemTime::UNIX_EPOCH,
             interrupt: Arc::clone(&self.interrupt),
             keep_going: false,
+            journal: None,
         }
     }
 

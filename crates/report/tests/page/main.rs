@@ -162,6 +162,7 @@ fn hardening() -> Hardening {
             }],
             tags: Default::default(),
             carried_from: None,
+            activity: None,
         }],
         verification: None,
         healed: 1,

@@ -162,6 +162,7 @@ fn of_record(image: &Image, record: Record, started_at: &str) -> Profile {
         steps: Vec::new(),
         tags: BTreeSet::from([CANARY.to_owned()]),
         carried_from: None,
+        activity: Some(record.activity),
     };
     Profile::from_run(identity, run, &record.observations)
 }
