@@ -109,13 +109,15 @@ pub fn uses(
     profile: Option<&Profile>,
     kept: &dyn Fn(&ImagePath) -> bool,
 ) -> Vec<PackageUse> {
-    packages.packages.iter().map(|package| package_use(package, profile, kept)).collect()
+    let is_filtered = packages.packages.iter().flat_map(|package| &package.files).any(|path| !kept(path));
+    packages.packages.iter().map(|package| package_use(package, profile, kept, is_filtered)).collect()
 }
 
 fn package_use(
     package: &Package,
     profile: Option<&Profile>,
     kept: &dyn Fn(&ImagePath) -> bool,
+    is_filtered: bool,
 ) -> PackageUse {
     let mut used: Vec<UsedFile> = match profile {
         Some(profile) => package.files.iter().filter_map(|path| used_file(path, profile)).collect(),
@@ -130,11 +132,9 @@ fn package_use(
     };
     let files_before = package.counted_files() as u64;
     let (is_gone, partial, files_left) = match package.presence(kept) {
-        // A package of nothing that counts was never more. It goes with the first of its documents: then something was
-        // removed, and the package database, in which documents do not count, has lost it.
-        Presence::Gone => {
-            (files_before > 0 || package.files.is_empty() || !package.files.iter().all(kept), false, 0)
-        }
+        // A package of nothing that counts was never more: it stays in a package database that is as it was, and in one
+        // that lists what is left, documents do not speak for it.
+        Presence::Gone => (files_before > 0 || is_filtered || package.files.is_empty(), false, 0),
         Presence::Partial { kept, .. } => (false, true, kept.len() as u64),
         Presence::Full | Presence::Unlisted => (false, false, files_before),
     };
@@ -327,6 +327,11 @@ mod tests {
         assert_eq!(use_of(copyright, Some(""), &[]).heat, Heat::Gone);
         let documents = "/usr/share/doc/tool/copyright /usr/share/doc/tool/README";
         assert_eq!(use_of(documents, Some(""), &[copyright]).heat, Heat::Gone);
+        // Its only document is kept for a neighbour, of which something was removed.
+        let mut two = packages(copyright);
+        two.packages.extend(packages("/usr/bin/other").packages);
+        assert_eq!(uses(&two, None, &|kept| *kept == path(copyright))[0].heat, Heat::Gone);
+        assert_eq!(uses(&two, None, &|_| true)[0].heat, Heat::NotRecorded);
         let mut unlisted = packages("");
         unlisted.packages[0].file_list = packages::FileList::Absent;
         assert_eq!(uses(&unlisted, None, &|_| false)[0].heat, Heat::NotRecorded);
