@@ -337,3 +337,22 @@ fn vulnerable_functions_come_along() {
     let findings = find(&image("", vec![package(Ecosystem::Go, "stdlib", "1.22.0")]), &database).unwrap();
     assert_eq!(findings[0].symbols, symbols);
 }
+
+#[test]
+fn functions_count_only_if_all_who_know_functions_name_some() {
+    let symbols = vec![Symbols { path: "net/http".into(), names: vec!["Get".into()] }];
+    let named = Affected { symbols: symbols.clone(), ..affected("Go", "stdlib", "1.22.1") };
+    let whole = affected("Go", "stdlib", "1.22.2");
+    let alias = |mut advisory: Advisory| {
+        advisory.aliases.insert("CVE-2024-1".into());
+        advisory
+    };
+    // The other source never names functions; the same one means all of the package where it names none.
+    for (other, expected) in [("osv/GHSA", symbols), ("osv/Go", Vec::new())] {
+        let all = [advisory("osv/Go", "GO-1", named.clone()), advisory(other, "X-2", whole.clone())];
+        let database = database(all.map(alias).to_vec());
+        let found = find(&image("", vec![package(Ecosystem::Go, "stdlib", "1.22.0")]), &database).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].symbols, expected, "{other}");
+    }
+}

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use advisories::heat::{Role, UsedFile};
 use advisories::matching::{self, Finding};
+use advisories::scan::SymbolPresence;
 use advisories::vex::{self, Coverage, Format, Ground, Header, Remains, Status, Subject, Wishes};
 use advisories::{Advisory, Affected, Database, DatabaseBuilder, FixState, Heat, PackageUse, Range};
 use careen_advisories as advisories;
@@ -196,6 +197,39 @@ fn code_that_never_ran_is_claimed_only_when_asked_and_with_what_the_runs_covered
     let gaps = Coverage { complete: false, ..coverage() };
     let with_gaps = vex::claims(&findings(&packages), &grounds(&packages), &gaps, &[IMAGE.into()], wishes);
     assert_eq!(with_gaps[2].status, Status::UnderInvestigation);
+}
+
+#[test]
+fn what_is_not_in_the_program_is_not_affected_unless_another_program_has_it() {
+    let mut packages = packages();
+    let mut findings = findings(&packages);
+    let mut grounds = grounds(&packages);
+    let hot = packages.packages.iter().position(|package| package.name == "hot").unwrap();
+    let place = findings.iter().position(|finding| finding.package.0 == hot).unwrap();
+    let absent = SymbolPresence::NotInBinary {
+        file: path("/usr/bin/hot"),
+        table: "pclntab of Go 1.20".into(),
+        looked_for: vec!["a/b.F".into()],
+    };
+    grounds[hot].symbols = [(findings[place].vulnerability.clone(), absent)].into();
+    let said = |findings: &[Finding], grounds: &[Ground]| {
+        let all = vex::claims(findings, grounds, &coverage(), IMAGE, Wishes::default());
+        let hot = all.into_iter().filter(|one| one.vulnerability == findings[place].vulnerability);
+        hot.map(|one| (one.status, one.impact)).collect::<Vec<_>>()
+    };
+    let one = said(&findings, &grounds);
+    assert_eq!(one.len(), 1);
+    assert_eq!(one[0].0, Status::NotAffected);
+    assert!(one[0].1.contains("/usr/bin/hot") && one[0].1.contains("a/b.F"), "{}", one[0].1);
+
+    // The same package in a second program, of which nothing is known.
+    packages.packages.push(packages.packages[hot].clone());
+    grounds.push(Ground { symbols: BTreeMap::new(), ..grounds[hot].clone() });
+    let mut second = findings[place].clone();
+    second.package.0 = grounds.len() - 1;
+    findings.push(second);
+    let both = said(&findings, &grounds);
+    assert_eq!(both.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [Status::Affected]);
 }
 
 #[test]
