@@ -175,7 +175,10 @@ pub(crate) fn requirements(
         None => {
             let head = text.lines().take_while(|line| !line.trim().is_empty());
             let fields = head.filter_map(|line| line.split_once(':'));
-            fields.filter(|(key, _)| key.eq_ignore_ascii_case("Requires-Dist")).map(|(_, value)| value).collect()
+            fields
+                .filter(|(key, _)| key.eq_ignore_ascii_case("Requires-Dist"))
+                .map(|(_, value)| value)
+                .collect()
         }
     };
     Ok(lines.into_iter().filter_map(requirement).collect())

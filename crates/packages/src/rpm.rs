@@ -140,7 +140,9 @@ pub(crate) fn dependencies(image: &Image, limits: &read::Limits) -> Result<Vec<N
             .filter(|name| name.starts_with('/'))
             .collect();
         for header in &headers {
-            let (Some(name), architecture) = (header.text(tag::NAME), header.text(tag::ARCH)) else { continue };
+            let (Some(name), architecture) = (header.text(tag::NAME), header.text(tag::ARCH)) else {
+                continue;
+            };
             let mut provides: BTreeSet<String> = header.names(tag::PROVIDE_NAME).into_iter().collect();
             if !wanted.is_empty() {
                 let paths = header.files().into_iter().filter_map(|file| String::from_utf8(file.path).ok());

@@ -133,8 +133,8 @@ fn package(bill: &Bill<'_>, at: usize, component: &Component<'_>) -> Value {
     let is_program = package.ecosystem == Ecosystem::Generic;
     let owned = || package.files.iter().filter_map(|path| bill.checksums.get(path));
     let is_analyzed = owned().next().is_some();
-    let code = is_analyzed
-        .then(|| json!({"packageVerificationCodeValue": checksums::verification_code(owned())}));
+    let code =
+        is_analyzed.then(|| json!({"packageVerificationCodeValue": checksums::verification_code(owned())}));
     compact(json!({
         "SPDXID": id(at),
         "name": package.name,

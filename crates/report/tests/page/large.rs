@@ -12,8 +12,8 @@ use super::browser::Browser;
 use super::{entry, hardening, identity, path};
 
 const WORDS: [&str; 12] = [
-    "core", "stream", "validate", "index", "helpers", "internal", "parse", "locale", "create", "types", "async",
-    "compile",
+    "core", "stream", "validate", "index", "helpers", "internal", "parse", "locale", "create", "types",
+    "async", "compile",
 ];
 
 /// A ledger of so many files, in packages of forty as npm has them, every ninth of them kept.
@@ -74,7 +74,9 @@ fn a_hundred_thousand_rows_load_search_and_scroll_at_once_and_are_accessible() {
     let load = browser.run(load).as_f64().unwrap();
 
     // From the key to the drawn list, the longest of several words.
-    let timed = |script: &str| format!("const start = performance.now(); {script}; return performance.now() - start;");
+    let timed = |script: &str| {
+        format!("const start = performance.now(); {script}; return performance.now() - start;")
+    };
     let typed = |text: &str| {
         timed(&format!(
             "const box = document.getElementById('search'); box.value = '{text}';
@@ -114,6 +116,9 @@ fn a_hundred_thousand_rows_load_search_and_scroll_at_once_and_are_accessible() {
     for (what, took) in [("search", search), ("order", order), ("end", end), ("map", map)] {
         assert!(took < 1500.0, "{what}: {took}");
     }
-    assert_eq!(browser.run("return document.querySelectorAll('script[src], link[href], img[src]').length"), json!(0));
+    assert_eq!(
+        browser.run("return document.querySelectorAll('script[src], link[href], img[src]').length"),
+        json!(0)
+    );
     browser.is_accessible();
 }
