@@ -127,32 +127,35 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Vec<Package>, ReadPackag
     Ok(packages)
 }
 
-/// What each package needs and provides. A need may be a path, which the package that owns it meets.
+/// What each package needs and provides.
 pub(crate) fn dependencies(image: &Image, limits: &read::Limits) -> Result<Vec<Needs>, ReadPackagesError> {
     let mut all = Vec::new();
     for found in found(image) {
         // What is broken was told when the packages were read.
         let Ok(headers) = headers(image, &found, limits)? else { continue };
         let headers: Vec<_> = headers.iter().filter_map(|(_, blob)| Header::parse(blob).ok()).collect();
-        let wanted: BTreeSet<String> = headers
-            .iter()
-            .flat_map(|header| header.names(tag::REQUIRE_NAME))
-            .filter(|name| name.starts_with('/'))
-            .collect();
-        for header in &headers {
-            let (Some(name), architecture) = (header.text(tag::NAME), header.text(tag::ARCH)) else {
-                continue;
-            };
-            let mut provides: BTreeSet<String> = header.names(tag::PROVIDE_NAME).into_iter().collect();
-            if !wanted.is_empty() {
-                let paths = header.files().into_iter().filter_map(|file| String::from_utf8(file.path).ok());
-                provides.extend(paths.filter(|path| wanted.contains(path)));
-            }
-            let needs = header.names(tag::REQUIRE_NAME).into_iter().map(|name| vec![name]).collect();
-            all.push(Needs { name, architecture: architecture.unwrap_or_default(), provides, needs });
-        }
+        all.extend(needs(&headers));
     }
     Ok(all)
+}
+
+/// A need may be a path: the package that owns it provides it.
+fn needs(headers: &[Header<'_>]) -> Vec<Needs> {
+    let required = headers.iter().flat_map(|header| header.names(tag::REQUIRE_NAME));
+    let wanted: BTreeSet<String> = required.filter(|name| name.starts_with('/')).collect();
+    let mut all = Vec::new();
+    for header in headers {
+        let Some(name) = header.text(tag::NAME) else { continue };
+        let mut provides: BTreeSet<String> = header.names(tag::PROVIDE_NAME).into_iter().collect();
+        if !wanted.is_empty() {
+            let paths = header.files().into_iter().filter_map(|file| String::from_utf8(file.path).ok());
+            provides.extend(paths.filter(|path| wanted.contains(path)));
+        }
+        let needs = header.names(tag::REQUIRE_NAME).into_iter().map(|name| vec![name]).collect();
+        let architecture = header.text(tag::ARCH).unwrap_or_default();
+        all.push(Needs { name, architecture, provides, needs });
+    }
+    all
 }
 
 /// The headers of a database, by number.
@@ -269,6 +272,29 @@ pub(crate) fn fuzz(bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packages_provide_the_paths_that_others_need() {
+        const STRING: u32 = 6;
+        const STRINGS: u32 = 8;
+        let shell = header::tests::blob(&[
+            (tag::NAME, STRING, 1, b"bash\0"),
+            (tag::ARCH, STRING, 1, b"x86_64\0"),
+            (tag::PROVIDE_NAME, STRINGS, 1, b"bash(x86-64)\0"),
+            (tag::BASE_NAMES, STRINGS, 2, b"sh\0bash\0"),
+            (tag::DIR_INDEXES, 4, 2, &[0; 8]),
+            (tag::DIR_NAMES, STRINGS, 1, b"/bin/\0"),
+        ]);
+        let script = header::tests::blob(&[
+            (tag::NAME, STRING, 1, b"script\0"),
+            (tag::REQUIRE_NAME, STRINGS, 2, b"/bin/sh\0bash(x86-64)\0"),
+        ]);
+        let headers = [Header::parse(&shell).unwrap(), Header::parse(&script).unwrap()];
+        let all = needs(&headers);
+        assert_eq!((all[0].name.as_str(), all[0].architecture.as_str()), ("bash", "x86_64"));
+        assert_eq!(all[0].provides, ["/bin/sh", "bash(x86-64)"].map(str::to_owned).into());
+        assert_eq!(all[1].needs, [["/bin/sh".to_owned()], ["bash(x86-64)".to_owned()]]);
+    }
 
     #[test]
     fn source_packages_are_split_at_the_last_dashes() {

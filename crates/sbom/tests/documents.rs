@@ -67,7 +67,7 @@ fn made_up() -> (Layout, Image) {
             "Name: Flask\nVersion: 3.0\nLicense: BSD\nAuthor: Ann\nAuthor-email: ann@a.example\n\
              Requires-Dist: Click_It>=8; python_version >= \"3\"\nRequires-Dist: extra-only; extra == \"x\"\n\n",
         ),
-        ("usr/lib/python3/site-packages/click_it-8.dist-info/METADATA", "Name: click.it\nVersion: 8\n"),
+        ("usr/lib/python3/site-packages/click_it-8.dist-info/METADATA", "Name: Click-It\nVersion: 8\n"),
         ("usr/lib/python3/site-packages/extra_only-1.dist-info/METADATA", "Name: extra-only\nVersion: 1\n"),
         (
             "app/node_modules/@a/b/package.json",
@@ -241,7 +241,7 @@ fn everything_has_a_supplier_who_can_be_asked() {
         ("login", "Organization: Some One (some@one.example)"),
         ("libc6", "Organization: Debian 12"),
         ("Flask", "Organization: Ann (ann@a.example)"),
-        ("click.it", "Organization: PyPI"),
+        ("Click-It", "Organization: PyPI"),
         ("@a/b", "Organization: @a"),
         ("debian", "Organization: Debian 12"),
     ] {

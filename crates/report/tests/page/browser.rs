@@ -69,7 +69,9 @@ impl Browser {
         ]
         .map(str::to_owned);
         let mut browser = Self { driver, port, session: String::new(), _profile: profile };
-        let options = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
+        // The checker looks at every element: on a busy machine that takes more than the usual half minute.
+        let wanted = json!({"goog:chromeOptions": {"args": arguments}, "timeouts": {"script": 170_000}});
+        let options = json!({"capabilities": {"alwaysMatch": wanted}});
         let session = browser.post("/session", &options);
         browser.session = session["sessionId"].as_str().expect("a session").to_owned();
         Some(browser)
@@ -119,7 +121,7 @@ impl Browser {
 
     fn request(&self, method: &str, path: &str, body: &str) -> Value {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(180))).unwrap();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             self.port,
