@@ -142,7 +142,7 @@ pub(crate) enum Command {
     Rbom(RbomArgs),
     /// Say which known vulnerabilities touch an image, each with its evidence: OpenVEX, CSAF, CycloneDX
     Vex(Box<VexArgs>),
-    /// Scan the images of a registry: all tags of a repository, all repositories of a catalog
+    /// Scan images of registries: all tags of a repository, all repositories of a catalog
     #[command(subcommand)]
     Registry(RegistryCommand),
     /// Attest what a hardening did, or any document about an image: in-toto statements, signed or not

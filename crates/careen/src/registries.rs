@@ -182,7 +182,7 @@ fn fetch(context: &Context, pulled: &Pulled, layers: &[Descriptor]) -> Result<()
     context.progress.stage(format!("fetch {reference}"), Some(total));
     puller
         .fetch(&reference.repository, &missing, &Limits::default(), &|bytes| {
-            context.progress.add_bytes(bytes)
+            context.progress.add_bytes(bytes);
         })
         .map_err(|error| hints::registry(&format!("cannot fetch {reference}"), error))?;
     context.progress.done(&output::bytes_text(total));

@@ -192,11 +192,12 @@ fn name(image: &Image) -> String {
 ///
 /// Source: package-url specification, type "oci".
 fn image_purl(image: &Image, name: &str) -> String {
+    // The digest of a reference may be that of an index.
+    let name = name.split('@').next().unwrap_or(name);
     let (repository, tag) = match name.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, tag),
         _ => (name, ""),
     };
-    let repository = repository.split('@').next().unwrap_or(repository);
     let last = repository.rsplit('/').next().unwrap_or(repository).to_ascii_lowercase();
     let url = if repository.contains('/') { repository } else { "" };
     let digest = image.manifest_digest().to_string();

@@ -61,8 +61,9 @@ fn an_image_that_is_not_there() {
     let output =
         place.careen(&["harden", "oci:/nowhere/redis", "-c", "redis", "-o", "oci:/tmp/x"]).output().unwrap();
     assert_fails(&output, 3, &["/nowhere/redis", "hint: "]);
-    let output = place.careen(&["harden", "redis:7", "-c", "redis", "-o", "oci:/tmp/x"]).output().unwrap();
-    assert_fails(&output, 3, &["redis:7", "hint: "]);
+    let nobody = "localhost:1/redis:7";
+    let output = place.careen(&["harden", nobody, "-c", "redis", "-o", "oci:/tmp/x"]).output().unwrap();
+    assert_fails(&output, 3, &["registry localhost:1", "hint: "]);
 }
 
 #[test]

@@ -43,7 +43,7 @@ struct Walk<'a> {
 /// What a look at an image's documents shows.
 enum Look {
     /// Nothing more is to be done.
-    Done(Row),
+    Done(Box<Row>),
     /// It is to be scanned.
     Scan(Box<Pulled>),
 }
@@ -69,7 +69,7 @@ pub(super) fn run(context: &Context, args: &RegistryScanArgs) -> Result<(), Fail
     let mut pending = Vec::new();
     for (reference, look) in references.iter().zip(looks) {
         match look {
-            Some(Some(Look::Done(row))) => rows.push(row),
+            Some(Some(Look::Done(row))) => rows.push(*row),
             Some(Some(Look::Scan(pulled))) => pending.push((reference, pulled)),
             Some(None) | None => {}
         }
@@ -222,7 +222,8 @@ impl Walk<'_> {
     fn look(&self, reference: &Reference) -> Option<Look> {
         let failed = |digest, failure: Failure| {
             (failure.code != ExitCode::Interrupted)
-                .then(|| Look::Done(Row::unscanned(reference, digest, Status::Failed, failure.summary())))
+                .then(|| Row::unscanned(reference, digest, Status::Failed, failure.summary()))
+                .map(|row| Look::Done(Box::new(row)))
         };
         let registry = match registries::connect(self.context, &reference.host) {
             Ok(registry) => registry,
@@ -234,7 +235,7 @@ impl Walk<'_> {
                 Err(error) => return failed(None, hints::registry("cannot read it", error)),
             };
         if let Some(row) = digest.and_then(|digest| self.known(reference, digest)) {
-            return Some(Look::Done(row));
+            return Some(Look::Done(Box::new(row)));
         }
         let options = match registries::options(self.context, self.platform.clone()) {
             Ok(options) => options,
@@ -242,13 +243,13 @@ impl Walk<'_> {
         };
         match self.layers.puller(&registry).documents(reference, &options) {
             Ok(pulled) => match self.known(reference, pulled.top.digest) {
-                Some(row) => Some(Look::Done(row)),
+                Some(row) => Some(Look::Done(Box::new(row))),
                 None => Some(Look::Scan(Box::new(pulled))),
             },
             Err(PullError::Image(OpenImageError::Pick { source, .. })) if is_no_image(&source) => {
                 let row = Row::unscanned(reference, digest, Status::Skipped, source.to_string());
                 let _ = self.lock().keep(&reference.to_string(), &row);
-                Some(Look::Done(row))
+                Some(Look::Done(Box::new(row)))
             }
             Err(error) => failed(digest, hints::pull("cannot read it", error)),
         }

@@ -271,7 +271,7 @@ impl Place for InLayout {
                 // Tools that copy referrers list them without a name.
                 let Ok(bytes) = self.blob(entry.digest, MAX_MANIFEST_BYTES) else { continue };
                 let manifest: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-                if manifest["subject"]["digest"] == Value::from(subject.to_string()) {
+                if manifest["subject"]["digest"] == subject.to_string() {
                     manifests.push(entry.clone());
                 }
             }
