@@ -18,11 +18,8 @@ mod look;
 mod nginx;
 mod packages;
 mod policy;
-<<<<<<< ours
 mod rbom;
-=======
 mod recover;
->>>>>>> theirs
 mod redis;
 mod registry;
 mod report;
