@@ -198,6 +198,21 @@ pub(crate) struct ContainerArgs {
     /// Mount an empty tmpfs at this path
     #[arg(long, value_name = "PATH")]
     pub(crate) tmpfs: Vec<String>,
+    /// What watches: eBPF programs, notification of system calls, or the first that works here
+    #[arg(long, value_enum, default_value_t, value_name = "SENSOR")]
+    pub(crate) sensor: SensorArg,
+}
+
+/// What watches a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum SensorArg {
+    /// eBPF where it loads, else notification.
+    #[default]
+    Auto,
+    /// eBPF: sees everything, needs root.
+    Ebpf,
+    /// Notification of system calls: needs no privilege, slows file access down.
+    Notify,
 }
 
 /// The network of a container.

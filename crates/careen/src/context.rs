@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 
 use engine::{Engine, EngineOptions, Helper};
 use image::{Image, ImageSource, OpenOptions, Platform};
-use sensor::{SensorOptions, Unfinished};
+use sensor::{Choice, SensorOptions, Unfinished};
 
-use crate::cli::{Global, ImageArgs, OutputFormat};
+use crate::cli::{Global, ImageArgs, OutputFormat, SensorArg};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -77,11 +77,14 @@ impl Context {
     }
 
     /// Settings of the sensor.
-    pub(crate) fn sensor_options(&self) -> SensorOptions {
-        SensorOptions::new(sensor::Helper {
-            program: "/proc/self/exe".into(),
-            args: vec![CANARY_HELPER.into()],
-        })
+    pub(crate) fn sensor_options(&self, sensor: SensorArg) -> SensorOptions {
+        let helper = sensor::Helper { program: "/proc/self/exe".into(), args: vec![CANARY_HELPER.into()] };
+        let choice = match sensor {
+            SensorArg::Auto => Choice::Auto,
+            SensorArg::Ebpf => Choice::Ebpf,
+            SensorArg::Notify => Choice::Notify,
+        };
+        SensorOptions { choice, ..SensorOptions::new(helper) }
     }
 
     /// A directory for temporary files that need room, beneath the data directory.
@@ -129,6 +132,9 @@ pub(crate) const ENGINE_HELPER: &str = "__engine";
 
 /// First argument of the re-executed canary of the sensor.
 pub(crate) const CANARY_HELPER: &str = "__canary";
+
+/// First argument of the re-executed program that maps users into a user namespace.
+pub(crate) const MAPPER: &str = "__map-users";
 
 /// Reads an image reference as typed.
 pub(crate) fn parse_source(text: &str) -> Result<ImageSource, Failure> {

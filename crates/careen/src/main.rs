@@ -19,6 +19,7 @@ mod output;
 mod policy;
 mod progress;
 mod registries;
+mod rootless;
 mod scanning;
 mod staging;
 mod target;
@@ -39,7 +40,21 @@ fn main() -> process::ExitCode {
     if let Some(code) = helper(&arguments) {
         return process::ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
+    if let Err(error) = engine::rootless::settle() {
+        let hint = error.hint();
+        let failure = Failure::caused_by(exit::ExitCode::Host, "cannot work without root", error).hint(hint);
+        progress::eprint_line(failure.render().trim_end());
+        return process::ExitCode::from(failure.code as u8);
+    }
     let cli = Cli::parse();
+    match rootless::instead(&cli.command, &arguments) {
+        Ok(Some(code)) => return process::ExitCode::from(code),
+        Ok(None) => {}
+        Err(failure) => {
+            progress::eprint_line(failure.render().trim_end());
+            return process::ExitCode::from(failure.code as u8);
+        }
+    }
     let code = match run(cli) {
         Ok(()) => exit::ExitCode::Success,
         Err(failure) => {
@@ -54,6 +69,7 @@ fn helper(arguments: &[OsString]) -> Option<i32> {
     let (name, rest) = arguments.get(1..)?.split_first()?;
     match name.to_str()? {
         context::ENGINE_HELPER => Some(engine::helper_main(rest)),
+        context::MAPPER => Some(engine::rootless::map_main(rest)),
         context::CANARY_HELPER => Some(sensor::canary_main(rest)),
         _ => None,
     }

@@ -35,7 +35,7 @@ pub use coverage::{
 pub use error::{LoadCoverageError, Problem};
 pub use load::{check, load};
 pub use observer::{Observer, RecordEvent, Silent};
-pub use record::{RecordOptions, record, record_on, target};
+pub use record::{RecordOptions, give_listeners, record, record_on, target, watched};
 pub use record_error::{Failure, RecordError, StepFailure};
 pub use recover::{Leftover, RecoverError};
 pub use signal::Signal;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use engine::{Bind, Container, Engine, EngineError, Network, RunOptions, Unpacked};
+use engine::{
+    Bind, Container, Engine, EngineError, ListenerSink, Network, RunOptions, Standing, Unpacked, Watch,
+};
 use image::{Image, Tree};
 use profile::{ImageIdentity, Profile};
-use sensor::{Journal, Sensor, SensorOptions, Target};
+use sensor::{Backend, Journal, SensorOptions, Target, Watching};
 
 use crate::coverage::{ContainerSettings, Coverage};
 use crate::run::Run;
@@ -64,18 +66,19 @@ pub fn record_on(
     options: &RecordOptions,
     observer: &dyn Observer,
 ) -> Result<Profile, RecordError> {
-    let mut sensor = Sensor::load(&options.sensor).map_err(RecordError::LoadSensor)?;
+    let mut backend = Backend::load(&options.sensor).map_err(RecordError::LoadSensor)?;
     if let Some(journal) = &options.journal {
-        sensor.keep(Arc::clone(journal));
+        backend.keep(Arc::clone(journal));
     }
     observer.event(&RecordEvent::SensorLoaded);
-    let container =
-        engine.create(unpacked, &run_options(&coverage.container)).map_err(|error| match error {
-            EngineError::Interrupted => RecordError::Interrupted,
-            error => RecordError::Create(error),
-        })?;
+    let run_options = watched(run_options(&coverage.container), &backend);
+    let mut container = engine.create(unpacked, &run_options).map_err(|error| match error {
+        EngineError::Interrupted => RecordError::Interrupted,
+        error => RecordError::Create(error),
+    })?;
     observer.event(&RecordEvent::Created { id: container.id(), cgroup_dir: container.cgroup_dir() });
-    let recording = sensor.watch(&target(&container)).map_err(RecordError::Sensor)?;
+    let recording = backend.watch(&target(&container)).map_err(RecordError::Sensor)?;
+    give_listeners(&mut container, &recording).map_err(RecordError::Create)?;
     let mut run = Run {
         coverage,
         options,
@@ -103,6 +106,21 @@ fn identity(image: &Image, options: &RecordOptions) -> ImageIdentity {
     }
 }
 
+/// Has processes put on themselves what the backend needs.
+pub fn watched(options: RunOptions, backend: &Backend) -> RunOptions {
+    let watch = backend.filter().map(|(filter, canary)| Watch { filter, canary });
+    RunOptions { watch, ..options }
+}
+
+/// Brings the listeners of a container's processes to the recording, if it wants them.
+///
+/// # Errors
+/// As [`Container::give_listeners`].
+pub fn give_listeners(container: &mut Container, recording: &Watching) -> Result<(), EngineError> {
+    let Some(sink) = recording.sink() else { return Ok(()) };
+    container.give_listeners(ListenerSink::new(move |listener, process| sink.give(listener, process)))
+}
+
 /// What a sensor watches of a container.
 pub fn target(container: &Container) -> Target {
     Target {
@@ -114,6 +132,7 @@ pub fn target(container: &Container) -> Target {
             .map(|mount| (mount.host.clone(), mount.image_path.clone()))
             .collect(),
         set_up_by: Some(container.set_up_by()),
+        one_user: container.standing() == Standing::OneUser,
     }
 }
 
@@ -137,5 +156,6 @@ fn run_options(settings: &ContainerSettings) -> RunOptions {
         no_new_privileges: settings.no_new_privileges,
         binds: settings.binds.iter().map(bind).collect(),
         tmpfs: settings.tmpfs.clone(),
+        watch: None,
     }
 }

@@ -11,7 +11,7 @@ use profile::{
     AccessKind, ImageIdentity, Incomplete, Observation, Process, Profile, SensorReport, Step as StepNumber,
     StepResult, Verdict,
 };
-use sensor::Recording;
+use sensor::Watching;
 
 use crate::coverage::{Action, Condition, Coverage, Step};
 use crate::perform::{Performed, outcome_of};
@@ -30,7 +30,7 @@ pub(crate) struct Run<'a> {
     pub(crate) options: &'a RecordOptions,
     pub(crate) observer: &'a dyn Observer,
     pub(crate) container: Container,
-    pub(crate) recording: Recording,
+    pub(crate) recording: Watching,
     /// What PID 1 had written when it was last started.
     pub(crate) log_before_start: Vec<u8>,
     /// Whether a step waited for the end of PID 1 and it came.

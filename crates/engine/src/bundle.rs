@@ -13,7 +13,9 @@ use crate::inside::{Inside, clean};
 use crate::options::{Network, RunOptions};
 use crate::overlay::Dirs;
 use crate::protocol::{Failure, Plan};
-use crate::{settings, users};
+use crate::users::User;
+use crate::watched::Harness;
+use crate::{Standing, settings, users};
 
 /// Paths of `/proc` and `/sys` that tell about or change the host. Source: moby, `oci/defaults.go`.
 const MASKED: [&str; 13] = [
@@ -102,7 +104,8 @@ fn configuration(plan: &Plan, dirs: &Dirs, inside: &Inside) -> Result<Value, Fai
         value: working_dir.clone(),
         problem: format!("cannot be made: {error}"),
     })?;
-    let capabilities = capabilities(plan)?;
+    let capabilities = capabilities(plan, &user)?;
+    let user = user.standing(plan.standing);
     let mut namespaces = vec!["mount", "pid", "ipc", "uts"];
     let mut sysctl = json!({});
     if options.network == Network::Private {
@@ -110,7 +113,7 @@ fn configuration(plan: &Plan, dirs: &Dirs, inside: &Inside) -> Result<Value, Fai
         // As Docker: ports below 1024 and ping need no privilege where the network is the container's own.
         sysctl = json!({ "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" });
     }
-    if plan.cgroup.runtime_joins() {
+    if plan.cgroup.runtime_joins() && !plan.cgroup.is_absent() {
         namespaces.push("cgroup");
     }
     let namespaces: Vec<Value> = namespaces.into_iter().map(|kind| json!({ "type": kind })).collect();
@@ -118,7 +121,15 @@ fn configuration(plan: &Plan, dirs: &Dirs, inside: &Inside) -> Result<Value, Fai
         "ociVersion": "1.0.2",
         "hostname": hostname,
         "root": { "path": dirs.merged, "readonly": options.read_only },
-        "process": settings::process(&args, &env, &working_dir, &user, &capabilities, options.no_new_privileges),
+        "process": settings::process(
+            &args,
+            &env,
+            &working_dir,
+            &user,
+            &capabilities,
+            options.no_new_privileges,
+            is_harnessed(plan),
+        ),
         "mounts": mounts(plan, inside)?,
         "linux": {
             "cgroupsPath": plan.cgroup.runtime_path(),
@@ -135,9 +146,27 @@ fn configuration(plan: &Plan, dirs: &Dirs, inside: &Inside) -> Result<Value, Fai
 ///
 /// Where no device controller restricts it, making device nodes is not among them, and nodes of the image cannot be
 /// opened, since all mounts but `/dev` are `nodev`. Adding MKNOD by name then opens the host's devices, as asked.
-pub(crate) fn capabilities(plan: &Plan) -> Result<Vec<String>, Failure> {
+///
+/// Where there is one user only, who is root, a user of the image has none, for root would have them all.
+pub(crate) fn capabilities(plan: &Plan, user: &User) -> Result<Vec<String>, Failure> {
     let RunOptions { cap_drop, cap_add, .. } = &plan.options;
+    if plan.standing == Standing::OneUser && user.uid != 0 {
+        return Ok(Vec::new());
+    }
     capabilities::resolve(cap_drop, cap_add, capabilities::ours(), plan.cgroup.has_device_controller())
+}
+
+/// Whether its processes put filters on themselves.
+pub(crate) fn is_harnessed(plan: &Plan) -> bool {
+    plan.options.watch.is_some() || plan.standing == Standing::OneUser
+}
+
+/// What the processes put on themselves, to be prepared before each is forked.
+pub(crate) fn harness(plan: &Plan, capabilities: &[String], uid: u32) -> io::Result<Harness> {
+    let bounding = capabilities::mask(capabilities);
+    let effective = if uid == 0 { bounding } else { 0 };
+    let one_user = plan.standing == Standing::OneUser;
+    Harness::prepare(&plan.run_dir, plan.options.watch.as_ref(), one_user, bounding, effective)
 }
 
 /// The device controller's rules: nothing but Docker's list.
@@ -165,20 +194,25 @@ fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Value
 
 fn mounts(plan: &Plan, inside: &Inside) -> Result<Vec<Value>, Failure> {
     let options = &plan.options;
+    let terminals: &[&str] = match plan.standing {
+        // There is no group 5 to give them to.
+        Standing::OneUser => &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+        _ => &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+    };
+    // Only who owns the network namespace may mount a view of its devices.
+    let system = match plan.standing.is_rootless() && options.network == Network::Host {
+        true => mount("/sys", "bind", "/sys", &["rbind", "rprivate", "nosuid", "noexec", "nodev", "ro"]),
+        false => mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+    };
     let mut out = vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        mount(
-            "/dev/pts",
-            "devpts",
-            "devpts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-        ),
-        mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+        mount("/dev/pts", "devpts", "devpts", terminals),
+        system,
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
     ];
-    if plan.cgroup.runtime_joins() {
+    if plan.cgroup.runtime_joins() && !plan.cgroup.is_absent() {
         out.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "ro"]));
     }
     for (host, container) in etc_files(&plan.run_dir) {
@@ -188,7 +222,7 @@ fn mounts(plan: &Plan, inside: &Inside) -> Result<Vec<Value>, Failure> {
         out.extend(writable_volumes(plan, inside)?);
     }
     for tmpfs in &options.tmpfs {
-        out.push(tmpfs_mount(tmpfs, inside)?);
+        out.push(tmpfs_mount(tmpfs, inside, plan.standing)?);
     }
     for asked in &options.binds {
         let container = absolute("bind", &asked.container)?;
@@ -237,13 +271,16 @@ fn writable_volumes(plan: &Plan, inside: &Inside) -> Result<Vec<Value>, Failure>
 }
 
 /// As Docker: empty, `noexec,nosuid,nodev` unless told otherwise; mode and owner those of the image's directory.
-fn tmpfs_mount(text: &str, inside: &Inside) -> Result<Value, Failure> {
+fn tmpfs_mount(text: &str, inside: &Inside, standing: Standing) -> Result<Value, Failure> {
     let (path, extra) = text.split_once(':').unwrap_or((text, ""));
     let path = absolute("tmpfs", path)?;
     let mut options: Vec<String> = ["noexec", "nosuid", "nodev"].map(str::to_owned).into();
     options.extend(extra.split(',').filter(|option| !option.is_empty()).map(str::to_owned));
     if !options.iter().any(|option| option.starts_with("mode=")) {
         match inside.directory(&path) {
+            Some(present) if standing == Standing::OneUser => {
+                options.push(format!("mode={:o}", present.mode));
+            }
             Some(present) => options.extend([
                 format!("mode={:o}", present.mode),
                 format!("uid={}", present.uid),

@@ -114,6 +114,12 @@ pub(crate) fn resolve(
         .collect())
 }
 
+/// The mask of capabilities by name.
+pub(crate) fn mask(names: &[String]) -> u64 {
+    let bit = |name: &String| ALL.iter().position(|known| name.strip_prefix("CAP_") == Some(known));
+    names.iter().filter_map(bit).fold(0, |mask, bit| mask | 1 << bit)
+}
+
 /// The mask of capabilities that this process has.
 pub(crate) fn ours() -> u64 {
     parse_permitted(&std::fs::read_to_string("/proc/self/status").unwrap_or_default())

@@ -27,7 +27,8 @@ pub(crate) struct Hierarchy {
 /// The cgroups of one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ContainerCgroup {
-    hierarchy: Hierarchy,
+    /// None where we have no right to any: in a user namespace.
+    hierarchy: Option<Hierarchy>,
     id: String,
 }
 
@@ -60,7 +61,8 @@ impl Hierarchy {
     }
 
     fn probe(&self) -> io::Result<()> {
-        let cgroup = ContainerCgroup { hierarchy: self.clone(), id: format!("probe-{}", std::process::id()) };
+        let cgroup =
+            ContainerCgroup { hierarchy: Some(self.clone()), id: format!("probe-{}", std::process::id()) };
         cgroup.create_dir(&cgroup.dir())?;
         let usable = cgroup.dir().join("cgroup.procs").exists();
         cgroup.remove_dirs();
@@ -73,14 +75,28 @@ impl Hierarchy {
     }
 
     pub(crate) fn container(&self, id: &str) -> ContainerCgroup {
-        ContainerCgroup { hierarchy: self.clone(), id: id.to_owned() }
+        ContainerCgroup { hierarchy: Some(self.clone()), id: id.to_owned() }
     }
 }
 
 impl ContainerCgroup {
+    /// Of a container without cgroups.
+    pub(crate) fn absent(id: &str) -> Self {
+        Self { hierarchy: None, id: id.to_owned() }
+    }
+
+    /// Whether there is none. Then its directories are names of nothing.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.hierarchy.is_none()
+    }
+
+    fn base(&self) -> &Path {
+        self.hierarchy.as_ref().map_or(Path::new("/nonexistent"), |hierarchy| &hierarchy.base)
+    }
+
     /// The directory that holds every process of the container, itself or in directories beneath it.
     pub(crate) fn dir(&self) -> PathBuf {
-        self.hierarchy.base.join(PARENT).join(&self.id)
+        self.base().join(PARENT).join(&self.id)
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -89,7 +105,7 @@ impl ContainerCgroup {
 
     /// For host commands on behalf of the container: beside it, since what they touch is not the container's.
     fn host_dir(&self) -> PathBuf {
-        self.hierarchy.base.join(PARENT).join(format!("{}.host", self.id))
+        self.base().join(PARENT).join(format!("{}.host", self.id))
     }
 
     /// For one command in the container. The name relative to `dir` is given too.
@@ -105,25 +121,32 @@ impl ContainerCgroup {
 
     /// `linux.cgroupsPath` for the runtime: in version 1 hierarchies where there are any, else our own directory.
     pub(crate) fn runtime_path(&self) -> PathBuf {
+        if self.is_absent() {
+            // Where we are: the runtime's move is none.
+            return PathBuf::from("/");
+        }
         let v2 = self.dir();
         match v2.strip_prefix(ROOT) {
-            Ok(relative) if self.hierarchy.is_unified() => Path::new("/").join(relative),
+            Ok(relative) if self.runtime_joins() => Path::new("/").join(relative),
             _ => PathBuf::from(format!("/{PARENT}-{}", self.id)),
         }
     }
 
     /// Whether the runtime itself puts processes into the cgroup2 directory. Elsewhere we join it before forking.
     pub(crate) fn runtime_joins(&self) -> bool {
-        self.hierarchy.is_unified()
+        self.hierarchy.as_ref().is_none_or(Hierarchy::is_unified)
     }
 
     /// Whether version 1's device controller restricts the container.
     pub(crate) fn has_device_controller(&self) -> bool {
-        !self.hierarchy.is_unified() && v1_mounts().iter().any(|mount| mount.ends_with("devices"))
+        !self.runtime_joins() && v1_mounts().iter().any(|mount| mount.ends_with("devices"))
     }
 
     /// The runtime's own list also has network tunnels.
     pub(crate) fn deny_devices_beyond_dockers(&self) {
+        if self.is_absent() {
+            return;
+        }
         for mount in v1_mounts().iter().filter(|mount| mount.ends_with("devices")) {
             let _absent = fs::write(mount.join(format!("{PARENT}-{}/devices.deny", self.id)), "c 10:200 rwm");
         }
@@ -136,6 +159,9 @@ impl ContainerCgroup {
     /// Makes a directory of this container. Other Careens may remove the shared parent in between: then once more.
     pub(crate) fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let mut last = Ok(());
+        if self.is_absent() {
+            return last;
+        }
         for _ in 0..50 {
             last = fs::create_dir_all(dir);
             match &last {
@@ -170,6 +196,9 @@ impl ContainerCgroup {
     }
 
     fn all_dirs(&self) -> Vec<PathBuf> {
+        if self.is_absent() {
+            return Vec::new();
+        }
         let v1 = v1_mounts().into_iter().map(|mount| mount.join(format!("{PARENT}-{}", self.id)));
         [self.dir(), self.host_dir()].into_iter().chain(v1).collect()
     }
@@ -190,7 +219,7 @@ impl ContainerCgroup {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        let _in_use_by_others = fs::remove_dir(self.hierarchy.base.join(PARENT));
+        let _in_use_by_others = fs::remove_dir(self.base().join(PARENT));
     }
 }
 
@@ -203,7 +232,8 @@ pub(crate) struct Joined {
 impl Joined {
     pub(crate) fn join(cgroup: &ContainerCgroup, dir: &Path) -> io::Result<Self> {
         let own = own_cgroup2_path();
-        let home = cgroup.hierarchy.mount_point.join(own.strip_prefix("/").unwrap_or(&own));
+        let hierarchy = cgroup.hierarchy.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let home = hierarchy.mount_point.join(own.strip_prefix("/").unwrap_or(&own));
         fs::write(dir.join("cgroup.procs"), "0")?;
         Ok(Self { home })
     }

@@ -15,8 +15,10 @@ use crate::program::HelperProgram;
 use crate::protocol::{CommandRequest, FromSupervisor, Plan, ToSupervisor};
 use crate::run_dir::{self, RunLock};
 use crate::supervision::Supervision;
+use crate::watched::Fetcher;
 use crate::{
-    CommandOutput, EngineError, ExecOptions, Exit, HostCommand, Stdin, execution, helper, log, settings,
+    CommandOutput, EngineError, ExecOptions, Exit, HostCommand, ListenerSink, Standing, Stdin, execution,
+    family, helper, log, settings,
 };
 
 /// How long killed processes may take to be gone.
@@ -34,6 +36,7 @@ pub struct Container {
     mounts: Vec<HostMount>,
     commands: AtomicU64,
     removed: bool,
+    fetcher: Option<Fetcher>,
     _lock: RunLock,
 }
 
@@ -69,6 +72,7 @@ impl Container {
             mounts,
             commands: AtomicU64::new(1),
             removed: false,
+            fetcher: None,
             _lock: lock,
         })
     }
@@ -105,10 +109,26 @@ impl Container {
         &self.rootfs
     }
 
+    /// As whom the engine runs it.
+    pub fn standing(&self) -> Standing {
+        self.plan.standing
+    }
+
     /// What is mounted over image paths from the host: our `/etc/hosts` and its like, and binds. Volumes are not
     /// among them: they lie on the overlay itself.
     pub fn mounts(&self) -> &[HostMount] {
         &self.mounts
+    }
+
+    /// Has the listeners of all processes that are started from now on given to `sink`, if the container was created
+    /// to be watched. Before it is started: a watched process waits until somebody answers.
+    ///
+    /// # Errors
+    /// `DataDir`.
+    pub fn give_listeners(&mut self, sink: ListenerSink) -> Result<(), EngineError> {
+        let failed = |source| EngineError::DataDir { path: self.plan.run_dir.clone(), source };
+        self.fetcher = Some(Fetcher::start(&self.plan.run_dir, sink).map_err(failed)?);
+        Ok(())
     }
 
     /// Lets the main process run.
@@ -132,7 +152,10 @@ impl Container {
 
     /// All processes of the container, ascending, as the host counts.
     pub fn pids(&self) -> Vec<u32> {
-        self.plan.cgroup.pids()
+        match self.plan.cgroup.is_absent() {
+            true => family::in_namespace_of(self.pid()),
+            false => self.plan.cgroup.pids(),
+        }
     }
 
     /// Runs a command in the container and waits for its end.

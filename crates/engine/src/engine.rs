@@ -9,14 +9,17 @@ use image::{Edits, Image};
 use crate::cgroup::Hierarchy;
 use crate::program::HelperProgram;
 use crate::protocol::Plan;
-use crate::{Container, Edited, EngineError, EngineOptions, RunOptions, Unpacked, overlay, run_dir, store};
+use crate::{
+    Container, Edited, EngineError, EngineOptions, RunOptions, Standing, Unpacked, overlay, run_dir, store,
+};
 
 /// Runs containers of unpacked images, without a daemon.
 #[derive(Debug)]
 pub struct Engine {
     options: EngineOptions,
     data_dir: PathBuf,
-    hierarchy: Hierarchy,
+    hierarchy: Option<Hierarchy>,
+    standing: Standing,
     program: Arc<HelperProgram>,
 }
 
@@ -26,7 +29,8 @@ impl Engine {
     /// # Errors
     /// `NotRoot`, `NoOverlay`, `NoCgroup2`, `DataDir`, `Upper`, `StartHelper`.
     pub fn open(options: EngineOptions) -> Result<Self, EngineError> {
-        if !rustix::process::geteuid().is_root() {
+        let standing = Standing::of_this_process();
+        if standing == Standing::Ordinary {
             return Err(EngineError::NotRoot);
         }
         let failed = |source| EngineError::DataDir { path: options.data_dir.clone(), source };
@@ -39,10 +43,15 @@ impl Engine {
             )));
         }
         run_dir::sweep(&data_dir).map_err(failed)?;
-        let hierarchy = Hierarchy::find()?;
+        let hierarchy = if standing.is_rootless() { None } else { Some(Hierarchy::find()?) };
         run_dir::with_scratch(&data_dir, |scratch| overlay::probe(&data_dir, scratch)).map_err(failed)??;
         let program = Arc::new(HelperProgram::load(&options.helper)?);
-        Ok(Self { options, data_dir, hierarchy, program })
+        Ok(Self { options, data_dir, hierarchy, standing, program })
+    }
+
+    /// As whom it runs containers.
+    pub fn standing(&self) -> Standing {
+        self.standing
     }
 
     /// Unpacks the layers that the store does not hold yet, base first. `on_layer` is called with the index of each
@@ -69,7 +78,7 @@ impl Engine {
         let top = dir.path().join("layer");
         fs::create_dir(&top).map_err(failed)?;
         fs::set_permissions(&top, fs::Permissions::from_mode(0o755)).map_err(failed)?;
-        image::unpack_edits(image, edits, &top)
+        image::unpack_edits(image, edits, &top, self.standing.rights())
             .map_err(|source| EngineError::Edit { source: Box::new(source) })?;
         Ok(Edited::new(unpacked, top, dir, lock))
     }
@@ -83,12 +92,13 @@ impl Engine {
         if self.options.interrupt.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(EngineError::Interrupted);
         }
-        let (run_dir, cgroup, id, lock) = run_dir::create(&self.data_dir, &self.hierarchy)?;
+        let (run_dir, cgroup, id, lock) = run_dir::create(&self.data_dir, self.hierarchy.as_ref())?;
         let plan = Plan {
             id,
             run_dir,
             layers: unpacked.layers.clone(),
             root: unpacked.root,
+            standing: self.standing,
             cgroup,
             defaults: unpacked.defaults.clone(),
             options: options.clone(),

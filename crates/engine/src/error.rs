@@ -195,7 +195,7 @@ impl EngineError {
     /// What a user can try next.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NotRoot => "run the command with sudo".to_owned(),
+            Self::NotRoot => "run it with sudo, or through the careen command, which makes a user namespace".to_owned(),
             Self::NoOverlay { .. } => "the kernel needs overlayfs, and the caller CAP_SYS_ADMIN; in a container that takes --privileged".to_owned(),
             Self::NoCgroup2 { .. } => "mount a cgroup2 file system at /sys/fs/cgroup or /sys/fs/cgroup/unified, writable".to_owned(),
             Self::Upper { .. } => "set XDG_DATA_HOME to a directory on ext4, xfs, btrfs or tmpfs; inside a container that is a volume, not its own root".to_owned(),

@@ -12,12 +12,16 @@ use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
 use rustix::fs::Access;
 
 use crate::protocol::Failure;
+use crate::watched::Harness;
 
 /// Before the JSON of a [`Failure`] in the text that libcontainer carries out of the container.
 const MARK: &str = "careen-failure:";
 
 #[derive(Clone, Debug)]
-pub(crate) struct DirectExecutor;
+pub(crate) struct DirectExecutor {
+    /// What it puts on itself before it executes the program.
+    pub(crate) harness: Harness,
+}
 
 impl Executor for DirectExecutor {
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
@@ -32,10 +36,15 @@ impl Executor for DirectExecutor {
         let (argv, envp) = (strings(args), strings(env));
         let (Ok(argv), Ok(envp)) = (argv, envp) else { return Err(ExecutorError::InvalidArg) };
         die_with_supervisor();
-        sys::restore_default_signals();
-        let error = sys::execve(&path, &argv, &envp);
         // There is nobody left to tell but who reads the container's output and exit code.
-        let message = format!("cannot execute {}: {error}\n", program.display());
+        let message = match self.harness.put_on() {
+            Ok(()) => {
+                sys::restore_default_signals();
+                let error = sys::execve(&path, &argv, &envp);
+                format!("cannot execute {}: {error}\n", program.display())
+            }
+            Err(error) => format!("cannot put a filter on system calls: {error}\n"),
+        };
         let _nobody = rustix::io::write(std::io::stderr(), message.as_bytes());
         std::process::exit(126)
     }

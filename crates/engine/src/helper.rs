@@ -14,6 +14,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::process::{WaitOptions, WaitStatus};
 
+use crate::Standing;
 use crate::command::Exit;
 use crate::protocol::Channel;
 
@@ -56,8 +57,11 @@ fn settle() -> io::Result<Channel> {
 /// What a container would otherwise inherit from whoever started Careen.
 fn shed_inheritance() -> io::Result<()> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    rustix::thread::set_thread_groups(&[])?;
-    Ok(())
+    match rustix::thread::set_thread_groups(&[]) {
+        // In a user namespace without a range of groups: there are none to shed that could be given back.
+        Err(rustix::io::Errno::PERM) if Standing::of_this_process() == Standing::OneUser => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// Reaps every child that has ended; tells how `wanted` did if it is among them.

@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Watch;
+
 /// How an [`Engine`](crate::Engine) works.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -59,6 +61,8 @@ pub struct RunOptions {
     pub binds: Vec<Bind>,
     /// Container paths to mount an empty tmpfs on: absolute, optionally followed by `:` and options (`size=64m,mode=1777`).
     pub tmpfs: Vec<String>,
+    /// What is put on every process before it executes the workload, for who watches its system calls.
+    pub watch: Option<Watch>,
 }
 
 /// Which network a container sees.

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, mount, move_mount,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, move_mount,
 };
 
-use crate::EngineError;
 use crate::inside::Ownership;
+use crate::{EngineError, Standing};
 
 /// Checks that overlays can be mounted with their writable part in `scratch`, without leaving a trace: the trial
 /// mount is never attached to the tree.
@@ -66,7 +66,11 @@ impl Dirs {
 /// Mounts `layers` (base first) with the writable part of `dirs` at `dirs.merged`. The root directory of the merged
 /// tree is that of the writable part, so that gets the image's owner and mode.
 pub(crate) fn mount_layers(layers: &[PathBuf], root: Ownership, dirs: &Dirs, nodev: bool) -> io::Result<()> {
-    std::os::unix::fs::chown(&dirs.upper, Some(root.uid), Some(root.gid))?;
+    match std::os::unix::fs::chown(&dirs.upper, Some(root.uid), Some(root.gid)) {
+        // A user that our user namespace does not have.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+        other => other?,
+    }
     fs::set_permissions(&dirs.upper, fs::Permissions::from_mode(root.mode))?;
     let attributes = if nodev { MountAttrFlags::MOUNT_ATTR_NODEV } else { MountAttrFlags::empty() };
     let context = match fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC) {
@@ -90,6 +94,10 @@ fn configure(context: &OwnedFd, layers: &[PathBuf], dirs: &Dirs) -> io::Result<b
             other => other?,
         }
     }
+    if Standing::of_this_process().is_rootless() {
+        // A user namespace has no right to the usual kind.
+        fsconfig_set_flag(context, "userxattr")?;
+    }
     fsconfig_set_string(context, "upperdir", dirs.upper.as_os_str().as_bytes())?;
     fsconfig_set_string(context, "workdir", dirs.work.as_os_str().as_bytes())?;
     Ok(true)
@@ -107,9 +115,12 @@ fn mount_by_links(layers: &[PathBuf], dirs: &Dirs, nodev: bool) -> io::Result<()
         }
     }
     names.reverse();
+    let marks = if Standing::of_this_process().is_rootless() { ",userxattr" } else { "" };
     std::env::set_current_dir(&dirs.links)?;
-    let options =
-        std::ffi::CString::new(format!("lowerdir={},upperdir=../upper,workdir=../work", names.join(":")))?;
+    let options = std::ffi::CString::new(format!(
+        "lowerdir={},upperdir=../upper,workdir=../work{marks}",
+        names.join(":")
+    ))?;
     let flags = if nodev { MountFlags::NODEV } else { MountFlags::empty() };
     let mounted = mount("overlay", &dirs.merged, "overlay", flags, options.as_c_str());
     std::env::set_current_dir("/")?;

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::Standing;
 use crate::cgroup::ContainerCgroup;
 use crate::command::Exit;
 use crate::error::{EngineError, Refusal};
@@ -26,6 +27,7 @@ pub(crate) struct Plan {
     pub(crate) layers: Vec<PathBuf>,
     /// Of the root directory.
     pub(crate) root: Ownership,
+    pub(crate) standing: Standing,
     pub(crate) cgroup: ContainerCgroup,
     pub(crate) defaults: Defaults,
     pub(crate) options: RunOptions,

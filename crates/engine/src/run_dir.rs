@@ -62,7 +62,7 @@ fn lock_run(data_dir: &Path) -> io::Result<File> {
 /// Makes the directory of a new container and gives it its id: 12 random hex digits.
 pub(crate) fn create(
     data_dir: &Path,
-    hierarchy: &Hierarchy,
+    hierarchy: Option<&Hierarchy>,
 ) -> Result<(PathBuf, ContainerCgroup, String, RunLock), EngineError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -71,7 +71,7 @@ pub(crate) fn create(
     let _guard = lock_run(data_dir).map_err(failed(data_dir))?;
     let id = random_id().map_err(failed(Path::new("/dev/urandom")))?;
     let run_dir = data_dir.join("run").join(&id);
-    let cgroup = hierarchy.container(&id);
+    let cgroup = hierarchy.map_or_else(|| ContainerCgroup::absent(&id), |hierarchy| hierarchy.container(&id));
     let make = || {
         fs::create_dir(&run_dir)?;
         fs::write(run_dir.join(CGROUP_FILE), serde_json::to_vec(&cgroup)?)?;

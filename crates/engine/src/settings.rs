@@ -64,7 +64,8 @@ pub(crate) fn working_dir(defaults: &Defaults, options: &RunOptions) -> String {
 
 /// `process` of the runtime's configuration.
 ///
-/// As Docker does, a user other than root gets the capabilities in the bounding set alone.
+/// As Docker does, a user other than root gets the capabilities in the bounding set alone. A process that will put
+/// filters on itself has more until then ([`crate::watched::Harness`]).
 /// Source: OCI runtime-spec 1.2, `config.md`, "process".
 pub(crate) fn process(
     args: &[String],
@@ -73,8 +74,13 @@ pub(crate) fn process(
     user: &User,
     capabilities: &[String],
     no_new_privileges: bool,
+    harnessed: bool,
 ) -> Value {
     let effective = if user.uid == 0 { capabilities } else { &[] };
+    let (bounding, effective) = match harnessed {
+        true => (with_needed(capabilities), with_needed(effective)),
+        false => (capabilities.to_vec(), effective.to_vec()),
+    };
     let nofile = nofile_limit();
     json!({
         "terminal": false,
@@ -83,11 +89,18 @@ pub(crate) fn process(
         "env": env,
         "cwd": working_dir,
         "capabilities": {
-            "bounding": capabilities, "effective": effective, "permitted": effective, "inheritable": [], "ambient": [],
+            "bounding": bounding, "effective": effective, "permitted": effective, "inheritable": [], "ambient": [],
         },
         "rlimits": [{ "type": "RLIMIT_NOFILE", "hard": nofile, "soft": nofile }],
         "noNewPrivileges": no_new_privileges,
     })
+}
+
+/// With what the process needs until it has put filters on itself.
+fn with_needed(capabilities: &[String]) -> Vec<String> {
+    let needed = crate::watched::NEEDED.map(str::to_owned);
+    let missing = needed.into_iter().filter(|needed| !capabilities.contains(needed));
+    capabilities.iter().cloned().chain(missing).collect()
 }
 
 /// Docker's limit of open files, as far as our own hard limit goes.

@@ -15,7 +15,7 @@ use image::{Digest, Image, ImagePath, Layer};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::inside::Ownership;
-use crate::{EngineError, Unpacked};
+use crate::{EngineError, Standing, Unpacked};
 
 /// Unpacks what is missing. Several Careens take turns.
 pub(crate) fn unpack(
@@ -24,7 +24,8 @@ pub(crate) fn unpack(
     interrupt: &AtomicBool,
     on_layer: &dyn Fn(usize),
 ) -> Result<Unpacked, EngineError> {
-    let store = data_dir.join("store");
+    let standing = Standing::of_this_process();
+    let store = data_dir.join(standing.store_name());
     let failed = |source| EngineError::DataDir { path: store.clone(), source };
     let (layers_dir, tmp) = (store.join("layers"), store.join("tmp"));
     fs::create_dir_all(&layers_dir).map_err(failed)?;
@@ -37,7 +38,7 @@ pub(crate) fn unpack(
             // Another may have unpacked it while we waited; what is in `tmp` now is of killed runs.
             clear(&tmp).map_err(failed)?;
             if !dir.exists() {
-                unpack_one(image, index, &tmp, &dir, interrupt)?;
+                unpack_one(image, index, &tmp, &dir, standing, interrupt)?;
             }
         }
         if interrupt.load(Ordering::Relaxed) {
@@ -61,6 +62,7 @@ fn unpack_one(
     index: usize,
     tmp: &Path,
     dir: &Path,
+    standing: Standing,
     interrupt: &AtomicBool,
 ) -> Result<(), EngineError> {
     use std::os::unix::fs::PermissionsExt;
@@ -74,7 +76,7 @@ fn unpack_one(
     let unpack = || -> Result<(), Box<dyn Error + Send + Sync>> {
         fs::create_dir(&into)?;
         fs::set_permissions(&into, fs::Permissions::from_mode(0o755))?;
-        image::unpack_layer(image, index, &into, Some(interrupt))?;
+        image::unpack_layer(image, index, &into, standing.rights(), Some(interrupt))?;
         rustix::fs::syncfs(File::open(&into)?)?;
         fs::rename(&into, dir)?;
         Ok(())

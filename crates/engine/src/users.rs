@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::Standing;
 use crate::inside::Inside;
 use crate::protocol::Failure;
 
@@ -14,6 +15,16 @@ pub(crate) struct User {
     /// otherwise a process could leave its group and gain what is denied to it.
     pub(crate) groups: Vec<u32>,
     pub(crate) home: String,
+}
+
+impl User {
+    /// The user that this one can be where we stand. Where there is one user only everybody is that one.
+    pub(crate) fn standing(self, standing: Standing) -> Self {
+        match standing {
+            Standing::OneUser => Self { uid: 0, gid: 0, groups: Vec::new(), ..self },
+            _ => self,
+        }
+    }
 }
 
 /// Looks `user` up in a container: `NAME`, `UID`, `NAME:GROUP`, `UID:GID`, or empty for root.

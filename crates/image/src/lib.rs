@@ -44,7 +44,7 @@ pub use source::{ImageSource, ImageSourceError};
 pub use store::{DocumentError, OpenStoreError};
 pub use tar::{TarError, TarProblem};
 pub use tree::{Node, NodeKind, Resolution, ResolutionEnd, Tree};
-pub use unpack::{UnpackError, unpack_edits, unpack_layer};
+pub use unpack::{Rights, UnpackError, unpack_edits, unpack_layer};
 pub use validate::{ValidManifest, ValidateError, Validation, validate};
 pub use write::{
     EditError, Edits, ImageTarget, ImageTargetError, OutputCompression, Share, WriteError, WriteOptions,

@@ -1,6 +1,7 @@
 //! One layer as a directory that overlayfs can stack.
 
 mod edits;
+mod rights;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use edits::unpack_edits;
+pub use rights::Rights;
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT, Uid,
     XattrFlags,
@@ -81,7 +83,8 @@ impl UnpackError {
 ///
 /// Nothing is written outside `into`, whatever the tar says. Owners, modes, times, extended attributes, devices,
 /// FIFOs and holes are exact. A whiteout becomes a character device 0:0, an opaque whiteout the extended attribute
-/// `trusted.overlay.opaque=y`; a hard link to a lower layer's file becomes a copy of it. Needs root.
+/// `trusted.overlay.opaque=y`; a hard link to a lower layer's file becomes a copy of it. Needs root, or else
+/// [`Rights::OfUserNamespace`] tells what is not kept.
 ///
 /// The result depends on the layers beneath too: a directory that this layer uses without an entry gets the metadata
 /// that it has there. Whoever stores the result must name it by all diff IDs up to this one.
@@ -94,13 +97,14 @@ pub fn unpack_layer(
     image: &Image,
     layer: usize,
     into: &Path,
+    rights: Rights,
     interrupt: Option<&AtomicBool>,
 ) -> Result<(), UnpackError> {
     let layers = image.layers().get(..=layer).ok_or(UnpackError::NoSuchLayer(layer))?;
     let mut stack = image.take_stack(layer)?;
     let hidden = hidden(&layers[layer], &stack);
     stack.add(&layers[layer].entries, &Tally::unbounded())?;
-    let unpacked = unpack(layers, &stack, &hidden, into, interrupt);
+    let unpacked = unpack(layers, &stack, &hidden, into, rights, interrupt);
     image.give_back_stack(stack);
     unpacked
 }
@@ -111,11 +115,12 @@ fn unpack(
     merged: &Stack,
     hidden: &BTreeMap<ImagePath, bool>,
     into: &Path,
+    rights: Rights,
     interrupt: Option<&AtomicBool>,
 ) -> Result<(), UnpackError> {
     let layer = layers.len() - 1;
     let marks = Marks::of(&layers[layer], hidden, merged);
-    let mut unpacker = Unpacker::new(layers, open_root(into)?, interrupt);
+    let mut unpacker = Unpacker::new(layers, open_root(into)?, rights, interrupt);
     let mut directories = Vec::new();
     let own = layers[layer].entries.iter().map(|entry| &entry.path);
     let paths: BTreeSet<_> = own.chain(&marks.needed).collect();
@@ -219,12 +224,13 @@ struct Unpacker<'a> {
     parent: Option<(ImagePath, OwnedFd)>,
     /// The name under which each content was made first.
     names: BTreeMap<(usize, usize), ImagePath>,
+    rights: Rights,
     interrupt: Option<&'a AtomicBool>,
 }
 
 impl<'a> Unpacker<'a> {
-    fn new(layers: &'a [Layer], root: OwnedFd, interrupt: Option<&'a AtomicBool>) -> Self {
-        Self { layers, root, parent: None, names: BTreeMap::new(), interrupt }
+    fn new(layers: &'a [Layer], root: OwnedFd, rights: Rights, interrupt: Option<&'a AtomicBool>) -> Self {
+        Self { layers, root, parent: None, names: BTreeMap::new(), rights, interrupt }
     }
 
     fn check_interrupt(&self) -> Result<(), UnpackError> {
@@ -284,6 +290,7 @@ impl<'a> Unpacker<'a> {
                 }
             };
         }
+        let rights = self.rights;
         let (parent, name) = (self.parent(path)?, path.name());
         let node_of = |kind: FileType, major, minor| {
             rustix::fs::mknodat(parent, name, kind, Mode::empty(), rustix::fs::makedev(major, minor))
@@ -301,17 +308,21 @@ impl<'a> Unpacker<'a> {
             NodeKind::BlockDevice(major, minor) => node_of(FileType::BlockDevice, *major, *minor),
             NodeKind::File { .. } | NodeKind::Directory => Ok(()),
         };
+        if made == Err(Errno::PERM) && rights == Rights::OfUserNamespace {
+            tracing::warn!(%path, "left out the device {path}, which a user namespace cannot make");
+            return Ok(());
+        }
         made.map_err(failed("create", path))?;
         let (uid, gid) = owner(metadata);
-        rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(failed("set the owner of", path))?;
+        let owned = rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW);
+        rights.forgive(Errno::INVAL, owned).map_err(failed("set the owner of", path))?;
         if !matches!(node.kind, NodeKind::Symlink { .. }) {
             rustix::fs::chmodat(parent, name, mode(metadata), AtFlags::empty())
                 .map_err(failed("set the mode of", path))?;
         }
         // There is no such call for a name in a directory, so it goes through the directory's descriptor.
         let by_name = [format!("/proc/self/fd/{}/", parent.as_raw_fd()).as_bytes(), name].concat();
-        set_xattrs(path, metadata, |name, value| {
+        set_xattrs(path, metadata, rights, |name, value| {
             rustix::fs::lsetxattr(&*by_name, name, value, XattrFlags::empty())
         })?;
         rustix::fs::utimensat(parent, name, &times(metadata), AtFlags::SYMLINK_NOFOLLOW)
@@ -343,7 +354,7 @@ impl<'a> Unpacker<'a> {
         for part in file::segments(entry) {
             self.copy(path, layer, part, &file)?;
         }
-        set_metadata(path, metadata, file.as_fd())
+        set_metadata(path, metadata, self.rights, file.as_fd())
     }
 
     /// Copies a stored part of a file to its place, a bounded piece at a time.
@@ -380,10 +391,10 @@ impl<'a> Unpacker<'a> {
     ) -> Result<(), UnpackError> {
         let dir = self.open_directory(path, OFlags::RDONLY).map_err(failed("open", path))?;
         if opaque {
-            rustix::fs::fsetxattr(&dir, "trusted.overlay.opaque", b"y", XattrFlags::empty())
+            rustix::fs::fsetxattr(&dir, self.rights.opaque(), b"y", XattrFlags::empty())
                 .map_err(failed("mark as opaque", path))?;
         }
-        set_metadata(path, metadata, dir.as_fd())
+        set_metadata(path, metadata, self.rights, dir.as_fd())
     }
 }
 
@@ -415,11 +426,20 @@ fn copy(layer: &Layer, part: file::Segment, file: &OwnedFd) -> io::Result<()> {
 }
 
 /// Owner first, since changing it clears setuid and file capabilities; time last.
-fn set_metadata(path: &ImagePath, metadata: &Metadata, fd: BorrowedFd<'_>) -> Result<(), UnpackError> {
+fn set_metadata(
+    path: &ImagePath,
+    metadata: &Metadata,
+    rights: Rights,
+    fd: BorrowedFd<'_>,
+) -> Result<(), UnpackError> {
     let (uid, gid) = owner(metadata);
-    rustix::fs::fchown(fd, uid, gid).map_err(failed("set the owner of", path))?;
+    rights
+        .forgive(Errno::INVAL, rustix::fs::fchown(fd, uid, gid))
+        .map_err(failed("set the owner of", path))?;
     rustix::fs::fchmod(fd, mode(metadata)).map_err(failed("set the mode of", path))?;
-    set_xattrs(path, metadata, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
+    set_xattrs(path, metadata, rights, |name, value| {
+        rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty())
+    })?;
     rustix::fs::futimens(fd, &times(metadata)).map_err(failed("set the time of", path))
 }
 
@@ -427,10 +447,11 @@ fn set_metadata(path: &ImagePath, metadata: &Metadata, fd: BorrowedFd<'_>) -> Re
 fn set_xattrs(
     path: &ImagePath,
     metadata: &Metadata,
+    rights: Rights,
     set: impl Fn(&[u8], &[u8]) -> rustix::io::Result<()>,
 ) -> Result<(), UnpackError> {
     for (name, value) in &metadata.xattrs {
-        if name.starts_with(b"trusted.overlay.") {
+        if name.starts_with(rights.overlay_prefix()) {
             let what = crate::path::escape(name);
             return Err(UnpackError::Overlay { path: path.clone(), what });
         }
@@ -439,7 +460,9 @@ fn set_xattrs(
                 let name = crate::path::escape(name);
                 tracing::warn!(%path, name, "the file system cannot keep the attribute {name} of {path}");
             }
-            other => other.map_err(failed("set an extended attribute of", path))?,
+            other => {
+                rights.forgive(Errno::PERM, other).map_err(failed("set an extended attribute of", path))?
+            }
         }
     }
     Ok(())

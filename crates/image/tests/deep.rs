@@ -165,7 +165,7 @@ fn layers_unpack_the_same_in_any_order() {
         let image = open(&image, Limits::default()).unwrap();
         for layer in order {
             let into = TempDir::new().unwrap();
-            careen_image::unpack_layer(&image, layer, into.path(), None).unwrap();
+            careen_image::unpack_layer(&image, layer, into.path(), careen_image::Rights::All, None).unwrap();
             let differences =
                 differences(&seen(into.path()), &seen(&in_order.path().join(layer.to_string())));
             assert!(differences.is_empty(), "{order:?} {layer}: {}", differences.join("\n"));

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use careen_image::{
-    Edits, ImagePath, ImageTarget, UnpackError, WriteOptions, unpack_edits, unpack_layer, write,
+    Edits, ImagePath, ImageTarget, Rights, UnpackError, WriteOptions, unpack_edits, unpack_layer, write,
 };
 use common::{
     chain, differences, is_root, of_directory, of_image, open, skip, stacked, stacked_with, unpack,
@@ -113,7 +113,7 @@ fn edits_over_the_layers_show_what_the_written_image_shows() {
         assert!(differences.is_empty(), "{}", differences.join("\n"));
     }
     let odd = Edits { keep: all.clone(), replace: [(path("/link"), Vec::new())].into() };
-    let error = unpack_edits(&image, &odd, TempDir::new().unwrap().path()).unwrap_err();
+    let error = unpack_edits(&image, &odd, TempDir::new().unwrap().path(), Rights::All).unwrap_err();
     assert_eq!(chain(&error), "cannot replace /link\n  caused by: it is no regular file of the image");
 }
 
@@ -148,7 +148,8 @@ fn what_overlayfs_would_take_for_its_own_is_refused() {
     for entry in hostile {
         let layout = ImageBuilder::new().layer(TarBuilder::new().entry(entry)).oci_layout();
         let dir = TempDir::new().unwrap();
-        let error = unpack_layer(&open(&layout.source()).unwrap(), 0, dir.path(), None).unwrap_err();
+        let error =
+            unpack_layer(&open(&layout.source()).unwrap(), 0, dir.path(), Rights::All, None).unwrap_err();
         assert!(matches!(error, UnpackError::Overlay { .. }) || !is_root(), "{}", chain(&error));
     }
 }
@@ -188,7 +189,7 @@ fn gnu_tar_extracts_the_same() {
         let layout = ImageBuilder::new().compressed_layer(&bytes, testkit::Compression::Gzip).oci_layout();
         let image = open(&layout.source()).unwrap();
         let (ours, theirs) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        unpack_layer(&image, 0, ours.path(), None).unwrap();
+        unpack_layer(&image, 0, ours.path(), Rights::All, None).unwrap();
         let extracted = Command::new("tar")
             .args(["--numeric-owner", "-p"])
             .args(xattrs)

@@ -19,7 +19,7 @@ use crate::processes::Processes;
 use crate::wire::Event;
 
 /// Bytes of events that are kept at most, roughly.
-const MEMORY_LIMIT: usize = 2 << 30;
+pub(crate) const MEMORY_LIMIT: usize = 2 << 30;
 
 /// How long the thread sleeps at most before it looks whether it should end.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -50,20 +50,29 @@ impl Harvest {
             self.processes.take(event, time, &Event::process(bytes));
             return;
         }
+        if self.keep(event, time, limit) == Some(true) {
+            fresh.add(b'E', bytes);
+        }
+    }
+
+    /// Keeps an event; tells whether it is a new one, or nothing if there is no room for it.
+    pub(crate) fn keep(&mut self, event: Event, time: u64, limit: usize) -> Option<bool> {
         let footprint = event.footprint();
-        match self.events.entry(event) {
+        let is_new = match self.events.entry(event) {
             Entry::Occupied(mut known) => {
                 let first = known.get_mut();
                 *first = time.min(*first);
+                false
             }
-            Entry::Vacant(_) if self.footprint + footprint > limit => return,
+            Entry::Vacant(_) if self.footprint + footprint > limit => return None,
             Entry::Vacant(free) => {
                 self.footprint += footprint;
                 free.insert(time);
-                fresh.add(b'E', bytes);
+                true
             }
-        }
+        };
         self.received += 1;
+        Some(is_new)
     }
 }
 

@@ -136,6 +136,12 @@ pub enum SensorError {
         /// Why.
         source: BadRecord,
     },
+    /// The thread that answers system calls cannot be started.
+    #[error("cannot start the thread that answers system calls")]
+    Thread {
+        /// Why.
+        source: io::Error,
+    },
     /// The thread that takes events in has panicked.
     #[error("the thread that takes events in has failed")]
     Consumer,

@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod activity;
+pub mod backend;
 pub mod canary;
 mod consumer;
 pub mod error;
 pub mod journal;
 mod names;
+pub mod notify;
 mod observe;
 mod processes;
 pub mod recording;
@@ -22,6 +24,7 @@ pub mod target;
 mod walk;
 pub mod wire;
 
+pub use backend::{Backend, Choice, Watching};
 pub use canary::canary_main;
 pub use error::{Blocker, LoadError, SensorError};
 pub use journal::{Journal, Unfinished};

@@ -224,7 +224,7 @@ fn step_at(marks: &[(u64, Step)], time: u64) -> Step {
 }
 
 /// Looks for files of the image that processes held and the record lacks, and adds them.
-fn compare_held(
+pub(crate) fn compare_held(
     held: &BTreeMap<Held, u64>,
     observer: &Observer<'_>,
     uses: &mut Uses,
@@ -253,10 +253,10 @@ fn compare_held(
 
 /// Distinct uses with the time of the first.
 #[derive(Debug, Default)]
-struct Uses(BTreeMap<(Use, Process), u64>);
+pub(crate) struct Uses(BTreeMap<(Use, Process), u64>);
 
 impl Uses {
-    fn add(&mut self, uses: Vec<Use>, process: &Process, time: u64) {
+    pub(crate) fn add(&mut self, uses: Vec<Use>, process: &Process, time: u64) {
         for each in uses {
             let first = self.0.entry((each, process.clone())).or_insert(time);
             *first = time.min(*first);
@@ -267,7 +267,7 @@ impl Uses {
         self.0.keys().filter(|((_, kind, _), _)| kind.is_use()).map(|((path, ..), _)| path.clone()).collect()
     }
 
-    fn into_observations(self, marks: &[(u64, Step)]) -> BTreeSet<Observation> {
+    pub(crate) fn into_observations(self, marks: &[(u64, Step)]) -> BTreeSet<Observation> {
         self.0
             .into_iter()
             .map(|(((path, kind, errno), process), time)| {
@@ -279,7 +279,7 @@ impl Uses {
 }
 
 /// Now, in nanoseconds of the clock that the kernel side uses.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }

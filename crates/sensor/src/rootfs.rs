@@ -62,6 +62,11 @@ impl Rootfs {
         Ok(is_overlay)
     }
 
+    /// The number of the mount that was seen, the highest of several.
+    pub(crate) fn device(&self) -> Option<u32> {
+        self.devices.last().copied()
+    }
+
     /// Whether a device, as the kernel side numbers it, is this root file system.
     pub(crate) fn is(&self, device: u32) -> bool {
         self.devices.contains(&device)

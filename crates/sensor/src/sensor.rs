@@ -20,7 +20,7 @@ use crate::consumer::{Consumer, Harvest};
 use crate::error::blockers;
 use crate::journal::{Entries, Journal};
 use crate::rootfs::{Rootfs, kernel_device};
-use crate::{LoadError, Recording, SensorError, Target, snapshot, syscalls};
+use crate::{Choice, LoadError, Recording, SensorError, Target, snapshot, syscalls};
 
 /// The programs, compiled by this crate's build script.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sensor.bpf.o"));
@@ -49,6 +49,8 @@ pub struct SensorOptions {
     pub ring_bytes: u32,
     /// How many distinct uses the kernel remembers; beyond it, uses are reported again.
     pub dedup_entries: u32,
+    /// Which backend.
+    pub choice: Choice,
     /// What to run for canaries.
     pub helper: Helper,
 }
@@ -66,7 +68,7 @@ impl SensorOptions {
     /// The ordinary settings: a ring of 64 MiB, which holds the 200,000 uses of a storm while nobody takes them in, and
     /// 262,144 distinct uses.
     pub fn new(helper: Helper) -> Self {
-        Self { ring_bytes: 64 << 20, dedup_entries: 1 << 18, helper }
+        Self { ring_bytes: 64 << 20, dedup_entries: 1 << 18, choice: Choice::Auto, helper }
     }
 }
 

@@ -18,4 +18,6 @@ pub struct Target {
     /// The program that sets the container up from within, such as `/proc/PID/exe` of the engine's helper: what it
     /// does in the cgroup before it executes the workload is no use of the image. None if there is no such program.
     pub set_up_by: Option<PathBuf>,
+    /// Whether the container's user namespace has one user only, so that changes of owner must be pretended.
+    pub one_user: bool,
 }

@@ -104,7 +104,7 @@ impl Op {
         matches!(self, Self::Forked | Self::Started | Self::Exited)
     }
 
-    fn from_wire(byte: u8) -> Option<Self> {
+    pub(crate) fn from_wire(byte: u8) -> Option<Self> {
         Self::ALL.get(usize::from(byte).checked_sub(1)?).copied()
     }
 }
@@ -114,6 +114,10 @@ impl Op {
 pub struct Flags(u8);
 
 impl Flags {
+    /// From the bits of the header.
+    pub(crate) fn new(bits: u8) -> Self {
+        Self(bits)
+    }
     /// A link at the end of the path is meant itself.
     pub fn nofollow(self) -> bool {
         self.0 & 1 != 0

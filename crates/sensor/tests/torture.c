@@ -381,6 +381,8 @@ int main(int count, char **arguments)
 {
 	if (count > 1 && !strcmp(arguments[1], "quit"))
 		return 0;
+	if (count > 1 && !strcmp(arguments[1], "hold"))
+		return pause();
 	if (count > 2 && !strcmp(arguments[1], "open"))
 		return open(arguments[2], O_RDONLY) < 0;
 	if (count > 2 && !strcmp(arguments[1], "handle"))

@@ -6,9 +6,10 @@
 mod memory;
 mod network;
 mod process;
+pub mod seccomp;
 
 pub use memory::{Mapping, map_file};
 pub use network::loopback_up;
 pub use process::{
-    Standard, execve, kill_process, redirect, restore_default_signals, unshare_mount_namespace,
+    Standard, execve, kill_process, redirect, restore_default_signals, unshare, unshare_mount_namespace,
 };

@@ -40,6 +40,15 @@ pub fn unshare_mount_namespace() -> io::Result<()> {
     Ok(unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }?)
 }
 
+/// Gives this process namespaces of its own. Of a new PID namespace its next child becomes the first process.
+///
+/// # Errors
+/// What unshare(2) says.
+pub fn unshare(namespaces: rustix::thread::UnshareFlags) -> io::Result<()> {
+    // SAFETY: only a file descriptor table shared with other threads would be dangerous to unshare, so that is left out.
+    Ok(unsafe { rustix::thread::unshare_unsafe(namespaces - rustix::thread::UnshareFlags::FILES) }?)
+}
+
 /// Sends a signal by number, for the real-time ones that rustix has no names for.
 ///
 /// # Errors

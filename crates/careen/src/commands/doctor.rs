@@ -2,10 +2,12 @@
 
 use std::fs;
 
+use engine::Standing;
 use image::Platform;
-use sensor::Sensor;
+use sensor::{Sensor, notify};
 use serde::Serialize;
 
+use crate::cli::SensorArg;
 use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
@@ -70,6 +72,14 @@ fn host() -> Check {
 }
 
 fn user() -> Check {
+    let ordinary = match Standing::of_this_process() {
+        Standing::Users => Some("an ordinary user with a range of others (newuidmap, /etc/subuid)"),
+        Standing::OneUser => Some("an ordinary user, who is the only one in containers"),
+        Standing::Root | Standing::Ordinary => None,
+    };
+    if let Some(finding) = ordinary {
+        return Check { name: "user", state: State::Good, finding: finding.to_owned(), hint: None };
+    }
     let status = read("/proc/self/status");
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -104,12 +114,20 @@ fn user() -> Check {
             format!("root without {}", missing.join(", ")),
             Some("give the container or service that runs careen these capabilities".to_owned()),
         ),
-        (false, _) => (State::Bad, "not root".to_owned(), Some("run it with sudo".to_owned())),
+        (false, _) => (
+            State::Bad,
+            "not root, and no root of a user namespace either".to_owned(),
+            Some("run it with sudo, or allow user namespaces".to_owned()),
+        ),
     };
     Check { name: "user", state, finding, hint }
 }
 
 fn cgroups() -> Check {
+    if Standing::of_this_process().is_rootless() {
+        let finding = "not used without root: PID namespaces keep containers together".to_owned();
+        return Check { name: "cgroups", state: State::Good, finding, hint: None };
+    }
     let mounts = read("/proc/self/mountinfo");
     let of_type = |kind: &str| {
         mounts.lines().find_map(|line| {
@@ -149,17 +167,21 @@ fn engine(context: &Context) -> Check {
 }
 
 fn sensor(context: &Context) -> Check {
-    match Sensor::load(&context.sensor_options()) {
+    match Sensor::load(&context.sensor_options(SensorArg::Ebpf)) {
         Ok(_) => Check {
             name: "sensor",
             state: State::Good,
             finding: format!("the eBPF backend `{}` loads", sensor::BACKEND),
             hint: None,
         },
-        Err(error) => {
-            let hint = error.hint();
-            failed("sensor", Failure::caused_by(ExitCode::Host, "cannot load it", error).hint(hint))
-        }
+        Err(error) => Check {
+            name: "sensor",
+            state: State::Note,
+            finding: format!("`{}`: {error}, so file access is watched by notification", notify::BACKEND),
+            hint: error.hint().map(|hint| {
+                format!("for eBPF, which is faster: {hint}. Not seen now: {}", notify::NOT_SEEN.join("; "))
+            }),
+        },
     }
 }
 
@@ -187,11 +209,35 @@ fn space(context: &Context) -> Check {
 }
 
 fn rootless() -> Check {
-    Check {
-        name: "rootless",
+    let name = "rootless";
+    let good = |finding: &str| Check { name, state: State::Good, finding: finding.to_owned(), hint: None };
+    let note = |finding: &str, hint: &str| Check {
+        name,
         state: State::Note,
-        finding: "runs without root are not supported by this version".to_owned(),
-        hint: None,
+        finding: finding.to_owned(),
+        hint: Some(hint.to_owned()),
+    };
+    match Standing::of_this_process() {
+        Standing::Users => good("containers run in a user namespace, with all users of an image"),
+        Standing::OneUser => note(
+            "containers run in a user namespace with one user: changes of user and owner only seem to succeed",
+            "for images whose programs refuse to be root: install uidmap, and give this user 65536 numbers in \
+             /etc/subuid and /etc/subgid",
+        ),
+        Standing::Root if read("/proc/sys/user/max_user_namespaces") == "0" => note(
+            "ordinary users cannot run containers here: user namespaces are switched off",
+            "sysctl user.max_user_namespaces=15000",
+        ),
+        Standing::Root if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" => note(
+            "ordinary users cannot run containers here: AppArmor restricts user namespaces",
+            "sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+        Standing::Root => good("ordinary users can run and record, too: run careen doctor as one of them"),
+        Standing::Ordinary => note(
+            "no user namespace can be made",
+            "sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone and \
+             kernel.apparmor_restrict_unprivileged_userns decide",
+        ),
     }
 }
 

@@ -15,7 +15,7 @@ use profile::{Profile, Verdict};
 use sensor::Journal;
 
 use crate::artifacts::{source_path, write_whole};
-use crate::cli::{ContainerArgs, RecordArgs};
+use crate::cli::{ContainerArgs, RecordArgs, SensorArg};
 use crate::container;
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
@@ -152,6 +152,7 @@ pub(crate) fn encode(profile: &Profile) -> Result<Vec<u8>, Failure> {
 pub(crate) struct Recorder<'a> {
     context: &'a Context,
     coverage: Coverage,
+    sensor: SensorArg,
     engine: Engine,
     /// Journals of what was recorded; kept until this is dropped, when the profiles have been written.
     journals: RefCell<Vec<Arc<Journal>>>,
@@ -164,7 +165,8 @@ impl<'a> Recorder<'a> {
         container: &ContainerArgs,
     ) -> Result<Self, Failure> {
         container::apply(container, &mut coverage.container)?;
-        Ok(Self { context, coverage, engine: context.engine()?, journals: RefCell::default() })
+        let (sensor, journals) = (container.sensor, RefCell::default());
+        Ok(Self { context, coverage, sensor, engine: context.engine()?, journals })
     }
 
     /// Runs the coverage on an original image under the sensor; a step that fails ends it.
@@ -254,7 +256,7 @@ impl<'a> Recorder<'a> {
     /// How a run is recorded unless there is more to say: its first failed step ends it.
     pub(crate) fn options(&self) -> RecordOptions {
         RecordOptions {
-            sensor: self.context.sensor_options(),
+            sensor: self.context.sensor_options(self.sensor),
             reference: None,
             started_at: SystemTime::now(),
             interrupt: Arc::clone(&self.context.interrupt),

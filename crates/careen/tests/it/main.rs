@@ -23,6 +23,7 @@ mod recover;
 mod redis;
 mod registry;
 mod report;
+mod rootless;
 mod runtimes;
 mod scan;
 mod share;

@@ -20,7 +20,7 @@ use crate::executor::{DirectExecutor, reported};
 use crate::inside::{Inside, clean};
 use crate::options::Network;
 use crate::protocol::{Channel, CommandRequest, Failure, FromCommand, KillCommand, Received};
-use crate::{bundle, settings, users};
+use crate::{bundle, family, settings, users};
 
 /// Where a command runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,11 @@ pub(super) fn run(mut channel: Channel, place: Place) -> io::Result<()> {
             let null = fs::OpenOptions::new().write(true).open("/dev/null")?;
             sys::redirect(sys::Standard::Output, &null)?;
             sys::redirect(sys::Standard::Error, &null)?;
-            wait(&mut channel, pid, &cgroup, feed)?.map(FromCommand::Ended)
+            let kill = || match request.plan.cgroup.is_absent() {
+                true => family::kill(pid),
+                false => kill_tree(&cgroup),
+            };
+            wait(&mut channel, pid, &kill, feed)?.map(FromCommand::Ended)
         }
         Err(failure) => {
             reap(None);
@@ -75,7 +79,7 @@ pub(super) fn run(mut channel: Channel, place: Place) -> io::Result<()> {
 fn wait(
     channel: &mut Channel,
     pid: Pid,
-    cgroup: &Path,
+    kill: &dyn Fn(),
     mut feed: Option<Feed>,
 ) -> io::Result<Option<crate::Exit>> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
@@ -83,10 +87,10 @@ fn wait(
     loop {
         if !gone {
             match channel.receive::<KillCommand>(Duration::ZERO)? {
-                Received::Message(KillCommand) => kill_tree(cgroup),
+                Received::Message(KillCommand) => kill(),
                 Received::Closed => {
                     gone = true;
-                    kill_tree(cgroup);
+                    kill();
                 }
                 Received::Nothing => {}
             }
@@ -157,9 +161,19 @@ fn start_in_container(request: &CommandRequest, cgroup: &Path, stdin: OwnedFd) -
         let problem = "is not a directory in the container".to_owned();
         return Err(Failure::Option { option: "working directory".into(), value: working_dir, problem });
     }
-    let capabilities = bundle::capabilities(plan)?;
+    let capabilities = bundle::capabilities(plan, &user)?;
+    let user = user.standing(plan.standing);
+    let harness = bundle::harness(plan, &capabilities, user.uid).map_err(failed)?;
     let nnp = plan.options.no_new_privileges;
-    let process = settings::process(&request.args, &env, &working_dir, &user, &capabilities, nnp);
+    let process = settings::process(
+        &request.args,
+        &env,
+        &working_dir,
+        &user,
+        &capabilities,
+        nnp,
+        bundle::is_harnessed(plan),
+    );
     let process_file = plan.run_dir.join(format!("exec-{}.json", request.number));
     fs::OpenOptions::new()
         .write(true)
@@ -178,11 +192,12 @@ fn start_in_container(request: &CommandRequest, cgroup: &Path, stdin: OwnedFd) -
     let joins = plan.cgroup.runtime_joins();
     let joined = if joins { None } else { Some(Joined::join(&plan.cgroup, cgroup).map_err(failed)?) };
     let built = ContainerBuilder::new(plan.id.clone(), SyscallType::default())
-        .with_executor(DirectExecutor)
+        .with_executor(DirectExecutor { harness })
         .with_stdin(stdin)
         .with_root_path(state_root(plan))
         .and_then(|builder| {
-            let sub_cgroup = joins.then(|| plan.cgroup.exec_dir(request.number).1);
+            let sub_cgroup =
+                (joins && !plan.cgroup.is_absent()).then(|| plan.cgroup.exec_dir(request.number).1);
             let tenant = builder.as_tenant().with_detach(true).with_sub_cgroup(sub_cgroup);
             tenant.with_process(Some(&process_file)).build()
         });
@@ -213,9 +228,12 @@ fn start_on_host(request: &CommandRequest, cgroup: &Path, stdin: OwnedFd) -> Res
     if let Some(dir) = &request.working_dir {
         command.current_dir(dir);
     }
-    let joined = Joined::join(&plan.cgroup, cgroup).map_err(failed)?;
+    let joined = match plan.cgroup.is_absent() {
+        true => None,
+        false => Some(Joined::join(&plan.cgroup, cgroup).map_err(failed)?),
+    };
     let spawned = command.spawn();
-    joined.leave().map_err(failed)?;
+    joined.map_or(Ok(()), Joined::leave).map_err(failed)?;
     match spawned {
         Ok(child) => i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(Failure::NotRunning),
         Err(error) => match error.kind() {

@@ -16,12 +16,14 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use super::{reap, shed_inheritance};
 use crate::cgroup::Joined;
 use crate::executor::{DirectExecutor, reported};
+use crate::inside::Inside;
 use crate::log::LogWriter;
 use crate::options::Network;
 use crate::overlay::{self, Dirs};
 use crate::protocol::{Channel, Failure, FromSupervisor, Plan, Received, ToSupervisor};
 use crate::run_dir::RunLock;
-use crate::{bundle, cgroup};
+use crate::watched::Harness;
+use crate::{bundle, cgroup, family, users};
 
 /// Where in the run directory libcontainer keeps its state.
 pub(crate) fn state_root(plan: &Plan) -> PathBuf {
@@ -43,7 +45,7 @@ pub(super) fn run(mut channel: Channel) -> io::Result<()> {
         output: None,
     };
     let result = supervisor.converse(&mut channel);
-    supervisor.plan.cgroup.kill_all();
+    supervisor.kill_all();
     supervisor.collect_output(true);
     reap(None);
     let removed = supervisor.plan.cgroup.remove();
@@ -122,9 +124,17 @@ impl Supervisor {
                 Ok(FromSupervisor::Done)
             }
             ToSupervisor::KillAll => {
-                self.plan.cgroup.kill_all();
+                self.kill_all();
                 Ok(FromSupervisor::Done)
             }
+        }
+    }
+
+    /// Without cgroups the main process takes all others of its PID namespace with it.
+    fn kill_all(&self) {
+        match &self.init {
+            Some(init) if self.plan.cgroup.is_absent() => family::kill(init.pid),
+            _ => self.plan.cgroup.kill_all(),
         }
     }
 
@@ -183,8 +193,9 @@ impl Supervisor {
             true => None,
             false => Some(Joined::join(&self.plan.cgroup, &self.plan.cgroup.dir()).map_err(failed)?),
         };
+        let harness = self.harness().map_err(failed)?;
         let builder = ContainerBuilder::new(self.plan.id.clone(), SyscallType::default())
-            .with_executor(DirectExecutor)
+            .with_executor(DirectExecutor { harness })
             .with_root_path(state_root)
             .and_then(ContainerBuilder::validate_id);
         let duplicate = writer.try_clone().map_err(failed)?;
@@ -200,6 +211,16 @@ impl Supervisor {
         left.map_err(failed)?;
         self.plan.cgroup.deny_devices_beyond_dockers();
         Ok(container)
+    }
+
+    /// What the main process puts on itself, by what the bundle says of it.
+    fn harness(&self) -> io::Result<Harness> {
+        let inside = Inside::open(&self.plan.run_dir.join("rootfs"))?;
+        let user = self.plan.options.user.as_deref().unwrap_or(&self.plan.defaults.user);
+        let refused = |_| io::Error::from(io::ErrorKind::InvalidInput);
+        let user = users::look_up(&inside, user).map_err(refused)?;
+        let capabilities = bundle::capabilities(&self.plan, &user).map_err(refused)?;
+        bundle::harness(&self.plan, &capabilities, user.standing(self.plan.standing).uid)
     }
 
     /// A main process that is not root may reopen its output as `/dev/stdout`, as many images have it in their

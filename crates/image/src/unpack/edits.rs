@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::{UnpackError, Unpacker, failed, open_root, set_metadata};
+use super::{Rights, UnpackError, Unpacker, failed, open_root, set_metadata};
 use crate::write::Edits;
 use crate::{Image, ImagePath, NodeKind};
 
@@ -18,7 +18,7 @@ use crate::{Image, ImagePath, NodeKind};
 ///
 /// # Errors
 /// [`UnpackError`]; what was made so far then stays in `into`.
-pub fn unpack_edits(image: &Image, edits: &Edits, into: &Path) -> Result<(), UnpackError> {
+pub fn unpack_edits(image: &Image, edits: &Edits, into: &Path, rights: Rights) -> Result<(), UnpackError> {
     let tree = image.tree();
     let stays = |path: &ImagePath| path.is_root() || edits.keep.contains(path);
     let hidden: BTreeSet<&ImagePath> = tree
@@ -35,7 +35,7 @@ pub fn unpack_edits(image: &Image, edits: &Edits, into: &Path) -> Result<(), Unp
         }
     }
 
-    let mut unpacker = Unpacker::new(image.layers(), open_root(into)?, None);
+    let mut unpacker = Unpacker::new(image.layers(), open_root(into)?, rights, None);
     for dir in directories.iter().filter(|dir| !dir.is_root()) {
         unpacker.make_directory(dir)?;
     }
@@ -56,7 +56,7 @@ pub fn unpack_edits(image: &Image, edits: &Edits, into: &Path) -> Result<(), Unp
             path: path.clone(),
             source,
         })?;
-        set_metadata(path, &node.metadata, std::os::fd::AsFd::as_fd(&file))?;
+        set_metadata(path, &node.metadata, rights, std::os::fd::AsFd::as_fd(&file))?;
     }
     // Innermost first, since each new name changes the time of the directory above.
     for dir in directories.iter().rev() {

@@ -15,7 +15,9 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use careen_image::{Digest, Edits, Image, NodeKind, OpenImageError, OpenOptions, unpack_edits, unpack_layer};
+use careen_image::{
+    Digest, Edits, Image, NodeKind, OpenImageError, OpenOptions, Rights, unpack_edits, unpack_layer,
+};
 use tempfile::TempDir;
 
 /// Everything that must be equal, of each path.
@@ -166,7 +168,7 @@ pub fn unpack(image: &Image) -> TempDir {
     for layer in 0..image.layers().len() {
         let into = dir.path().join(layer.to_string());
         fs::create_dir(&into).unwrap();
-        unpack_layer(image, layer, &into, None).unwrap();
+        unpack_layer(image, layer, &into, Rights::All, None).unwrap();
     }
     dir
 }
@@ -192,7 +194,7 @@ pub fn stacked_with(image: &Image, edits: Option<&Edits>) -> Option<Seen> {
     if let Some(edits) = edits {
         let top = dir.path().join("edits");
         fs::create_dir(&top).unwrap();
-        unpack_edits(image, edits, &top).unwrap();
+        unpack_edits(image, edits, &top, Rights::All).unwrap();
         lower.insert(0, top);
     }
     let empty = dir.path().join("empty");

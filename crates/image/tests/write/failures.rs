@@ -288,6 +288,7 @@ fn opening_and_unpacking_end_soon_when_asked() {
 
     let image = open(&layout.source());
     let into = TempDir::new().unwrap();
-    let error = image::unpack_layer(&image, 1, into.path(), Some(&interrupt)).unwrap_err();
+    let error =
+        image::unpack_layer(&image, 1, into.path(), image::Rights::All, Some(&interrupt)).unwrap_err();
     assert!(matches!(error, image::UnpackError::Interrupted), "{error:?}");
 }

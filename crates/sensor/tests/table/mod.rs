@@ -62,12 +62,21 @@ fn column(record: &Record) -> Column {
         let mut found = kinds(record, &of);
         found.sort();
         if found != object.kinds {
-            return "not seen".to_owned();
+            return why_not(&record.backend, object).to_owned();
         }
         if record.named.contains(&path(&of)) { "seen" } else { "resolved" }.to_owned()
     };
     let used = crate::objects::objects().filter(|object| !object.kinds.is_empty());
     used.map(|object| (object.path.escape_ascii().to_string(), state(object))).collect()
+}
+
+fn why_not(backend: &str, object: &Object) -> &'static str {
+    match backend {
+        "seccomp-notify" if object.path.starts_with(b"f_uring") || object.path == b"f_sqpoll" => {
+            "there is no io_uring: the filter answers ENOSYS, so nothing can be used through it"
+        }
+        _ => "not seen",
+    }
 }
 
 /// The columns that are kept, in order.

@@ -9,7 +9,7 @@ use engine::RunOptions;
 use harden::{Ledger, MissingLookup};
 use image::Image;
 use profile::{AccessKind, Observation, Profile, Run, SensorReport, Step};
-use sensor::{Record, Sensor};
+use sensor::{Backend, Record};
 use serde::Serialize;
 
 use crate::artifacts::{ResultStore, source_path, write_whole};
@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, args: &RunArgs, options: &RunOptions) -> Re
     let image = context.open_image(&args.image)?;
     let (ledger, original) = documents(context, args, &image)?;
 
-    let sensor = Sensor::load(&context.sensor_options()).map_err(|error| {
+    let backend = Backend::load(&context.sensor_options(args.container.sensor)).map_err(|error| {
         let hint = error.hint();
         hints::plain(ExitCode::Host, "cannot load the sensor", error).hint(hint)
     })?;
@@ -62,8 +62,10 @@ pub(super) fn run(context: &Context, args: &RunArgs, options: &RunOptions) -> Re
     let unpacked = engine.unpack(&image, &|_| {}).map_err(failed)?;
     context.progress.abandon();
     let started_at = SystemTime::now();
-    let mut container = engine.create(&unpacked, options).map_err(failed)?;
-    let recording = sensor.watch(&coverage::target(&container)).map_err(unwatched)?;
+    let options = coverage::watched(options.clone(), &backend);
+    let mut container = engine.create(&unpacked, &options).map_err(failed)?;
+    let recording = backend.watch(&coverage::target(&container)).map_err(unwatched)?;
+    coverage::give_listeners(&mut container, &recording).map_err(failed)?;
     container.start().map_err(failed)?;
     let write: &dyn Fn(&[u8]) -> Result<(), Failure> = match context.output {
         OutputFormat::Text => &output::write_stdout,

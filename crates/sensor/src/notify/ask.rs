@@ -1,0 +1,436 @@
+//! From one call that waits to the events that it is: the path read, resolved, and its outcome foreseen.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat2};
+use rustix::io::Errno;
+use sys::seccomp::{I386, Notification};
+
+use super::place::{Atlas, Root, kernel_device, status};
+use super::task::{Task, Unread};
+use super::{address, exec};
+use crate::syscalls::{self, TABLE_LENGTH};
+use crate::wire::{Chain, Event, Flags, Op, Program};
+
+const AT_FDCWD: i32 = -100;
+const O_CREAT: u32 = 0o100;
+const O_EXCL: u32 = 0o200;
+const CREAT_FLAGS: u32 = 0x241;
+const RESOLVE_IN_ROOT: u64 = 0x10;
+const PROT_EXEC: u64 = 4;
+
+pub(super) const NOFOLLOW: u8 = 1;
+const IN_ROOT: u8 = 2;
+const ABSOLUTE: u8 = 4;
+const PENDING: u8 = 8;
+const EXEC: u8 = 16;
+
+/// Where open flags come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    None,
+    Argument,
+    Struct,
+    Creat,
+}
+
+/// A word of the tables in [`syscalls`], unpacked. Arguments by index.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) op: Op,
+    pub(super) path: Option<usize>,
+    dirfd: Option<usize>,
+    second: Option<usize>,
+    second_dirfd: Option<usize>,
+    flags: Option<usize>,
+    how: How,
+    inverted: bool,
+    nofollow: u32,
+}
+
+impl Shape {
+    pub(super) fn of(word: u64) -> Option<Self> {
+        let index = |shift: u32| ((word >> shift & 0xf) as usize).checked_sub(1);
+        Some(Self {
+            op: Op::from_wire((word & 0xff) as u8)?,
+            path: index(8),
+            dirfd: index(12),
+            second: index(16),
+            second_dirfd: index(20),
+            flags: index(24),
+            how: match word >> 28 & 7 {
+                1 => How::Argument,
+                2 => How::Struct,
+                3 => How::Creat,
+                _ => How::None,
+            },
+            inverted: word >> 31 & 1 == 1,
+            nofollow: (word >> 32) as u32,
+        })
+    }
+}
+
+/// The tables of both ways of calling.
+#[derive(Debug)]
+pub(super) struct Tables {
+    native: [u64; TABLE_LENGTH],
+    compat: [u64; TABLE_LENGTH],
+}
+
+impl Tables {
+    pub(super) fn new() -> Self {
+        Self { native: syscalls::native(), compat: syscalls::compat() }
+    }
+
+    fn shape(&self, call: &Notification) -> Option<Shape> {
+        let table = if call.arch == I386 { &self.compat } else { &self.native };
+        Shape::of(*table.get(usize::try_from(call.number).ok()?)?)
+    }
+}
+
+/// What one call tells.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) events: Vec<Event>,
+    /// Whether something of it could not be read although the kernel may be able to.
+    pub(super) faulted: bool,
+}
+
+/// One call and its caller.
+pub(super) struct Question<'a> {
+    pub(super) call: &'a Notification,
+    pub(super) task: Task,
+    pub(super) root: Root,
+    pub(super) atlas: &'a mut Atlas,
+    pub(super) program: Program,
+    pub(super) told: Told,
+}
+
+/// Where a path starts.
+enum Base {
+    /// At the root of the process.
+    Root,
+    /// At a directory, which is the root as well with RESOLVE_IN_ROOT.
+    Directory(OwnedFd),
+}
+
+/// Takes a call apart. An error means that the caller is gone.
+pub(super) fn examine(tables: &Tables, call: &Notification, atlas: &mut Atlas) -> std::io::Result<Told> {
+    let Some(shape) = tables.shape(call) else { return Ok(Told::default()) };
+    let task = Task::open(call.thread)?;
+    let root = Root::of(&task)?;
+    let program = program_of(&task, atlas);
+    let mut question = Question { call, task, root, atlas, program, told: Told::default() };
+    question.take_apart(&shape);
+    Ok(question.told)
+}
+
+fn program_of(task: &Task, atlas: &mut Atlas) -> Program {
+    let exe = task.open_link("exe").ok();
+    let argv0 = task.read("cmdline", 4096).unwrap_or_default();
+    let argv0 = argv0.split(|&byte| byte == 0).next().unwrap_or_default();
+    Program {
+        id: exe.as_ref().map_or((0, 0), identity),
+        exe: exe.and_then(|exe| atlas.chain(task, &exe)),
+        argv0: argv0.into(),
+    }
+}
+
+/// Device and inode.
+pub(super) fn identity(fd: &OwnedFd) -> (u32, u64) {
+    status(fd, StatxFlags::empty()).map_or((0, 0), |stat| (kernel_device(&stat), stat.stx_ino))
+}
+
+impl Question<'_> {
+    fn argument(&self, index: usize) -> u64 {
+        self.call.arguments.get(index).copied().unwrap_or(0)
+    }
+
+    /// A descriptor in an argument.
+    fn number(&self, index: usize) -> i32 {
+        self.argument(index) as u32 as i32
+    }
+
+    /// The size of a pointer of the caller.
+    pub(super) fn word_bytes(&self) -> u64 {
+        if self.call.arch == I386 { 4 } else { 8 }
+    }
+
+    fn take_apart(&mut self, shape: &Shape) {
+        match shape.op {
+            Op::Connect | Op::Send | Op::SendMessage | Op::SendMessages | Op::Bind | Op::SocketCall => {
+                let is_bind = shape.op == Op::Bind;
+                match address::paths(&self.task, self.call, shape.op, self.word_bytes()) {
+                    Ok(found) => {
+                        for (op, text) in found {
+                            let op = if is_bind { Op::Bind } else { op };
+                            self.path(op, 0, 0, Some(text), AT_FDCWD);
+                        }
+                    }
+                    Err(unread) => self.unread(unread),
+                }
+            }
+            Op::Map => {
+                let flags = if self.argument(2) & PROT_EXEC != 0 { EXEC } else { 0 };
+                self.descriptor(Op::Map, flags, self.number(4));
+            }
+            Op::OldMap => self.old_map(),
+            Op::FsConfig => self.file_system_setting(),
+            Op::Bpf => self.bpf(),
+            Op::ReadDirectory | Op::Enter => self.descriptor(shape.op, 0, self.number(0)),
+            Op::Exec => exec::examine(self, shape.path.unwrap_or(0), shape.dirfd),
+            _ => self.paths(shape),
+        }
+    }
+
+    fn unread(&mut self, unread: Unread) {
+        self.told.faulted |= unread == Unread::Refused;
+    }
+
+    /// i386's mmap has its arguments in memory.
+    fn old_map(&mut self) {
+        const MAP_ANONYMOUS: u32 = 0x20;
+        let Ok(words) = self.task.bytes::<24>(self.argument(0)) else { return };
+        let word = |n: usize| u32::from_ne_bytes(std::array::from_fn(|i| words[4 * n + i]));
+        if word(3) & MAP_ANONYMOUS == 0 {
+            let flags = if u64::from(word(2)) & PROT_EXEC != 0 { EXEC } else { 0 };
+            self.descriptor(Op::Map, flags, word(4) as i32);
+        }
+    }
+
+    /// fsconfig with a path as value: a layer of an overlay, a device.
+    fn file_system_setting(&mut self) {
+        const SET_STRING: u64 = 1;
+        const SET_PATH: u64 = 3;
+        match self.argument(1) {
+            SET_PATH => {
+                let text = self.text(3);
+                self.path(Op::Use, 0, 0, text, self.number(4));
+            }
+            // Whether a text is a path only the file system knows; absolute ones mostly are.
+            SET_STRING => {
+                if let Some(text) = self.text(3).filter(|text| text.starts_with(b"/")) {
+                    self.path(Op::Use, 0, 0, Some(text), AT_FDCWD);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// bpf(BPF_OBJ_GET) and its like, with a path in their attributes.
+    fn bpf(&mut self) {
+        const OBJECT_PIN: u64 = 6;
+        const OBJECT_GET: u64 = 7;
+        let command = self.argument(0);
+        if matches!(command, OBJECT_PIN | OBJECT_GET)
+            && let Ok(address) = self.task.bytes::<8>(self.argument(1)).map(u64::from_ne_bytes)
+        {
+            let text = self.task.text(address).ok();
+            let op = if command == OBJECT_PIN { Op::Create } else { Op::Use };
+            self.path(op, 0, 0, text, AT_FDCWD);
+        }
+    }
+
+    /// A use of what a descriptor stands for.
+    fn descriptor(&mut self, op: Op, flags: u8, number: i32) {
+        let Ok(fd) = self.task.descriptor(number) else { return };
+        let object = self.atlas.chain(&self.task, &fd);
+        self.push(op, flags, 0, 0, None, object, None);
+    }
+
+    fn paths(&mut self, shape: &Shape) {
+        let Some(path) = shape.path else { return };
+        let mut flags = shape.flags.map_or(0, |index| self.argument(index)) as u32;
+        let mut how = 0;
+        let mut bits = 0;
+        match shape.how {
+            How::None => {}
+            How::Argument => how = flags,
+            How::Creat => how = CREAT_FLAGS,
+            How::Struct => {
+                let at = shape.flags.map_or(0, |index| self.argument(index));
+                let Ok(open_how) = self.task.bytes::<24>(at) else { return };
+                let word = |n: usize| u64::from_ne_bytes(std::array::from_fn(|i| open_how[8 * n + i]));
+                flags = word(0) as u32;
+                how = flags;
+                if word(2) & RESOLVE_IN_ROOT != 0 {
+                    bits |= IN_ROOT;
+                }
+            }
+        }
+        if (flags & shape.nofollow != 0) != shape.inverted {
+            bits |= NOFOLLOW;
+        }
+        if shape.op == Op::Use {
+            self.unsettle();
+        }
+        let dirfd = |index: Option<usize>, this: &Self| index.map_or(AT_FDCWD, |index| this.number(index));
+        let first = self.text(path);
+        let errno = self.path(shape.op, bits, how, first, dirfd(shape.dirfd, self));
+        let Some(second) = shape.second else { return };
+        let op = if shape.op == Op::Use { Op::Use } else { Op::Create };
+        let text = self.text(second);
+        let before = self.told.events.len();
+        let _foreseen = self.path(op, NOFOLLOW, 0, text, dirfd(shape.second_dirfd, self));
+        for event in &mut self.told.events[before..] {
+            // A rename replaces what is there; what failed at its first path does not come to the second.
+            if shape.op == Op::Remove || errno != 0 {
+                event.errno = errno;
+            }
+        }
+    }
+
+    /// What the atlas knows of mounts is old once they change.
+    fn unsettle(&mut self) {
+        // mount, umount, umount2, pivot_root, move_mount, mount_setattr.
+        const CALLS: &[(u32, &[i32])] = &[
+            (sys::seccomp::X86_64, &[155, 165, 166, 429, 442]),
+            (I386, &[21, 22, 52, 217, 429, 442]),
+            (sys::seccomp::AARCH64, &[39, 40, 41, 429, 442]),
+        ];
+        let changes =
+            |(arch, numbers): &(u32, &[i32])| *arch == self.call.arch && numbers.contains(&self.call.number);
+        if CALLS.iter().any(changes) {
+            self.atlas.unsettle();
+        }
+    }
+
+    /// The text in an argument that is a pointer.
+    fn text(&mut self, index: usize) -> Option<Vec<u8>> {
+        match self.argument(index) {
+            0 => None,
+            address => self.task.text(address).map_err(|unread| self.unread(unread)).ok(),
+        }
+    }
+
+    /// A use of a path, with the errno that the call will fail with as far as the path decides it.
+    fn path(&mut self, op: Op, mut bits: u8, how: u32, text: Option<Vec<u8>>, dirfd: i32) -> i32 {
+        // An empty path means the descriptor, whose opening was seen.
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return 0 };
+        let Some((base, at)) = self.base(&text, dirfd, &mut bits) else { return 0 };
+        let exclusive = how & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL && op == Op::Open;
+        let found = self.find(&base, &text, bits & IN_ROOT != 0, bits & NOFOLLOW == 0 && !exclusive);
+        let makes = matches!(op, Op::Create | Op::Bind) || how & O_CREAT != 0;
+        let (errno, object) = match found {
+            Ok(_) if matches!(op, Op::Create | Op::Bind) || exclusive => (Errno::EXIST.raw_os_error(), None),
+            Ok(fd) => (0, self.atlas.chain(&self.task, &fd)),
+            Err(Errno::NOENT) if makes => {
+                bits |= PENDING;
+                (0, None)
+            }
+            // A link of /proc into another process, or out of the root: the text tells what can be told.
+            Err(Errno::XDEV | Errno::LOOP) => (0, None),
+            Err(errno) => (errno.raw_os_error(), None),
+        };
+        self.push(op, bits, errno, how, Some(text.into()), object, at);
+        errno
+    }
+
+    /// Where the text starts, and that as a place. `None` if the descriptor is none.
+    fn base(&mut self, text: &[u8], dirfd: i32, bits: &mut u8) -> Option<(Base, Option<Chain>)> {
+        if text.starts_with(b"/") && *bits & IN_ROOT == 0 {
+            *bits |= ABSOLUTE;
+            return Some((Base::Root, None));
+        }
+        let fd = match dirfd {
+            AT_FDCWD => self.task.open_link("cwd"),
+            number => self.task.descriptor(number),
+        };
+        let fd = fd.ok()?;
+        let chain = self.atlas.chain(&self.task, &fd);
+        Some((Base::Directory(fd), chain))
+    }
+
+    /// What is there now, never leaving the caller's root.
+    fn find(&self, base: &Base, text: &[u8], in_root: bool, follow: bool) -> rustix::io::Result<OwnedFd> {
+        let whole = match base {
+            Base::Root => text.to_vec(),
+            Base::Directory(fd) if in_root => return beneath(fd, text, follow, ResolveFlags::IN_ROOT),
+            Base::Directory(fd) => match self.root.path_of(fd) {
+                Some(path) => [&*path, b"/", text].concat(),
+                None => return beneath(fd, text, follow, ResolveFlags::BENEATH),
+            },
+        };
+        match self.through_own(&whole, follow) {
+            Some(found) => found,
+            None => self.root.look_up(&whole, follow),
+        }
+    }
+
+    /// A path through the caller's own `/proc/self`, which for us would mean ourselves.
+    fn through_own(&self, path: &[u8], follow: bool) -> Option<rustix::io::Result<OwnedFd>> {
+        const OWN: [(&[u8], &str); 6] = [
+            (b"/proc/self/fd/", "fd/"),
+            (b"/proc/thread-self/fd/", "fd/"),
+            (b"/dev/fd/", "fd/"),
+            (b"/proc/self/exe", "exe"),
+            (b"/proc/self/cwd", "cwd"),
+            (b"/proc/self/root", "root"),
+        ];
+        let (rest, link) = OWN.iter().find_map(|(own, link)| Some((path.strip_prefix(*own)?, *link)))?;
+        let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+        let (name, beyond) = rest.split_at(end);
+        let name = std::str::from_utf8(name).ok()?;
+        let is_number = name.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty();
+        if is_number != link.ends_with('/') || beyond.is_empty() && !follow {
+            return None;
+        }
+        let fd = self.task.open_link(&format!("{link}{name}")).map_err(|_| Errno::NOENT);
+        let beyond = beyond.strip_prefix(b"/").unwrap_or(beyond);
+        Some(match fd {
+            Ok(fd) if !beyond.is_empty() => beneath(&fd, beyond, follow, ResolveFlags::BENEATH),
+            other => other,
+        })
+    }
+
+    /// What is at a path, for an exec.
+    pub(super) fn program_at(&mut self, text: &[u8], dirfd: Option<i32>) -> rustix::io::Result<OwnedFd> {
+        let mut bits = 0;
+        let (base, _) = self.base(text, dirfd.unwrap_or(AT_FDCWD), &mut bits).ok_or(Errno::BADF)?;
+        self.find(&base, text, false, true)
+    }
+
+    /// Where a relative text starts.
+    pub(super) fn base_chain(&mut self, text: &[u8], dirfd: Option<i32>) -> (u8, Option<Chain>) {
+        let mut bits = 0;
+        let found = self.base(text, dirfd.unwrap_or(AT_FDCWD), &mut bits);
+        (bits, found.and_then(|(_, chain)| chain))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of an event, in their order")]
+    pub(super) fn push(
+        &mut self,
+        op: Op,
+        bits: u8,
+        errno: i32,
+        how: u32,
+        text: Option<Box<[u8]>>,
+        object: Option<Chain>,
+        base: Option<Chain>,
+    ) {
+        let root = match text {
+            Some(_) => self.root.fd().try_clone_to_owned().ok(),
+            None => None,
+        };
+        let root = root.and_then(|root| self.atlas.chain(&self.task, &root));
+        let flags = Flags::new(bits);
+        let program = self.program.clone();
+        self.told.events.push(Event { op, flags, errno, how, text, object, base, root, program });
+    }
+}
+
+fn beneath(fd: &OwnedFd, text: &[u8], follow: bool, resolve: ResolveFlags) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let flags = if follow { flags } else { flags | OFlags::NOFOLLOW };
+    openat2(fd, text, flags, Mode::empty(), resolve | ResolveFlags::NO_MAGICLINKS)
+}
+
+/// The regular file behind a descriptor that only names a place, opened for reading.
+pub(super) fn open_file(place: &OwnedFd) -> std::io::Result<std::fs::File> {
+    use std::os::fd::AsRawFd as _;
+    let mode = status(place, StatxFlags::empty()).map_or(0, |stat| u32::from(stat.stx_mode));
+    if FileType::from_raw_mode(mode) != FileType::RegularFile {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    std::fs::File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
+}

@@ -1,0 +1,216 @@
+//! A recording by notification, from outside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use image::Tree;
+use profile::{Activity, Counters, Step};
+use rustix::pipe::{PipeFlags, pipe_with};
+use sys::seccomp::Instruction;
+
+use super::place::Atlas;
+use super::serve::{Account, Order, Server, note, wake};
+use crate::observe::Observer;
+use crate::recording::{Uses, compare_held, now};
+use crate::rootfs::Rootfs;
+use crate::snapshot::Held;
+use crate::{Record, SensorError, Target};
+
+/// The name under which this backend stands in profiles.
+pub const BACKEND: &str = "seccomp-notify";
+
+/// What this backend cannot see, and why that does little harm.
+pub const NOT_SEEN: [&str; 4] = [
+    "io_uring: its rings pass no filter, so programs are told that the kernel has none (ENOSYS)",
+    "opening by handle: there is no path to read, and a user namespace has no right to it",
+    "whether a call that found its path was refused for lack of permission: it counts as a use",
+    "what a process changes in its own memory between our look at a path and the kernel's",
+];
+
+/// How long the thread may take to tell what processes hold.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the engine needs to let a container be watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canary {
+    /// A path that exists nowhere and is looked up through each listener before the workload runs.
+    pub path: String,
+}
+
+/// The backend, before it watches.
+#[derive(Debug)]
+pub struct Watcher {
+    canary: Canary,
+}
+
+impl Default for Watcher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Watcher {
+    /// A watcher for one recording.
+    pub fn new() -> Self {
+        Self { canary: Canary { path: format!("/careen-canary-{}-{}/stat", std::process::id(), now()) } }
+    }
+
+    /// The filter to put on what is to be watched.
+    pub fn filter(&self) -> Vec<Instruction> {
+        super::filter()
+    }
+
+    /// What must be looked up first thing under the filter.
+    pub fn canary(&self) -> &Canary {
+        &self.canary
+    }
+
+    /// Watches a container from now on, through the listeners that the recording's sink is given.
+    ///
+    /// # Errors
+    /// [`SensorError`] if the target is not what it should be.
+    pub fn watch(self, target: &Target) -> Result<Recording, SensorError> {
+        let rootfs = Rootfs::new(&target.rootfs)?;
+        let thread = |source| SensorError::Thread { source };
+        let (orders, received) = channel();
+        let (reader, writer) =
+            pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(|e| thread(e.into()))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let server = Server {
+            orders: received,
+            wake: reader,
+            stop: Arc::clone(&stop),
+            atlas: Atlas::new(Rootfs::new(&target.rootfs)?),
+            canary: self.canary.path.into_bytes(),
+            one_user: target.one_user,
+        };
+        let handle = std::thread::Builder::new().name("notify".to_owned()).spawn(|| server.run());
+        Ok(Recording {
+            rootfs,
+            sink: Sink { orders, wake: Arc::new(writer) },
+            stop,
+            thread: Some(handle.map_err(thread)?),
+            marks: Vec::new(),
+            held: BTreeMap::new(),
+        })
+    }
+}
+
+/// Where listeners go.
+#[derive(Debug, Clone)]
+pub struct Sink {
+    orders: Sender<Order>,
+    wake: Arc<OwnedFd>,
+}
+
+impl Sink {
+    /// Hands over the listener of a process that was just started.
+    pub fn give(&self, listener: OwnedFd, process: u32) {
+        // Without the thread the listener closes, and the process cannot go on.
+        let _gone = self.orders.send(Order::Listen(listener, process));
+        wake(&self.wake);
+    }
+}
+
+/// A recording in progress.
+#[derive(Debug)]
+pub struct Recording {
+    rootfs: Rootfs,
+    sink: Sink,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Account>>,
+    /// Beginnings of steps, in order of time.
+    marks: Vec<(u64, Step)>,
+    held: BTreeMap<Held, u64>,
+}
+
+impl Recording {
+    /// Where listeners go.
+    pub fn sink(&self) -> Sink {
+        self.sink.clone()
+    }
+
+    fn look_again(&mut self) {
+        if let Err(error) = self.rootfs.look_again() {
+            tracing::debug!(%error, "the root file system is not there now");
+        }
+    }
+
+    /// Uses from now on belong to this step.
+    pub fn begin_step(&mut self, step: Step) {
+        self.look_again();
+        self.marks.push((now(), step));
+    }
+
+    /// Notes which files live processes hold open or mapped, to be compared with the record.
+    pub fn snapshot(&mut self) {
+        self.look_again();
+        let (to, from) = channel();
+        if self.sink.orders.send(Order::Snapshot(to)).is_ok() {
+            wake(&self.sink.wake);
+            if let Ok(found) = from.recv_timeout(SNAPSHOT_PATIENCE) {
+                note(&mut self.held, found);
+            }
+        }
+    }
+
+    /// Ends the recording and resolves it on the image's tree. The processes of the container should have ended.
+    ///
+    /// # Errors
+    /// [`SensorError::Consumer`] if the thread has panicked.
+    pub fn finish(mut self, tree: &Tree) -> Result<Record, SensorError> {
+        self.look_again();
+        let account = self.end().ok_or(SensorError::Consumer)?;
+        let mut counters = Counters {
+            seen: account.seen,
+            duplicate: account.duplicate,
+            emitted: account.harvest.received - account.duplicate,
+            dropped: account.dropped,
+            faulted: account.faulted,
+            skipped: account.unfinished,
+            received: account.harvest.received - account.duplicate,
+            canaries_expected: account.listeners,
+            canaries_seen: account.canaries,
+            ..Counters::default()
+        };
+        let observer = Observer { tree, rootfs: &self.rootfs };
+        let mut uses = Uses::default();
+        let mut named = BTreeSet::new();
+        for (event, time) in &account.harvest.events {
+            uses.add(observer.uses(event), &observer.process(&event.program), *time);
+            named.extend(observer.named(event));
+        }
+        compare_held(&self.held, &observer, &mut uses, &mut counters);
+        let observations = uses.into_observations(&self.marks);
+        let known: BTreeSet<_> = observations.iter().map(|observation| &observation.path).collect();
+        named.retain(|path| known.contains(path));
+        let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+        tracing::info!(
+            observations = observations.len(),
+            counters.seen,
+            counters.emitted,
+            "recorded {} uses of the image",
+            observations.len()
+        );
+        Ok(Record { observations, named, activity: Activity::default(), counters, backend: BACKEND, kernel })
+    }
+
+    fn end(&mut self) -> Option<Account> {
+        self.stop.store(true, Ordering::Release);
+        wake(&self.sink.wake);
+        self.thread.take()?.join().ok()
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        // The thread ends once the container is gone, and keeps nobody waiting.
+        self.stop.store(true, Ordering::Release);
+        wake(&self.sink.wake);
+    }
+}

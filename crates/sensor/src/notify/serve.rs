@@ -1,0 +1,252 @@
+//! The thread that answers: it takes listeners in, reads each call that waits, says that it may go on, and keeps what
+//! it read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use sys::seccomp::{self, AARCH64, Answer, I386, Notification, X86_64};
+
+use super::ask::{Tables, Told, examine};
+use super::mounts::link_of;
+use super::place::{Atlas, Root};
+use super::task::Task;
+use crate::consumer::{Harvest, MEMORY_LIMIT};
+use crate::recording::now;
+use crate::snapshot::Held;
+use crate::wire::{Chain, Program};
+
+/// How long the thread sleeps at most before it looks whether it should end.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+/// How long processes that were stopped may take to be gone.
+const LAST: Duration = Duration::from_secs(2);
+/// Threads that are remembered at most, to look at what they hold.
+const MAX_THREADS: usize = 1 << 16;
+/// Descriptors and mapped files of one process that are looked at.
+const MAX_HELD: usize = 1 << 16;
+
+/// What the thread is told.
+pub(super) enum Order {
+    /// Take this listener in; the process that made it, and whether that is the first of the container.
+    Listen(OwnedFd, u32),
+    /// Tell what live processes hold.
+    Snapshot(Sender<BTreeSet<Held>>),
+}
+
+/// What the thread did.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    pub(super) harvest: Harvest,
+    pub(super) seen: u64,
+    pub(super) duplicate: u64,
+    pub(super) dropped: u64,
+    pub(super) faulted: u64,
+    /// Listeners taken in.
+    pub(super) listeners: u64,
+    /// Of those, the ones through which the canary came.
+    pub(super) canaries: u64,
+    /// Of those, the ones that were still in use at the end.
+    pub(super) unfinished: u64,
+}
+
+struct Listener {
+    fd: OwnedFd,
+    canary_seen: bool,
+}
+
+pub(super) struct Server {
+    pub(super) orders: Receiver<Order>,
+    /// Readable when there is an order.
+    pub(super) wake: OwnedFd,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) atlas: Atlas,
+    /// The path whose look-up proves that a listener is heard.
+    pub(super) canary: Vec<u8>,
+    /// Whether the container has one user only, so that changes of owner are to be pretended.
+    pub(super) one_user: bool,
+}
+
+impl Server {
+    pub(super) fn run(mut self) -> Account {
+        let tables = Tables::new();
+        let mut account = Account::default();
+        let mut listeners: Vec<Listener> = Vec::new();
+        let mut threads = BTreeSet::new();
+        let mut deadline = None;
+        loop {
+            if self.stop.load(Ordering::Acquire) {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + LAST);
+                if listeners.is_empty() || Instant::now() > deadline {
+                    account.unfinished = listeners.len() as u64;
+                    return account;
+                }
+            }
+            let mut fds = vec![PollFd::new(&self.wake, PollFlags::IN)];
+            fds.extend(listeners.iter().map(|listener| PollFd::new(&listener.fd, PollFlags::IN)));
+            let _looked_at_below = poll(&mut fds, Some(&PATIENCE));
+            let ready: Vec<_> = fds.iter().map(PollFd::revents).collect();
+            for (listener, ready) in listeners.iter_mut().zip(&ready[1..]) {
+                if ready.contains(PollFlags::IN) {
+                    self.serve(listener, &tables, &mut account, &mut threads);
+                }
+            }
+            let mut ready_of = ready[1..].iter();
+            listeners.retain(|_| {
+                // Nobody is left who could ask.
+                ready_of.next().is_none_or(|r| !r.contains(PollFlags::HUP) || r.contains(PollFlags::IN))
+            });
+            if !ready[0].is_empty() {
+                self.take_orders(&mut listeners, &mut account, &mut threads);
+            }
+        }
+    }
+
+    fn take_orders(
+        &mut self,
+        listeners: &mut Vec<Listener>,
+        account: &mut Account,
+        threads: &mut BTreeSet<u32>,
+    ) {
+        let _only_to_wake = rustix::io::read(&self.wake, &mut [0; 64]);
+        while let Ok(order) = self.orders.try_recv() {
+            match order {
+                Order::Listen(fd, process) => {
+                    let _before_linux_6_6 = seccomp::wake_synchronously(&fd);
+                    if listeners.is_empty() {
+                        self.atlas.begin(process);
+                    }
+                    account.listeners += 1;
+                    listeners.push(Listener { fd, canary_seen: false });
+                }
+                Order::Snapshot(to) => {
+                    let _gave_up = to.send(self.held(threads));
+                }
+            }
+        }
+    }
+
+    /// Reads and answers one call.
+    fn serve(
+        &mut self,
+        listener: &mut Listener,
+        tables: &Tables,
+        account: &mut Account,
+        threads: &mut BTreeSet<u32>,
+    ) {
+        // An error: the caller was killed meanwhile.
+        let Ok(call) = seccomp::receive(&listener.fd) else { return };
+        let told = examine(tables, &call, &mut self.atlas).unwrap_or_default();
+        let time = now();
+        let is_whole = seccomp::is_waiting(&listener.fd, call.id);
+        let answer = match self.one_user && changes_owner(&call) && told.events.iter().all(|e| e.errno == 0) {
+            true => Answer::Return(0),
+            false => Answer::Continue,
+        };
+        let _killed_meanwhile = seccomp::answer(&listener.fd, call.id, answer);
+        if !is_whole {
+            return;
+        }
+        if threads.len() < MAX_THREADS {
+            threads.insert(call.thread);
+        }
+        let is_canary = |text: &Option<Box<[u8]>>| text.as_deref() == Some(&*self.canary);
+        if told.events.iter().any(|event| is_canary(&event.text)) {
+            account.canaries += u64::from(!std::mem::replace(&mut listener.canary_seen, true));
+            return;
+        }
+        account.keep(told, time);
+    }
+
+    /// What live processes that have asked before hold open or mapped.
+    fn held(&mut self, threads: &mut BTreeSet<u32>) -> BTreeSet<Held> {
+        let mut held = BTreeSet::new();
+        threads.retain(|thread| std::path::Path::new("/proc").join(thread.to_string()).exists());
+        for thread in threads.iter() {
+            let Ok(task) = Task::open(*thread) else { continue };
+            let is_filtered = task
+                .read("status", 1 << 16)
+                .is_ok_and(|status| status.split(|&byte| byte == b'\n').any(|line| line == b"Seccomp:\t2"));
+            let Some(exe) = task.open_link("exe").ok().filter(|_| is_filtered) else { continue };
+            let program = Program {
+                id: super::ask::identity(&exe),
+                exe: self.atlas.chain(&task, &exe),
+                argv0: task
+                    .read("cmdline", 4096)
+                    .unwrap_or_default()
+                    .split(|&byte| byte == 0)
+                    .next()
+                    .unwrap_or_default()
+                    .into(),
+            };
+            let files = self.open_files(&task).into_iter().chain(self.mapped_files(&task));
+            held.extend(files.map(|file| Held { file, program: program.clone() }));
+        }
+        held
+    }
+
+    fn open_files(&mut self, task: &Task) -> Vec<Chain> {
+        let entries = std::fs::read_dir(format!("/proc/{}/fd", task.thread())).into_iter().flatten();
+        let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let numbers: Vec<i32> = numbers.take(MAX_HELD).collect();
+        let fds = numbers.into_iter().filter_map(|number| task.descriptor(number).ok());
+        fds.filter_map(|fd| self.atlas.chain(task, &fd)).filter(|chain| !chain.detached).collect()
+    }
+
+    fn mapped_files(&mut self, task: &Task) -> Vec<Chain> {
+        let Ok(root) = Root::of(task) else { return Vec::new() };
+        let maps = task.read("maps", 16 << 20).unwrap_or_default();
+        let path = |line: &[u8]| line.iter().position(|&byte| byte == b'/').map(|at| line[at..].to_vec());
+        let paths: BTreeSet<_> = maps.split(|&byte| byte == b'\n').filter_map(path).take(MAX_HELD).collect();
+        let base = link_of(&root.fd()).unwrap_or_default();
+        let found = paths
+            .iter()
+            .filter_map(|path| root.look_up(super::mounts::beneath(path, &base).unwrap_or(path), false).ok());
+        found.filter_map(|fd| self.atlas.chain(task, &fd)).collect()
+    }
+}
+
+impl Account {
+    fn keep(&mut self, told: Told, time: u64) {
+        if told.faulted {
+            self.seen += 1;
+            self.faulted += 1;
+        }
+        for event in told.events {
+            self.seen += 1;
+            match self.harvest.keep(event, time, MEMORY_LIMIT) {
+                Some(true) => {}
+                Some(false) => self.duplicate += 1,
+                None => self.dropped += 1,
+            }
+        }
+    }
+}
+
+/// chown and its like with a path.
+fn changes_owner(call: &Notification) -> bool {
+    let numbers: &[i32] = match call.arch {
+        X86_64 => &[92, 94, 260],
+        I386 => &[16, 182, 198, 212, 298],
+        AARCH64 => &[54],
+        _ => &[],
+    };
+    numbers.contains(&call.number)
+}
+
+/// Files by the time at which they were first held.
+pub(super) fn note(held: &mut BTreeMap<Held, u64>, found: BTreeSet<Held>) {
+    let time = now();
+    for file in found {
+        held.entry(file).or_insert(time);
+    }
+}
+
+/// Wakes the thread.
+pub(super) fn wake(pipe: &impl AsFd) {
+    // A full pipe wakes, too.
+    let _full = rustix::io::write(pipe, &[1]);
+}

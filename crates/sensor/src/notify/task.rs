@@ -1,0 +1,133 @@
+//! A thread that waits for an answer: its memory, its descriptors, its places.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+/// The longest path that the kernel takes, with its end.
+const PATH_MAX: usize = 4096;
+const PAGE: u64 = 4096;
+
+/// Why memory cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// There is nothing, or no end within the limit: the kernel fails likewise.
+    Nothing,
+    /// There may be something, but we may not look.
+    Refused,
+}
+
+/// The thread.
+#[derive(Debug)]
+pub(super) struct Task {
+    thread: u32,
+    /// `/proc/THREAD`, which never comes to mean another thread.
+    proc: OwnedFd,
+}
+
+impl Task {
+    pub(super) fn open(thread: u32) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let proc = openat(CWD, format!("/proc/{thread}"), flags, Mode::empty())?;
+        Ok(Self { thread, proc })
+    }
+
+    pub(super) fn thread(&self) -> u32 {
+        self.thread
+    }
+
+    /// Something that `/proc/THREAD` links to: `root`, `cwd`, `exe`, `fd/N`. Nothing is opened but the place.
+    pub(super) fn open_link(&self, name: &str) -> io::Result<OwnedFd> {
+        Ok(openat(&self.proc, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    /// What a descriptor of the thread stands for.
+    pub(super) fn descriptor(&self, number: i32) -> io::Result<OwnedFd> {
+        self.open_link(&format!("fd/{number}"))
+    }
+
+    /// A file of `/proc/THREAD`, cut after `limit` bytes.
+    pub(super) fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        use std::io::Read as _;
+        let file = openat(&self.proc, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut bytes = Vec::new();
+        std::fs::File::from(file).take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Bytes of its memory, all of them.
+    pub(super) fn bytes<const N: usize>(&self, address: u64) -> Result<[u8; N], Unread> {
+        let mut bytes = [0; N];
+        match sys::seccomp::read_memory(self.thread, address, &mut bytes) {
+            Ok(count) if count == N => Ok(bytes),
+            Ok(_) => Err(Unread::Nothing),
+            Err(error) => Err(unread(&error)),
+        }
+    }
+
+    /// An array of words, each of `size` bytes, 4 or 8.
+    pub(super) fn word(&self, address: u64, size: u64) -> Result<u64, Unread> {
+        match size {
+            4 => self.bytes::<4>(address).map(|bytes| u64::from(u32::from_ne_bytes(bytes))),
+            _ => self.bytes::<8>(address).map(u64::from_ne_bytes),
+        }
+    }
+
+    /// A text that ends with NUL, without it.
+    pub(super) fn text(&self, address: u64) -> Result<Vec<u8>, Unread> {
+        self.text_within(address, PATH_MAX, false)
+    }
+
+    /// A text that ends with NUL or, if `open_end`, after `limit` bytes. One page at a time, since a read that reaches
+    /// into a missing page gives nothing at all.
+    pub(super) fn text_within(&self, address: u64, limit: usize, open_end: bool) -> Result<Vec<u8>, Unread> {
+        let mut text = Vec::new();
+        let mut buffer = [0; PATH_MAX];
+        while text.len() < limit {
+            let at = address.checked_add(text.len() as u64).ok_or(Unread::Nothing)?;
+            let in_page = usize::try_from(PAGE - at % PAGE).unwrap_or(PATH_MAX);
+            let piece = &mut buffer[..in_page.min(limit - text.len())];
+            let count = sys::seccomp::read_memory(self.thread, at, piece).map_err(|error| unread(&error))?;
+            let piece = piece.get(..count).unwrap_or_default();
+            if let Some(end) = piece.iter().position(|&byte| byte == 0) {
+                text.extend_from_slice(&piece[..end]);
+                return Ok(text);
+            }
+            text.extend_from_slice(piece);
+            if piece.is_empty() {
+                return Err(Unread::Nothing);
+            }
+        }
+        if open_end { Ok(text) } else { Err(Unread::Nothing) }
+    }
+}
+
+fn unread(error: &io::Error) -> Unread {
+    const EFAULT: i32 = 14;
+    const ESRCH: i32 = 3;
+    match error.raw_os_error() {
+        Some(EFAULT | ESRCH) | None => Unread::Nothing,
+        Some(_) => Unread::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_read_over_page_borders_and_end_where_the_kernel_would_end_them() {
+        let own = Task::open(std::process::id()).unwrap();
+        let mut text = vec![b'x'; 3 * PAGE as usize];
+        let start = text.as_ptr() as u64;
+        assert_eq!(own.text(start), Err(Unread::Nothing), "no end within PATH_MAX");
+        text[4095] = 0;
+        assert_eq!(own.text(start).map(|t| t.len()), Ok(4095));
+        text[..4].copy_from_slice(b"/a\0b");
+        assert_eq!(own.text(start), Ok(b"/a".to_vec()));
+        assert_eq!(own.text_within(start + 4, 10, true), Ok(vec![b'x'; 10]));
+        assert_eq!(own.text(8), Err(Unread::Nothing));
+        assert_eq!(own.text(u64::MAX - 1), Err(Unread::Nothing));
+    }
+}

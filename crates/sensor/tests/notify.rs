@@ -1,0 +1,140 @@
+//! The backend that needs no privilege, with the same torture program; as root and as an ordinary user.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+mod fixture;
+mod objects;
+mod table;
+mod torture_files;
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use fixture::{Container, STATIC, compile, kinds, make};
+use profile::{Incomplete, Verdict};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use sensor::notify::{Recording, Watcher};
+use sensor::{Record, Target};
+
+struct Run {
+    record: Record,
+    output: String,
+}
+
+fn watch(container: &Container) -> (Recording, String) {
+    let watcher = Watcher::new();
+    let canary = watcher.canary().path.clone();
+    let target = Target {
+        cgroup_dir: PathBuf::new(),
+        rootfs: container.merged(),
+        mounts: Vec::new(),
+        set_up_by: None,
+        one_user: false,
+    };
+    (watcher.watch(&target).unwrap(), canary)
+}
+
+/// Starts a program under the filter; gives its listener to the recording.
+fn start(container: &Container, recording: &Recording, canary: &str, args: &[&str]) -> std::process::Child {
+    let script = r#"exec 100< "$1/t/f_inherit" 101< "$1/t/f_magic"; exec "$0" "${@:1}""#;
+    let mut child = Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_notify-run")])
+        .arg(container.merged())
+        .arg(canary)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut number = String::new();
+    let stdout = child.stdout.as_mut().unwrap();
+    let mut byte = [0];
+    while stdout.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+        number.push(byte[0].into());
+    }
+    let pid = Pid::from_child(&child);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    let listener = pidfd_getfd(&pidfd, number.parse().unwrap(), PidfdGetfdFlags::empty()).unwrap();
+    recording.sink().give(listener, child.id());
+    child
+}
+
+fn run(container: &Container, args: &[&str]) -> Run {
+    let (mut recording, canary) = watch(container);
+    let mut child = start(container, &recording, &canary, args);
+    recording.snapshot();
+    let mut output = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+    child.wait().unwrap();
+    Run { record: container.finish_with(|tree| recording.finish(tree)), output }
+}
+
+fn torture(container: &Container) -> Record {
+    let Run { record, output } = run(container, &["/t/torture"]);
+    for line in output.lines() {
+        assert!(line.starts_with("uring") && line.contains("Function not implemented"), "{output}");
+    }
+    assert_eq!(record.counters.verdict(), Verdict::Complete, "{:?}", record.counters);
+    assert_eq!(record.backend, "seccomp-notify");
+    record
+}
+
+#[test]
+fn every_way_to_use_a_file_but_io_uring_is_recorded_by_notification() {
+    if !cfg!(target_arch = "x86_64") {
+        eprintln!("SKIP: the torture program speaks i386 too");
+        assert!(std::env::var_os("CAREEN_NO_SKIP").is_none(), "must not skip here");
+        return;
+    }
+    let Some(container) = Container::new(torture_files::fill) else { return };
+    let record = torture(&container);
+    let mut wrong = Vec::new();
+    for object in objects::objects() {
+        let kinds: BTreeSet<_> = kinds(&record, &[b"t/", object.path].concat()).into_iter().collect();
+        let through_rings = object.path.starts_with(b"f_uring") || object.path == b"f_sqpoll";
+        let expected: BTreeSet<_> = object.kinds.iter().copied().filter(|_| !through_rings).collect();
+        if !kinds.iter().eq(&expected) {
+            wrong.push(format!("{}: {kinds:?}, not {expected:?}", object.path.escape_ascii()));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    let exe =
+        |path: &str| record.observations.iter().find(|o| o.path == fixture::path(path.as_bytes())).unwrap();
+    assert_eq!(exe("t/f_byexec").process.exe, "/t/f_static");
+    assert_eq!(exe("t/f_byexec").process.argv0, "x");
+    assert_eq!(exe("t/f_open").process.exe, "/t/torture");
+    table::check(&record);
+}
+
+fn small(lower: &std::path::Path) {
+    compile("torture.c", &lower.join("t/torture"), STATIC);
+    for name in [&b"t/f_inherit"[..], b"t/f_magic", b"t/f_one"] {
+        make(lower, name, "");
+    }
+}
+
+#[test]
+fn a_program_that_nobody_answers_for_makes_the_record_incomplete() {
+    let Some(container) = Container::new(small) else { return };
+    let (recording, canary) = watch(&container);
+    let mut child = start(&container, &recording, &canary, &["/t/torture", "hold"]);
+    let record = container.finish_with(|tree| recording.finish(tree));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(
+        record.counters.verdict(),
+        Verdict::Incomplete { reasons: vec![Incomplete::Skipped { count: 1 }] },
+        "{:?}",
+        record.counters
+    );
+}
+
+#[test]
+fn without_a_listener_nothing_was_proved() {
+    let Some(container) = Container::new(small) else { return };
+    let (recording, _) = watch(&container);
+    let record = container.finish_with(|tree| recording.finish(tree));
+    let Verdict::Incomplete { reasons } = record.counters.verdict() else { panic!("complete") };
+    assert_eq!(reasons, [Incomplete::Canary { expected: 0, seen: 0 }]);
+}
