@@ -94,7 +94,7 @@ pub fn record_on(
     };
     run.keep_results();
     let result = run.exercise();
-    run.finish(image, tree, result)
+    run.finish(tree, result)
 }
 
 fn identity(image: &Image, options: &RecordOptions) -> ImageIdentity {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use engine::{Container, EngineError, Exit};
-use image::{Image, ImagePath, ResolutionEnd, Tree};
+use image::{ImagePath, ResolutionEnd, Tree};
 use profile::{
     AccessKind, ImageIdentity, Incomplete, Observation, Process, Profile, SensorReport, Step as StepNumber,
     StepResult, Verdict,
@@ -219,7 +219,6 @@ impl Run<'_> {
     /// Ends the recording, removes the container, and draws up the profile; after an error, of what there is.
     pub(crate) fn finish(
         mut self,
-        image: &Image,
         tree: &Tree,
         result: Result<(), RecordError>,
     ) -> Result<Profile, RecordError> {

@@ -213,7 +213,7 @@ fn what_is_not_in_the_program_is_not_affected_unless_another_program_has_it() {
     };
     grounds[hot].symbols = [(findings[place].vulnerability.clone(), absent)].into();
     let said = |findings: &[Finding], grounds: &[Ground]| {
-        let all = vex::claims(findings, grounds, &coverage(), IMAGE, Wishes::default());
+        let all = vex::claims(findings, grounds, &coverage(), &[IMAGE.into()], Wishes::default());
         let hot = all.into_iter().filter(|one| one.vulnerability == findings[place].vulnerability);
         hot.map(|one| (one.status, one.impact)).collect::<Vec<_>>()
     };

@@ -23,8 +23,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [cgroup, rootfs] = &*args else { return Err("it takes a cgroup and an overlay mount".into()) };
     let helper = Helper { program: "/proc/self/exe".into(), args: vec![CANARY.into()] };
     let sensor = Sensor::load(&SensorOptions::new(helper))?;
-    let target =
-        Target { cgroup_dir: cgroup.into(), rootfs: rootfs.into(), mounts: Vec::new(), set_up_by: None };
+    let target = Target {
+        cgroup_dir: cgroup.into(),
+        rootfs: rootfs.into(),
+        mounts: Vec::new(),
+        set_up_by: None,
+        one_user: false,
+    };
     let recording = sensor.watch(&target)?;
     println!("ready");
     std::io::stdin().read_to_end(&mut Vec::new())?;
