@@ -97,7 +97,11 @@ fn capabilities(runs: &[&Activity], whole: bool) -> String {
         out += &format!("    asked for without having them: {denied}\n");
     }
     for (name, used) in uses.iter().filter(|_| whole) {
-        out += &wrapped(&format!("    {name}: "), &used.granted.iter().map(String::as_str).collect());
+        for (title, calls) in [("", &used.granted), (", lacking", &used.denied)] {
+            if !calls.is_empty() {
+                out += &wrapped(&format!("    {name}{title}: "), &calls.iter().map(String::as_str).collect());
+            }
+        }
     }
     out
 }

@@ -1,7 +1,7 @@
 //! `careen profile recover`: what is left of recordings whose careen was killed.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 use coverage::Leftover;
 use profile::Profile;
@@ -31,7 +31,7 @@ struct Left {
 pub(crate) fn run(context: &Context, args: &RecoverArgs) -> Result<(), Failure> {
     let paths = Unfinished::list(&context.journal_dir());
     let Some(id) = &args.id else {
-        let left: Vec<Left> = paths.iter().map(describe).collect();
+        let left: Vec<Left> = paths.iter().map(|path| describe(path)).collect();
         return output::print(context.output, &left, |left| text(left));
     };
     let Some(path) = paths.into_iter().find(|path| id_of(path) == *id) else {
@@ -85,11 +85,11 @@ fn open_image(context: &Context, head: &Profile, id: &str) -> Result<image::Imag
         .hint(format!("put the image {} back there, or --discard the recording", head.image.image_id)))
 }
 
-fn id_of(path: &PathBuf) -> String {
+fn id_of(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn describe(path: &PathBuf) -> Left {
+fn describe(path: &Path) -> Left {
     let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
     let id = id_of(path);
     let unknown = || "unknown".to_owned();
