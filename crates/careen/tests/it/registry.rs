@@ -182,7 +182,7 @@ fn statements_attached_to_an_image_settle_its_findings() {
     let kind = "https://openvex.dev/ns/v0.2.0";
     let attest = |more: &[&str]| {
         let predicate = predicate.display().to_string();
-        let args = ["attest", &local, "--predicate", &predicate, "--predicate-type", kind, "--attach"];
+        let args = ["attest", &local, "--predicate", &predicate, "--type", kind, "--attach"];
         place.json(&[&args[..], more].concat(), 0);
     };
     let scan = |more: &[&str]| place.json(&[&["scan", &local, "--vex", "referrers"], more].concat(), 0);
