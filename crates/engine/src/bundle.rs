@@ -111,7 +111,9 @@ fn configuration(plan: &Plan, dirs: &Dirs, inside: &Inside) -> Result<Value, Fai
     if options.network == Network::Private {
         namespaces.push("network");
         // As Docker: ports below 1024 and ping need no privilege where the network is the container's own.
-        sysctl = json!({ "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" });
+        // A range of groups must be one that the user namespace has.
+        let groups = if plan.standing.is_rootless() { "0 0" } else { "0 2147483647" };
+        sysctl = json!({ "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": groups });
     }
     if plan.cgroup.runtime_joins() && !plan.cgroup.is_absent() {
         namespaces.push("cgroup");

@@ -121,10 +121,6 @@ impl ContainerCgroup {
 
     /// `linux.cgroupsPath` for the runtime: in version 1 hierarchies where there are any, else our own directory.
     pub(crate) fn runtime_path(&self) -> PathBuf {
-        if self.is_absent() {
-            // Where we are: the runtime's move is none.
-            return PathBuf::from("/");
-        }
         let v2 = self.dir();
         match v2.strip_prefix(ROOT) {
             Ok(relative) if self.runtime_joins() => Path::new("/").join(relative),
@@ -197,7 +193,8 @@ impl ContainerCgroup {
 
     fn all_dirs(&self) -> Vec<PathBuf> {
         if self.is_absent() {
-            return Vec::new();
+            // What the runtime made where we have a right to it, without asking.
+            return vec![Path::new(ROOT).join(format!("{PARENT}-{}", self.id))];
         }
         let v1 = v1_mounts().into_iter().map(|mount| mount.join(format!("{PARENT}-{}", self.id)));
         [self.dir(), self.host_dir()].into_iter().chain(v1).collect()

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use crate::program::HelperProgram;
 use crate::protocol::{CommandRequest, FromSupervisor, Plan, ToSupervisor};
 use crate::run_dir::{self, RunLock};
 use crate::supervision::Supervision;
-use crate::watched::Fetcher;
+use crate::watched::{self, Fetcher};
 use crate::{
     CommandOutput, EngineError, ExecOptions, Exit, HostCommand, ListenerSink, Standing, Stdin, execution,
     family, helper, log, settings,
@@ -36,6 +37,8 @@ pub struct Container {
     mounts: Vec<HostMount>,
     commands: AtomicU64,
     removed: bool,
+    /// Until somebody wants what comes.
+    listeners: Option<UnixListener>,
     fetcher: Option<Fetcher>,
     _lock: RunLock,
 }
@@ -57,6 +60,9 @@ impl Container {
         interrupt: Arc<AtomicBool>,
     ) -> Result<Self, EngineError> {
         let mut undo = Undo(Some((plan.run_dir.clone(), plan.cgroup.clone())));
+        let failed = |source| EngineError::DataDir { path: plan.run_dir.clone(), source };
+        let listeners = plan.options.watch.as_ref().map(|_| watched::bind(&plan.run_dir)).transpose();
+        let listeners = listeners.map_err(failed)?;
         let mut supervision = Supervision::start(&plan, &program)?;
         let mounts = host_mounts(supervision.create(&plan)?)?;
         undo.0 = None;
@@ -72,6 +78,7 @@ impl Container {
             mounts,
             commands: AtomicU64::new(1),
             removed: false,
+            listeners,
             fetcher: None,
             _lock: lock,
         })
@@ -127,7 +134,9 @@ impl Container {
     /// `DataDir`.
     pub fn give_listeners(&mut self, sink: ListenerSink) -> Result<(), EngineError> {
         let failed = |source| EngineError::DataDir { path: self.plan.run_dir.clone(), source };
-        self.fetcher = Some(Fetcher::start(&self.plan.run_dir, sink).map_err(failed)?);
+        if let Some(listeners) = self.listeners.take() {
+            self.fetcher = Some(Fetcher::start(listeners, sink).map_err(failed)?);
+        }
         Ok(())
     }
 

@@ -63,12 +63,17 @@ pub(crate) struct Fetcher {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Makes the socket, before the first process is made that will write to it.
+pub(crate) fn bind(run_dir: &Path) -> io::Result<UnixListener> {
+    let (_dir, address) = socket_address(run_dir)?;
+    let listener = UnixListener::bind(address)?;
+    // Whoever connects gives its number along with what it writes: connections inherit this.
+    sockopt::set_socket_passcred(&listener, true)?;
+    Ok(listener)
+}
+
 impl Fetcher {
-    pub(crate) fn start(run_dir: &Path, sink: ListenerSink) -> io::Result<Self> {
-        let (_dir, address) = socket_address(run_dir)?;
-        let listener = UnixListener::bind(address)?;
-        // Whoever connects gives its number along with what it writes: connections inherit this.
-        sockopt::set_socket_passcred(&listener, true)?;
+    pub(crate) fn start(listener: UnixListener, sink: ListenerSink) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("listeners".to_owned()).spawn(move || {

@@ -16,6 +16,7 @@ mod address;
 mod ask;
 mod exec;
 mod filter;
+mod lookup;
 mod mounts;
 mod place;
 mod recording;

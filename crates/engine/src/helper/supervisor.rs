@@ -269,15 +269,16 @@ fn send_signal(pid: Pid, number: i32) -> Option<io::Result<()>> {
     }
 }
 
-/// Visits the network namespace of the main process and comes back.
+/// In the network namespace of the main process. A thread enters it and ends there: in a user namespace there would be no
+/// way back to the host's.
 fn loopback_up(pid: Pid) -> io::Result<()> {
     use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-    let ours = fs::File::open("/proc/self/ns/net")?;
-    let theirs = fs::File::open(format!("/proc/{}/ns/net", pid.as_raw_nonzero()))?;
-    move_into_link_name_space(theirs.as_fd(), Some(LinkNameSpaceType::Network))?;
-    let up = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)
-        .map_err(io::Error::from)
-        .and_then(sys::loopback_up);
-    move_into_link_name_space(ours.as_fd(), Some(LinkNameSpaceType::Network))?;
-    up
+    let up = || -> io::Result<()> {
+        let theirs = fs::File::open(format!("/proc/{}/ns/net", pid.as_raw_nonzero()))?;
+        move_into_link_name_space(theirs.as_fd(), Some(LinkNameSpaceType::Network))?;
+        let family = rustix::net::AddressFamily::INET;
+        sys::loopback_up(rustix::net::socket(family, rustix::net::SocketType::DGRAM, None)?)
+    };
+    let ended = std::thread::scope(|scope| scope.spawn(up).join());
+    ended.unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
 }

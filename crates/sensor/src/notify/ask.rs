@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat2};
+use rustix::fs::{ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 use sys::seccomp::{I386, Notification};
 
@@ -12,16 +12,17 @@ use super::{address, exec};
 use crate::syscalls::{self, TABLE_LENGTH};
 use crate::wire::{Chain, Event, Flags, Op, Program};
 
-const AT_FDCWD: i32 = -100;
+pub(super) const AT_FDCWD: i32 = -100;
 const O_CREAT: u32 = 0o100;
 const O_EXCL: u32 = 0o200;
 const CREAT_FLAGS: u32 = 0x241;
 const RESOLVE_IN_ROOT: u64 = 0x10;
+const RESOLVE_NO_SYMLINKS: u64 = 4;
 const PROT_EXEC: u64 = 4;
 
 pub(super) const NOFOLLOW: u8 = 1;
-const IN_ROOT: u8 = 2;
-const ABSOLUTE: u8 = 4;
+pub(super) const IN_ROOT: u8 = 2;
+pub(super) const ABSOLUTE: u8 = 4;
 const PENDING: u8 = 8;
 const EXEC: u8 = 16;
 
@@ -103,15 +104,9 @@ pub(super) struct Question<'a> {
     pub(super) root: Root,
     pub(super) atlas: &'a mut Atlas,
     pub(super) program: Program,
+    /// How the caller restricts the resolution, beyond our own restrictions.
+    pub(super) restricted: ResolveFlags,
     pub(super) told: Told,
-}
-
-/// Where a path starts.
-enum Base {
-    /// At the root of the process.
-    Root,
-    /// At a directory, which is the root as well with RESOLVE_IN_ROOT.
-    Directory(OwnedFd),
 }
 
 /// Takes a call apart. An error means that the caller is gone.
@@ -120,7 +115,15 @@ pub(super) fn examine(tables: &Tables, call: &Notification, atlas: &mut Atlas) -
     let task = Task::open(call.thread)?;
     let root = Root::of(&task)?;
     let program = program_of(&task, atlas);
-    let mut question = Question { call, task, root, atlas, program, told: Told::default() };
+    let mut question = Question {
+        call,
+        task,
+        root,
+        atlas,
+        program,
+        restricted: ResolveFlags::empty(),
+        told: Told::default(),
+    };
     question.take_apart(&shape);
     Ok(question.told)
 }
@@ -256,6 +259,9 @@ impl Question<'_> {
                 if word(2) & RESOLVE_IN_ROOT != 0 {
                     bits |= IN_ROOT;
                 }
+                if word(2) & RESOLVE_NO_SYMLINKS != 0 {
+                    self.restricted = ResolveFlags::NO_SYMLINKS;
+                }
             }
         }
         if (flags & shape.nofollow != 0) != shape.inverted {
@@ -319,82 +325,12 @@ impl Question<'_> {
                 (0, None)
             }
             // A link of /proc into another process, or out of the root: the text tells what can be told.
-            Err(Errno::XDEV | Errno::LOOP) => (0, None),
+            Err(Errno::XDEV) => (0, None),
+            Err(Errno::LOOP) if self.restricted.is_empty() => (0, None),
             Err(errno) => (errno.raw_os_error(), None),
         };
         self.push(op, bits, errno, how, Some(text.into()), object, at);
         errno
-    }
-
-    /// Where the text starts, and that as a place. `None` if the descriptor is none.
-    fn base(&mut self, text: &[u8], dirfd: i32, bits: &mut u8) -> Option<(Base, Option<Chain>)> {
-        if text.starts_with(b"/") && *bits & IN_ROOT == 0 {
-            *bits |= ABSOLUTE;
-            return Some((Base::Root, None));
-        }
-        let fd = match dirfd {
-            AT_FDCWD => self.task.open_link("cwd"),
-            number => self.task.descriptor(number),
-        };
-        let fd = fd.ok()?;
-        let chain = self.atlas.chain(&self.task, &fd);
-        Some((Base::Directory(fd), chain))
-    }
-
-    /// What is there now, never leaving the caller's root.
-    fn find(&self, base: &Base, text: &[u8], in_root: bool, follow: bool) -> rustix::io::Result<OwnedFd> {
-        let whole = match base {
-            Base::Root => text.to_vec(),
-            Base::Directory(fd) if in_root => return beneath(fd, text, follow, ResolveFlags::IN_ROOT),
-            Base::Directory(fd) => match self.root.path_of(fd) {
-                Some(path) => [&*path, b"/", text].concat(),
-                None => return beneath(fd, text, follow, ResolveFlags::BENEATH),
-            },
-        };
-        match self.through_own(&whole, follow) {
-            Some(found) => found,
-            None => self.root.look_up(&whole, follow),
-        }
-    }
-
-    /// A path through the caller's own `/proc/self`, which for us would mean ourselves.
-    fn through_own(&self, path: &[u8], follow: bool) -> Option<rustix::io::Result<OwnedFd>> {
-        const OWN: [(&[u8], &str); 6] = [
-            (b"/proc/self/fd/", "fd/"),
-            (b"/proc/thread-self/fd/", "fd/"),
-            (b"/dev/fd/", "fd/"),
-            (b"/proc/self/exe", "exe"),
-            (b"/proc/self/cwd", "cwd"),
-            (b"/proc/self/root", "root"),
-        ];
-        let (rest, link) = OWN.iter().find_map(|(own, link)| Some((path.strip_prefix(*own)?, *link)))?;
-        let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
-        let (name, beyond) = rest.split_at(end);
-        let name = std::str::from_utf8(name).ok()?;
-        let is_number = name.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty();
-        if is_number != link.ends_with('/') || beyond.is_empty() && !follow {
-            return None;
-        }
-        let fd = self.task.open_link(&format!("{link}{name}")).map_err(|_| Errno::NOENT);
-        let beyond = beyond.strip_prefix(b"/").unwrap_or(beyond);
-        Some(match fd {
-            Ok(fd) if !beyond.is_empty() => beneath(&fd, beyond, follow, ResolveFlags::BENEATH),
-            other => other,
-        })
-    }
-
-    /// What is at a path, for an exec.
-    pub(super) fn program_at(&mut self, text: &[u8], dirfd: Option<i32>) -> rustix::io::Result<OwnedFd> {
-        let mut bits = 0;
-        let (base, _) = self.base(text, dirfd.unwrap_or(AT_FDCWD), &mut bits).ok_or(Errno::BADF)?;
-        self.find(&base, text, false, true)
-    }
-
-    /// Where a relative text starts.
-    pub(super) fn base_chain(&mut self, text: &[u8], dirfd: Option<i32>) -> (u8, Option<Chain>) {
-        let mut bits = 0;
-        let found = self.base(text, dirfd.unwrap_or(AT_FDCWD), &mut bits);
-        (bits, found.and_then(|(_, chain)| chain))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of an event, in their order")]
@@ -417,20 +353,4 @@ impl Question<'_> {
         let program = self.program.clone();
         self.told.events.push(Event { op, flags, errno, how, text, object, base, root, program });
     }
-}
-
-fn beneath(fd: &OwnedFd, text: &[u8], follow: bool, resolve: ResolveFlags) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let flags = if follow { flags } else { flags | OFlags::NOFOLLOW };
-    openat2(fd, text, flags, Mode::empty(), resolve | ResolveFlags::NO_MAGICLINKS)
-}
-
-/// The regular file behind a descriptor that only names a place, opened for reading.
-pub(super) fn open_file(place: &OwnedFd) -> std::io::Result<std::fs::File> {
-    use std::os::fd::AsRawFd as _;
-    let mode = status(place, StatxFlags::empty()).map_or(0, |stat| u32::from(stat.stx_mode));
-    if FileType::from_raw_mode(mode) != FileType::RegularFile {
-        return Err(std::io::ErrorKind::InvalidInput.into());
-    }
-    std::fs::File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
 }

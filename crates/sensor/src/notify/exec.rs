@@ -9,7 +9,8 @@ use std::os::unix::fs::FileExt as _;
 
 use rustix::fs::StatxFlags;
 
-use super::ask::{Question, identity, open_file};
+use super::ask::{Question, identity};
+use super::lookup::open_file;
 use super::place::status;
 use crate::wire::{Op, Program};
 

@@ -53,11 +53,17 @@ impl Root {
     }
 
     /// Looks an absolute path up as the thread would, without opening what is there.
-    pub(super) fn look_up(&self, path: &[u8], follow: bool) -> rustix::io::Result<OwnedFd> {
+    pub(super) fn look_up(
+        &self,
+        path: &[u8],
+        follow: bool,
+        restricted: ResolveFlags,
+    ) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let flags = if follow { flags } else { flags | OFlags::NOFOLLOW };
         let trimmed = path.iter().position(|&byte| byte != b'/').map_or(&b"."[..], |start| &path[start..]);
-        openat2(&self.fd, trimmed, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | restricted;
+        openat2(&self.fd, trimmed, flags, Mode::empty(), resolve)
     }
 }
 
@@ -94,7 +100,8 @@ impl Atlas {
                 // Of a mount namespace that nobody shows us: the path is what there is.
                 return Some(in_image(device, link, false));
             }
-            return Some(Chain { path: link.into(), dev: device, detached: true, mounted: false });
+            let name = link.strip_prefix(b"/").unwrap_or(link);
+            return Some(Chain { path: name.into(), dev: device, detached: true, mounted: false });
         };
         let path = beneath(link, &root).unwrap_or(link);
         if self.rootfs.is(mount.device) {

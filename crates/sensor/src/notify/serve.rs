@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::ResolveFlags;
 use sys::seccomp::{self, AARCH64, Answer, I386, Notification, X86_64};
 
 use super::ask::{Tables, Told, examine};
@@ -202,9 +203,10 @@ impl Server {
         let path = |line: &[u8]| line.iter().position(|&byte| byte == b'/').map(|at| line[at..].to_vec());
         let paths: BTreeSet<_> = maps.split(|&byte| byte == b'\n').filter_map(path).take(MAX_HELD).collect();
         let base = link_of(&root.fd()).unwrap_or_default();
-        let found = paths
-            .iter()
-            .filter_map(|path| root.look_up(super::mounts::beneath(path, &base).unwrap_or(path), false).ok());
+        let found = paths.iter().filter_map(|path| {
+            root.look_up(super::mounts::beneath(path, &base).unwrap_or(path), false, ResolveFlags::empty())
+                .ok()
+        });
         found.filter_map(|fd| self.atlas.chain(task, &fd)).collect()
     }
 }
