@@ -382,7 +382,7 @@ stop: {{ grace: 1s, expect_exit: KILL }}
     ] {
         assert_eq!(first_step(&profile, path, AccessKind::Missing), Some(step), "{path}");
     }
-    assert!(profile.verdict().is_complete());
+    assert!(profile.verdict().is_complete(), "{:?} {:?}", profile.verdict(), profile.runs[0].sensor.counters);
     assert_eq!(first_step(&profile, "/bin/echo", AccessKind::Missing), None);
 }
 

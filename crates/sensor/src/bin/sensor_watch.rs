@@ -1,5 +1,6 @@
 //! Watches a cgroup for the benchmarks: `sensor-watch CGROUP ROOTFS` says `ready`, and at the end of its input whether
 //! the record is complete.
+#![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "it talks to the benchmark")]
 
 use std::error::Error;
