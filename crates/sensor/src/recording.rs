@@ -239,6 +239,10 @@ pub(crate) fn compare_held(
         else {
             continue;
         };
+        // Whoever joins a process to the container holds its root until that executes something of the image.
+        if path.is_root() && held.program.exe.is_none() {
+            continue;
+        }
         if !recorded.contains(&path) {
             tracing::warn!(path = %path, "a process held {path}, which the record lacks");
             unrecorded.insert(path.clone());
