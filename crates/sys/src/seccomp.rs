@@ -9,7 +9,7 @@ use std::io;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
-pub use owners::pretended_owners;
+pub use owners::{changes_owner, pretended_owners};
 pub use program::{AARCH64, Fate, I386, X86_64, program};
 
 /// One instruction of a classic BPF program: code, jump if true, jump if false, constant.

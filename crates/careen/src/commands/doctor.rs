@@ -220,8 +220,8 @@ fn rootless() -> Check {
     match Standing::of_this_process() {
         Standing::Users => good("containers run in a user namespace, with all users of an image"),
         Standing::OneUser => note(
-            "containers run in a user namespace with one user: changes of user and owner only seem to succeed",
-            "for images whose programs refuse to be root: install uidmap, and give this user 65536 numbers in \
+            "containers run in a user namespace with one user: changes of owner only seem to succeed, changes of user fail",
+            "for images that have users of their own: install uidmap, and give this user 65536 numbers in \
              /etc/subuid and /etc/subgid",
         ),
         Standing::Root if read("/proc/sys/user/max_user_namespaces") == "0" => note(

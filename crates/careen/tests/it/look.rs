@@ -105,6 +105,7 @@ fn doctor_agrees_with_what_a_recording_does_and_says_what_is_missing() {
         .permissions(fs::Permissions::from_mode(0o777))
         .tempdir_in("/var/tmp")
         .unwrap();
+    std::os::unix::fs::chown(place.path(), Some(65534), Some(65534)).unwrap();
     let program = place.path().join("careen");
     fs::copy(crate::support::CAREEN, &program).unwrap();
     let output = std::process::Command::new("setpriv")

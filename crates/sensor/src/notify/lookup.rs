@@ -6,6 +6,7 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat2};
 use rustix::io::Errno;
 
 use super::ask::{ABSOLUTE, AT_FDCWD, IN_ROOT, Question};
+use super::mounts::beneath as beneath_name;
 use super::place::status;
 use crate::wire::Chain;
 
@@ -53,7 +54,7 @@ impl Question<'_> {
         };
         match self.through_own(&whole, follow) {
             Some(found) => found,
-            None => self.root.look_up(&whole, follow, self.restricted),
+            None => self.root.look_up(&self.by_number(whole), follow, self.restricted),
         }
     }
 
@@ -81,6 +82,32 @@ impl Question<'_> {
             Ok(fd) if !beyond.is_empty() => beneath(&fd, beyond, follow, ResolveFlags::BENEATH),
             other => other,
         })
+    }
+
+    /// The same path with the caller's number for its `/proc/self`, as its own PID namespace counts.
+    fn by_number(&self, path: Vec<u8>) -> Vec<u8> {
+        let own = [(&b"/proc/self"[..], "NStgid:"), (b"/proc/thread-self", "NSpid:")];
+        let Some((rest, field)) =
+            own.iter().find_map(|(own, field)| Some((beneath_name(&path, own)?, field)))
+        else {
+            return path;
+        };
+        let status = self.task.read("status", 1 << 16).unwrap_or_default();
+        let status = String::from_utf8_lossy(&status);
+        let number = |field: &str| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(field))?
+                .split_whitespace()
+                .last()
+                .map(str::to_owned)
+        };
+        let (Some(process), Some(thread)) = (number("NStgid:"), number(field)) else { return path };
+        let directory = match *field {
+            "NSpid:" => format!("/proc/{process}/task/{thread}"),
+            _ => format!("/proc/{process}"),
+        };
+        [directory.as_bytes(), rest].concat()
     }
 
     /// What is at a path, for an exec.

@@ -124,7 +124,9 @@ impl Atlas {
         }
         let first =
             self.first.filter(|first| *first != task.thread()).and_then(|first| Task::open(first).ok());
-        let found = [Some(task), first.as_ref()].into_iter().flatten().find_map(|task| {
+        // What came from outside is in our own namespace.
+        let own = Task::open(std::process::id()).ok();
+        let found = [Some(task), first.as_ref(), own.as_ref()].into_iter().flatten().find_map(|task| {
             let mount = parse(&task.read("mountinfo", MAX_MOUNTINFO).ok()?).remove(&id)?;
             let root = link_of(&task.open_link("root").ok()?).ok()?;
             Some((mount, root))

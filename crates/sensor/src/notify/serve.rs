@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::ResolveFlags;
-use sys::seccomp::{self, AARCH64, Answer, I386, Notification, X86_64};
+use sys::seccomp::{self, Answer};
 
 use super::ask::{Tables, Told, examine};
 use super::mounts::link_of;
@@ -143,7 +143,10 @@ impl Server {
         let told = examine(tables, &call, &mut self.atlas).unwrap_or_default();
         let time = now();
         let is_whole = seccomp::is_waiting(&listener.fd, call.id);
-        let answer = match self.one_user && changes_owner(&call) && told.events.iter().all(|e| e.errno == 0) {
+        let answer = match self.one_user
+            && seccomp::changes_owner(call.arch, call.number)
+            && told.events.iter().all(|e| e.errno == 0)
+        {
             true => Answer::Return(0),
             false => Answer::Continue,
         };
@@ -226,17 +229,6 @@ impl Account {
             }
         }
     }
-}
-
-/// chown and its like with a path.
-fn changes_owner(call: &Notification) -> bool {
-    let numbers: &[i32] = match call.arch {
-        X86_64 => &[92, 94, 260],
-        I386 => &[16, 182, 198, 212, 298],
-        AARCH64 => &[54],
-        _ => &[],
-    };
-    numbers.contains(&call.number)
 }
 
 /// Files by the time at which they were first held.

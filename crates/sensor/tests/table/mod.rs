@@ -70,9 +70,14 @@ fn column(record: &Record) -> Column {
     used.map(|object| (object.path.escape_ascii().to_string(), state(object))).collect()
 }
 
+/// Whether the object is used through io_uring.
+pub(crate) fn through_rings(object: &Object) -> bool {
+    object.path.windows(5).any(|part| part == b"uring") || object.path == b"f_sqpoll"
+}
+
 fn why_not(backend: &str, object: &Object) -> &'static str {
     match backend {
-        "seccomp-notify" if object.path.starts_with(b"f_uring") || object.path == b"f_sqpoll" => {
+        "seccomp-notify" if through_rings(object) => {
             "there is no io_uring: the filter answers ENOSYS, so nothing can be used through it"
         }
         _ => "not seen",
