@@ -138,7 +138,7 @@ fn a_step_that_fails_shows_its_output() {
 }
 
 #[test]
-fn not_root() {
+fn not_root_and_ebpf_asked_for() {
     let Some(source) = image("redis").filter(|_| can_run()) else { return };
     // The binary and the image must be readable for anyone.
     let open = tempfile::Builder::new().prefix("careen-it-").tempdir_in("/tmp").unwrap();
@@ -154,7 +154,7 @@ fn not_root() {
     fs::create_dir(open.path().join("mine")).unwrap();
     std::os::unix::fs::chown(open.path().join("mine"), Some(65534), Some(65534)).unwrap();
     let output = Command::new(open.path().join("careen"))
-        .args(["harden", "oci:redis", "-c", "redis", "-o", "oci:mine/out"])
+        .args(["harden", "oci:redis", "-c", "redis", "-o", "oci:mine/out", "--sensor", "ebpf"])
         .env("CAREEN_DATA_DIR", open.path().join("mine/data"))
         .current_dir(open.path())
         .uid(65534)
@@ -166,7 +166,7 @@ fn not_root() {
 }
 
 #[test]
-fn no_bpf() {
+fn no_bpf_and_ebpf_asked_for() {
     let Some(source) = image("redis").filter(|_| can_run()) else { return };
     let place = Place::new();
     let target = format!("oci:{}", place.path("out"));
@@ -177,7 +177,7 @@ fn no_bpf() {
     assert!(unpacked.unwrap().status.success());
     let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", CAREEN, "harden"])
-        .args([source.to_str().unwrap(), "-c", "redis", "-o", &target])
+        .args([source.to_str().unwrap(), "-c", "redis", "-o", &target, "--sensor", "ebpf"])
         .env("CAREEN_DATA_DIR", place.path("data"))
         .output()
         .unwrap();
