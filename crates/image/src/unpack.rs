@@ -461,7 +461,7 @@ fn set_xattrs(
                 tracing::warn!(%path, name, "the file system cannot keep the attribute {name} of {path}");
             }
             other => {
-                rights.forgive(Errno::PERM, other).map_err(failed("set an extended attribute of", path))?
+                rights.forgive(Errno::PERM, other).map_err(failed("set an extended attribute of", path))?;
             }
         }
     }

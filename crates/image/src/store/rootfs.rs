@@ -113,7 +113,7 @@ fn pack(root: &Path, options: &OpenOptions<'_>) -> Result<(Blob, Digest), OpenSt
         hasher: Sha256::new(),
         out: BufWriter::with_capacity(CHUNK_BYTES, file),
     };
-    packing.directory(directory, &ImagePath::root(), 1)?;
+    packing.directory(&directory, &ImagePath::root(), 1)?;
     packing.write(&[0; 2 * BLOCK])?;
     let Packing { hasher, out, bytes, .. } = packing;
     let file = out.into_inner().map_err(|error| scratch(error.into_error()))?;
@@ -135,14 +135,14 @@ struct Packing<'a> {
 
 impl Packing<'_> {
     /// Adds what lies in a directory, in the order of the names.
-    fn directory(&mut self, at: OwnedFd, path: &ImagePath, depth: u32) -> Result<(), OpenStoreError> {
+    fn directory(&mut self, at: &OwnedFd, path: &ImagePath, depth: u32) -> Result<(), OpenStoreError> {
         let bound = MAX_DEPTH.min(self.options.limits.depth);
         if depth > bound {
             return Err(InflateError::Limit(Limit::Depth(bound)).into());
         }
         let failed = |source: io::Error| OpenStoreError::Read { name: path.to_string(), source };
         let mut names = Vec::new();
-        for entry in Dir::read_from(&at).map_err(|error| failed(error.into()))? {
+        for entry in Dir::read_from(at).map_err(|error| failed(error.into()))? {
             let name = entry.map_err(|error| failed(error.into()))?.file_name().to_bytes().to_vec();
             if !matches!(&name[..], b"." | b"..") {
                 names.push(name);
@@ -158,7 +158,7 @@ impl Packing<'_> {
                 continue;
             }
             let Ok(path) = path.join(&name) else { continue };
-            self.entry(&at, &name, &path, depth)?;
+            self.entry(at, &name, &path, depth)?;
         }
         Ok(())
     }
@@ -186,7 +186,7 @@ impl Packing<'_> {
             FileType::Directory => {
                 self.header(&EntryHeader::directory(path, &metadata))?;
                 if stat.st_dev == self.device {
-                    self.directory(open(OFlags::DIRECTORY).map_err(failed)?, path, depth + 1)?;
+                    self.directory(&open(OFlags::DIRECTORY).map_err(failed)?, path, depth + 1)?;
                 }
             }
             FileType::Symlink => {

@@ -58,7 +58,6 @@ fn the_page_of_thirty_thousand_files_is_below_five_megabytes() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are asked for")]
 fn a_hundred_thousand_rows_load_search_and_scroll_at_once_and_are_accessible() {
     let Some(mut browser) = Browser::start_or_skip() else { return };
     let start = Instant::now();

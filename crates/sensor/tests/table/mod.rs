@@ -62,7 +62,7 @@ fn column(record: &Record) -> Column {
         let mut found = kinds(record, &of);
         found.sort();
         if found != object.kinds {
-            return why_not(&record.backend, object).to_owned();
+            return why_not(record.backend, object).to_owned();
         }
         if record.named.contains(&path(&of)) { "seen" } else { "resolved" }.to_owned()
     };
