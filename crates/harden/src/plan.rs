@@ -242,33 +242,35 @@ fn entries(
     };
     // A file's bytes count where it is kept, whichever of its names that is.
     let tree = scene.tree();
-    let reasons: Vec<Option<&Reason>> = tree.iter().map(|(path, _)| kept.get(path)).collect();
+    let mut kept = InOrder::new(kept.iter());
+    let reasons: Vec<Option<&Reason>> = tree.iter().map(|(path, _)| kept.at(path)).collect();
     let mut sizes = vec![0; reasons.len()];
     for wanted in [true, false] {
         for (nth, (_, node)) in tree.iter().enumerate().filter(|(nth, _)| reasons[*nth].is_some() == wanted) {
             sizes[nth] = size_bytes(node);
         }
     }
+    let labels: Vec<String> = scene.packages.packages.iter().map(packages::Package::label).collect();
+    let mut removed = InOrder::new(removed.iter().map(|path| (path, ())));
+    let mut usages = InOrder::new(scene.profile.paths.iter());
     tree.iter()
         .zip(reasons.iter().zip(sizes))
         .map(|((path, node), (reason, size_bytes))| {
-            let (decision, rule, because) = match reason {
-                Some(reason) => (Decision::Keep, reason.rule, reason.because.clone()),
-                None if removed.contains(path) => (Decision::Remove, Rule::PolicyRemove, None),
-                None => (Decision::Remove, Rule::Unused, None),
+            let (decision, rule, because) = match (reason, removed.at(path)) {
+                (Some(reason), _) => (Decision::Keep, reason.rule, reason.because.clone()),
+                (None, Some(())) => (Decision::Remove, Rule::PolicyRemove, None),
+                (None, None) => (Decision::Remove, Rule::Unused, None),
             };
-            let packages: BTreeSet<String> = scene
-                .packages
-                .owners(path)
-                .iter()
-                .filter_map(|&index| Some(scene.packages.package(index)?.label()))
-                .collect();
+            let owners = scene.packages.owners(path).iter();
+            let mut packages: Vec<String> = owners.filter_map(|owner| labels.get(owner.0).cloned()).collect();
+            packages.sort();
+            packages.dedup();
             let entry = LedgerEntry {
                 decision,
                 rule,
                 because,
-                evidence: scene.profile.usage(path).and_then(|usage| evidence(scene.profile, path, usage)),
-                packages: packages.into_iter().collect(),
+                evidence: usages.at(path).and_then(|usage| evidence(scene.profile, path, usage)),
+                packages,
                 kind: PathKind::from(&node.kind),
                 size_bytes,
                 layer: node.layer,
@@ -276,6 +278,24 @@ fn entries(
             (path.clone(), entry)
         })
         .collect()
+}
+
+/// What an ordered list has for each of the paths that are asked for in the same order: one walk along both in place
+/// of a search for every path.
+struct InOrder<I: Iterator> {
+    rest: std::iter::Peekable<I>,
+}
+
+impl<'a, V, I: Iterator<Item = (&'a ImagePath, V)>> InOrder<I> {
+    fn new(list: I) -> Self {
+        Self { rest: list.peekable() }
+    }
+
+    /// What the list has for this path, which must come after those asked for before.
+    fn at(&mut self, path: &ImagePath) -> Option<V> {
+        while self.rest.next_if(|(listed, _)| *listed < path).is_some() {}
+        self.rest.next_if(|(listed, _)| *listed == path).map(|(_, value)| value)
+    }
 }
 
 fn evidence(profile: &Profile, path: &ImagePath, usage: &PathUsage) -> Option<Evidence> {

@@ -299,16 +299,38 @@ impl Image {
     /// # Errors
     /// [`ReadFileError`] if there is none, or if it has more than `max_bytes`.
     pub fn read_file(&self, path: &ImagePath, max_bytes: u64) -> Result<Vec<u8>, ReadFileError> {
+        let mut bytes = Vec::new();
+        self.read_file_into(path, max_bytes, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The same into room that was used before, for who reads many files: what it held is gone, its size grows to that
+    /// of the largest file. Gives the content.
+    ///
+    /// # Errors
+    /// As [`Image::read_file`].
+    pub fn read_file_into<'b>(
+        &self,
+        path: &ImagePath,
+        max_bytes: u64,
+        room: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], ReadFileError> {
         let mut reader = self.open_file(path)?;
         let size_bytes = reader.size_bytes();
         if size_bytes > max_bytes {
             return Err(ReadFileError::TooLarge { path: path.clone(), size_bytes, max_bytes });
         }
-        // All at once, in room that the kernel clears: a file of which nobody reads the end costs nothing there.
-        let mut bytes = vec![0; usize::try_from(size_bytes).unwrap_or(usize::MAX)];
-        let read = reader.read_exact(&mut bytes);
+        let size = usize::try_from(size_bytes).unwrap_or(usize::MAX);
+        if room.is_empty() {
+            // In room that the kernel clears: a file of which nobody reads the end costs nothing there.
+            *room = vec![0; size];
+        } else if room.len() < size {
+            room.resize(size, 0);
+        }
+        let content = &mut room[..size];
+        let read = reader.read_exact(content);
         read.map_err(|source| ReadFileError::Read { path: path.clone(), source })?;
-        Ok(bytes)
+        Ok(content)
     }
 }
 

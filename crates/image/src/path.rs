@@ -1,6 +1,7 @@
 //! Paths inside an image: bytes, relative to the image's root.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -13,9 +14,9 @@ pub const MAX_NAME_BYTES: usize = 255;
 ///
 /// Bytes as the image has them (Linux names need not be UTF-8), without a leading or trailing slash and without
 /// empty, `.` or `..` components. The root itself is the empty path. Ordered by bytes, component by component, so
-/// that a directory comes directly before everything beneath it.
+/// that a directory comes directly before everything beneath it. A clone shares the bytes.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct ImagePath(Box<[u8]>);
+pub struct ImagePath(Arc<[u8]>);
 
 /// Why some bytes are not a path inside an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +107,7 @@ impl ImagePath {
 
     /// The last component; empty for the root.
     pub fn name(&self) -> &[u8] {
-        self.0.rsplit(|&b| b == b'/').next().unwrap_or_default()
+        &self.0[memchr::memrchr(b'/', &self.0).map_or(0, |slash| slash + 1)..]
     }
 
     /// The directory that holds this path; `None` for the root.
@@ -114,7 +115,7 @@ impl ImagePath {
         if self.is_root() {
             return None;
         }
-        let end = self.0.iter().rposition(|&b| b == b'/').unwrap_or(0);
+        let end = memchr::memrchr(b'/', &self.0).unwrap_or(0);
         Some(Self(self.0[..end].into()))
     }
 
@@ -235,6 +236,9 @@ impl fmt::Debug for ImagePath {
 
 impl Ord for ImagePath {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return std::cmp::Ordering::Equal;
+        }
         // Component by component is the same as byte by byte with the slash before all other bytes.
         let rank = |byte: u8| (byte != b'/', byte);
         match first_difference(&self.0, &other.0) {

@@ -120,6 +120,11 @@ impl Tree {
         self.position(path).map(|position| &self.nodes[position].1)
     }
 
+    /// The same, with the path as the tree has it: a clone of that one costs nothing.
+    pub fn entry(&self, path: &ImagePath) -> Option<(&ImagePath, &Node)> {
+        self.position(path).map(|position| (&self.nodes[position].0, &self.nodes[position].1))
+    }
+
     /// All nodes, ordered by path.
     pub fn iter(&self) -> impl Iterator<Item = (&ImagePath, &Node)> {
         self.range(0..self.nodes.len())

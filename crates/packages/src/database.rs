@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::documents::counts;
 use crate::os_release::OsRelease;
+use crate::owners::Owners;
 
 /// All packages of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,7 +21,7 @@ pub struct PackageDatabase {
     pub alternatives: BTreeMap<ImagePath, String>,
     /// What could not be understood, in the order found. The packages are those that could.
     pub problems: Vec<Problem>,
-    owners: BTreeMap<ImagePath, Vec<PackageIndex>>,
+    owners: Owners,
 }
 
 /// One package: installed, or removed with something left behind.
@@ -248,18 +249,13 @@ impl PackageDatabase {
             let ecosystem = a.ecosystem.cmp(&b.ecosystem);
             key(a).cmp(&key(b)).then(ecosystem).then_with(|| a.origin.place().cmp(&b.origin.place()))
         });
-        let mut owners: BTreeMap<ImagePath, Vec<PackageIndex>> = BTreeMap::new();
-        for (index, package) in packages.iter().enumerate() {
-            for path in &package.files {
-                owners.entry(path.clone()).or_default().push(PackageIndex(index));
-            }
-        }
+        let owners = Owners::new(&packages);
         Self { packages, os_release, alternatives, problems, owners }
     }
 
     /// The packages that own this path, by index; empty for directories, unowned files and unknown paths.
     pub fn owners(&self, path: &ImagePath) -> &[PackageIndex] {
-        self.owners.get(path).map_or(&[], Vec::as_slice)
+        self.owners.of(path)
     }
 
     /// The package at this index.
@@ -267,9 +263,9 @@ impl PackageDatabase {
         self.packages.get(index.0)
     }
 
-    /// Every path that a package owns, with its owners.
+    /// Every path that a package owns, with its owners, in path order.
     pub fn owned(&self) -> impl Iterator<Item = (&ImagePath, &[PackageIndex])> {
-        self.owners.iter().map(|(path, owners)| (path, owners.as_slice()))
+        self.owners.iter()
     }
 
     /// Packages of the distribution whose files are expected to be there.
@@ -302,12 +298,6 @@ impl Package {
     /// How many of its files speak for its presence: licences and documents do not.
     pub fn counted_files(&self) -> usize {
         self.files.iter().filter(|path| counts(path)).count()
-    }
-
-    /// Whether anything is left of this package when only paths for which `kept` is true remain, as [`Presence`] has it.
-    pub(crate) fn is_present(&self, kept: &dyn Fn(&ImagePath) -> bool) -> bool {
-        (self.file_list == FileList::Absent && self.state.is_installed())
-            || self.files.iter().any(|path| counts(path) && kept(path))
     }
 
     /// What is left of this package when only paths for which `kept` is true remain.

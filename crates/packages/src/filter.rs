@@ -6,8 +6,9 @@ use image::tree::ResolutionEnd;
 use image::{Image, ImagePath, NodeKind};
 
 use crate::cut::Cut;
+use crate::documents::counts;
 use crate::read::Limits;
-use crate::{FilteredDatabase, PackageDatabase, ReadPackagesError, apk, dpkg, npm, python, rpm};
+use crate::{FileList, FilteredDatabase, PackageDatabase, ReadPackagesError, apk, dpkg, npm, python, rpm};
 
 /// Files by which people, scanners and package managers recognise a distribution.
 const IDENTITY_FILES: [&str; 9] = [
@@ -68,9 +69,15 @@ pub fn database_files(database: &PackageDatabase, image: &Image) -> BTreeSet<Ima
 
 /// For each package, whether the hardened database lists it.
 pub(crate) fn present(database: &PackageDatabase, image: &Image, kept: &BTreeSet<ImagePath>) -> Vec<bool> {
-    let identity = identity(image);
-    let stays = |path: &ImagePath| kept.contains(path) || identity.contains(path);
-    database.packages.iter().map(|package| package.is_present(&stays)).collect()
+    let packages = database.packages.iter();
+    let mut present: Vec<bool> =
+        packages.map(|package| package.file_list == FileList::Absent && package.state.is_installed()).collect();
+    for path in kept.union(&identity(image)).filter(|path| counts(path)) {
+        for owner in database.owners(path) {
+            present[owner.0] = true;
+        }
+    }
+    present
 }
 
 /// The files of [`IDENTITY_FILES`] that exist, and the links that lead to them.

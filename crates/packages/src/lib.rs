@@ -21,6 +21,7 @@ mod lines;
 mod locate;
 mod npm;
 pub mod os_release;
+mod owners;
 pub mod purl;
 mod python;
 pub mod read;

@@ -19,6 +19,8 @@ pub(crate) struct Locator<'a> {
     tree: &'a Tree,
     /// Where the directories of listed paths really are.
     directories: BTreeMap<ImagePath, Option<ImagePath>>,
+    /// The directory asked for last, and where it really is.
+    last: Option<(ImagePath, Option<ImagePath>)>,
     /// By the diverted path, as it is in the tree.
     diversions: BTreeMap<ImagePath, Diversion>,
 }
@@ -34,7 +36,7 @@ pub(crate) struct Located {
 
 impl<'a> Locator<'a> {
     pub(crate) fn new(tree: &'a Tree) -> Self {
-        Self { tree, directories: BTreeMap::new(), diversions: BTreeMap::new() }
+        Self { tree, directories: BTreeMap::new(), last: None, diversions: BTreeMap::new() }
     }
 
     /// Adds a diversion of `from`.
@@ -47,14 +49,22 @@ impl<'a> Locator<'a> {
     /// The path with the links in its directory followed; none if that directory does not exist.
     pub(crate) fn real(&mut self, path: &ImagePath) -> Option<ImagePath> {
         let Some(parent) = path.parent() else { return Some(path.clone()) };
-        let tree = self.tree;
-        let directory = self.directories.entry(parent).or_insert_with_key(|parent| {
-            match tree.resolve(&ImagePath::root(), parent.as_bytes(), true).end {
-                ResolutionEnd::Found(found) => Some(found),
-                _ => None,
-            }
-        });
-        directory.as_ref()?.join(path.name()).ok()
+        // Lists go directory by directory.
+        if self.last.as_ref().is_none_or(|(last, _)| *last != parent) {
+            let tree = self.tree;
+            let directory = self.directories.entry(parent.clone()).or_insert_with_key(|parent| {
+                match tree.resolve(&ImagePath::root(), parent.as_bytes(), true).end {
+                    ResolutionEnd::Found(found) => Some(found),
+                    _ => None,
+                }
+            });
+            self.last = Some((parent, directory.clone()));
+        }
+        let (parent, directory) = self.last.as_ref()?;
+        match directory.as_ref()? {
+            directory if directory == parent => Some(path.clone()),
+            directory => directory.join(path.name()).ok(),
+        }
     }
 
     /// Where `package` has this path; none if it is nowhere in the tree.
@@ -68,31 +78,33 @@ impl<'a> Locator<'a> {
             real = self.real(&to)?;
             diverted = true;
         }
-        self.tree.get(&real)?;
-        Some(Located { path: real, diverted })
+        let (path, _) = self.tree.entry(&real)?;
+        Some(Located { path: path.clone(), diverted })
     }
 
     /// Of the listed paths, those that `package` owns in the tree: no directories, and no links that stand where the
     /// package has a directory (`/lib` on a merged system).
     pub(crate) fn owned(&mut self, package: &str, listed: &[Vec<u8>]) -> BTreeSet<ImagePath> {
-        let listed: BTreeSet<_> =
+        let mut listed: Vec<_> =
             listed.iter().filter_map(|path| ImagePath::from_absolute(path).ok()).collect();
-        let mut owned = BTreeSet::new();
-        for path in &listed {
+        listed.sort_unstable();
+        listed.dedup();
+        let mut owned = Vec::with_capacity(listed.len());
+        for (nth, path) in listed.iter().enumerate() {
             let Some(located) = self.locate(package, path) else { continue };
             let is_file = match self.tree.get(&located.path).map(|node| &node.kind) {
                 None | Some(NodeKind::Directory) => false,
                 Some(NodeKind::Symlink { .. }) => {
-                    let beneath = listed.range(path..).nth(1).is_some_and(|next| next.is_within(path));
+                    let beneath = listed.get(nth + 1).is_some_and(|next| next.is_within(path));
                     !(beneath && self.leads_to_directory(&located.path))
                 }
                 Some(_) => true,
             };
             if is_file {
-                owned.insert(located.path);
+                owned.push(located.path);
             }
         }
-        owned
+        owned.into_iter().collect()
     }
 
     fn leads_to_directory(&self, path: &ImagePath) -> bool {

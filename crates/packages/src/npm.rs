@@ -8,7 +8,7 @@
 
 pub(crate) mod filter;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use image::{Image, ImagePath, NodeKind};
 use serde_json::Value;
@@ -43,7 +43,7 @@ fn hidden_lockfiles(image: &Image) -> Vec<ImagePath> {
 /// Reads every package whose manifest is not in `owned`; it has no file of `owned` either.
 pub(crate) fn read(
     reading: &mut Reading<'_>,
-    owned: &BTreeSet<ImagePath>,
+    owned: &HashSet<ImagePath>,
 ) -> Result<Vec<Package>, ReadPackagesError> {
     let tree = reading.image.tree();
     let mut found: BTreeMap<ImagePath, Package> = BTreeMap::new();
@@ -62,19 +62,19 @@ pub(crate) fn read(
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    for (path, node) in tree.iter().filter(|(path, _)| !owned.contains(*path)) {
+    // The directories above, as far as they belong to a package or hold packages, innermost last.
+    let mut above: Vec<&ImagePath> = Vec::new();
+    for (path, node) in tree.iter() {
+        while above.pop_if(|directory| !path.is_within(directory)).is_some() {}
         if node.kind == NodeKind::Directory {
-            continue;
-        }
-        for directory in path.ancestors() {
-            if let Some(package) = found.get_mut(&directory) {
-                reading.count(0, 1)?;
-                package.files.insert(path.clone());
-                break;
+            if path.name() == DIRECTORY || found.contains_key(path) {
+                above.push(path);
             }
-            if directory.name() == DIRECTORY {
-                break;
-            }
+        } else if let Some(package) = above.last().and_then(|directory| found.get_mut(directory))
+            && !owned.contains(path)
+        {
+            reading.count(0, 1)?;
+            package.files.insert(path.clone());
         }
     }
     Ok(found.into_values().collect())
@@ -82,7 +82,7 @@ pub(crate) fn read(
 
 /// The directory of the package whose manifest this path is: `…/node_modules/NAME` or `…/node_modules/@SCOPE/NAME`.
 fn package_directory(path: &ImagePath) -> Option<ImagePath> {
-    let directory = path.parent().filter(|_| path.name() == MANIFEST)?;
+    let directory = if path.name() == MANIFEST { path.parent()? } else { return None };
     let above = directory.parent()?;
     let in_modules = |path: &ImagePath| path.name() == DIRECTORY;
     let is_scoped = above.name().starts_with(b"@") && above.parent().is_some_and(|above| in_modules(&above));

@@ -12,7 +12,7 @@
 pub(crate) mod filter;
 mod record;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Read as _;
 
 use image::{Image, ImagePath, NodeKind};
@@ -56,7 +56,7 @@ pub(crate) fn places(database: &PackageDatabase) -> impl Iterator<Item = ImagePa
 /// Reads every distribution whose metadata is not in `owned`; it has no file of `owned` either.
 pub(crate) fn read(
     reading: &mut Reading<'_>,
-    owned: &BTreeSet<ImagePath>,
+    owned: &HashSet<ImagePath>,
 ) -> Result<Vec<Package>, ReadPackagesError> {
     let mut packages = Vec::new();
     let mut locator = Locator::new(reading.image.tree());
@@ -86,7 +86,7 @@ pub(crate) fn read(
             state: InstallState::Installed,
             purl,
             file_list,
-            files: listed.difference(owned).cloned().collect(),
+            files: listed.into_iter().filter(|path| !owned.contains(path)).collect(),
             origin: Origin::Python {
                 place: described.place,
                 metadata: described.metadata,

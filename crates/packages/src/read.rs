@@ -1,6 +1,6 @@
 //! Reading the databases of an image.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use image::tree::ResolutionEnd;
 use image::{Image, ImagePath, NodeKind};
@@ -110,7 +110,7 @@ pub fn read_within(image: &Image, limits: &Limits) -> Result<PackageDatabase, Re
     packages.append(&mut apk::read(&mut reading)?);
     packages.append(&mut rpm::read(&mut reading)?);
     // What a distribution's package owns is its own: a language's package begins where that ends.
-    let owned: BTreeSet<ImagePath> =
+    let owned: HashSet<ImagePath> =
         packages.iter().flat_map(|package| package.files.iter().cloned()).collect();
     packages.append(&mut python::read(&mut reading, &owned)?);
     packages.append(&mut npm::read(&mut reading, &owned)?);

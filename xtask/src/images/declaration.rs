@@ -58,7 +58,10 @@ struct Variant {
     description: String,
     /// The image that has everything else, its folder too.
     like: String,
+    #[serde(default)]
     release_only: bool,
+    /// Another Debian suite than that of the other image.
+    base: Option<String>,
 }
 
 /// A system of its own, of which only the outputs get into the image.
@@ -206,6 +209,7 @@ pub(crate) fn read(declarations: &Path, name: &str) -> Result<Image> {
         image.name = name.to_owned();
         image.declaration.description = variant.description;
         image.declaration.release_only = variant.release_only;
+        image.declaration.base = variant.base.unwrap_or(image.declaration.base);
         return Ok(image);
     }
     let declaration = toml::from_str(&text).with_context(|| format!("cannot read {}", file.display()))?;
@@ -285,6 +289,8 @@ mod tests {
         assert_eq!(variant.files_dir, original.files_dir);
         assert_eq!((original.declaration.release_only, variant.declaration.release_only), (false, true));
         assert_ne!(variant.text, original.text);
+        let next = read(&declarations, "redis-trixie").unwrap();
+        assert_eq!((original.declaration.base.as_str(), next.declaration.base.as_str()), ("bookworm", "trixie"));
         let tested = originals(&declarations).unwrap();
         assert!(tested.contains(&"redis".to_owned()) && !tested.contains(&"redis-release".to_owned()));
     }

@@ -197,6 +197,11 @@ fn read<H: FileHeader<Endian = Endianness>>(content: &[u8]) -> Option<Code<'_>> 
     let endian = header.endian().ok()?;
     let sections = header.sections(endian, content).ok()?;
     let mut code = Code { is_searched: true, ..Code::default() };
+    let symbols = sections.symbols(endian, content, elf::SHT_DYNSYM).ok()?;
+    for symbol in symbols.iter().filter(|symbol| symbol.is_undefined(endian)) {
+        let name = symbols.symbol_name(endian, symbol).unwrap_or_default();
+        code.calls.extend(LOADS.iter().chain(&STARTS).find(|known| known.as_bytes() == name));
+    }
     for (index, section) in sections.enumerate() {
         let name = sections.section_name(endian, section).unwrap_or_default();
         if name == b".note.go.buildid" || name == b".gopclntab" {
@@ -204,22 +209,39 @@ fn read<H: FileHeader<Endian = Endianness>>(content: &[u8]) -> Option<Code<'_>> 
         }
         if index != SectionIndex(0) && name.starts_with(b".rodata") {
             let data = section.data(endian, content).unwrap_or_default();
-            // Between two zeros; found by memchr, since most bytes are in no string.
-            let ends = memchr::memchr_iter(0, data).chain([data.len()]);
-            let strings = ends.scan(0, |start, end| Some(&data[std::mem::replace(start, end + 1)..end]));
-            let is_text = |string: &&[u8]| {
-                (3..=MAX_STRING_BYTES).contains(&string.len())
-                    && string.iter().all(|byte| (b' '..=b'~').contains(byte))
-            };
-            code.strings.extend(strings.filter(is_text));
+            if code.calls.is_empty() {
+                absolute_paths(data, &mut code.strings);
+            } else {
+                strings(data, &mut code.strings);
+            }
         }
     }
-    let symbols = sections.symbols(endian, content, elf::SHT_DYNSYM).ok()?;
-    for symbol in symbols.iter().filter(|symbol| symbol.is_undefined(endian)) {
-        let name = symbols.symbol_name(endian, symbol).unwrap_or_default();
-        code.calls.extend(LOADS.iter().chain(&STARTS).find(|known| known.as_bytes() == name));
-    }
     Some(code)
+}
+
+fn is_text(string: &[u8]) -> bool {
+    (3..=MAX_STRING_BYTES).contains(&string.len()) && string.iter().all(|byte| (b' '..=b'~').contains(byte))
+}
+
+/// What stands between two zeros and is text.
+fn strings<'a>(data: &'a [u8], out: &mut Vec<&'a [u8]>) {
+    // Found by memchr, since most bytes are in no string.
+    let ends = memchr::memchr_iter(0, data).chain([data.len()]);
+    let strings = ends.scan(0, |start, end| Some(&data[std::mem::replace(start, end + 1)..end]));
+    out.extend(strings.filter(|string| is_text(string)));
+}
+
+/// The same, of what begins with a slash alone: all that a file can act on which neither loads libraries nor starts
+/// programs. Tables of data, of which much is zeros, are gone through ten times faster.
+fn absolute_paths<'a>(data: &'a [u8], out: &mut Vec<&'a [u8]>) {
+    for start in memchr::memchr_iter(b'/', data) {
+        if start > 0 && data[start - 1] != 0 {
+            continue;
+        }
+        let rest = &data[start..data.len().min(start + MAX_STRING_BYTES + 1)];
+        let end = memchr::memchr(0, rest).unwrap_or(rest.len());
+        out.extend(Some(&rest[..end]).filter(|string| is_text(string)));
+    }
 }
 
 #[cfg(test)]
@@ -256,6 +278,26 @@ mod tests {
             [("/etc/app.conf", true), ("/%s/x", false), ("/a", false), ("/a b/c", false)]
         {
             assert_eq!(is_path(string.as_bytes()), expected, "{string}");
+        }
+    }
+
+    #[test]
+    fn paths_alone_are_the_strings_that_begin_with_a_slash() {
+        let long = [b"/".repeat(MAX_STRING_BYTES + 1), b"\0".to_vec()].concat();
+        let longest = [b"/".repeat(MAX_STRING_BYTES), b"\0".to_vec()].concat();
+        for data in [
+            &b"/etc/a\0b/etc\0\0/etc/b\0x"[..],
+            b"/etc\x01\0/etc/\xff\0/\0//\0/end",
+            b"\0/a/b",
+            b"",
+            &long,
+            &longest,
+        ] {
+            let (mut all, mut paths) = (Vec::new(), Vec::new());
+            strings(data, &mut all);
+            all.retain(|string| string.starts_with(b"/"));
+            absolute_paths(data, &mut paths);
+            assert_eq!(paths, all);
         }
     }
 

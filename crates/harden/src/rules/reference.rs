@@ -31,6 +31,8 @@ pub(crate) enum Reference {
 #[derive(Debug, Default)]
 pub(crate) struct References {
     searched: BTreeSet<ImagePath>,
+    /// For the content of one file after the other.
+    room: Vec<u8>,
 }
 
 impl References {
@@ -65,8 +67,8 @@ impl References {
             if scene.file_size(path).is_none_or(|size| size > MAX_CODE_BYTES) {
                 continue;
             }
-            let content = scene.image.read_file(path, MAX_CODE_BYTES)?;
-            for reference in references_of(scene, path, &content) {
+            let content = scene.image.read_file_into(path, MAX_CODE_BYTES, &mut self.room)?;
+            for reference in references_of(scene, path, content) {
                 keep(scene, draft, programs, path, &reference)?;
             }
         }
