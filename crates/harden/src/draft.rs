@@ -1,6 +1,6 @@
 //! The plan while rules still work on it: what is kept so far, and why.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use image::{ImagePath, NodeKind, ResolutionEnd, Tree};
 
@@ -11,9 +11,11 @@ use crate::Rule;
 pub(crate) struct Draft<'a> {
     tree: &'a Tree,
     removed: BTreeSet<ImagePath>,
-    kept: BTreeMap<ImagePath, Reason>,
+    /// For each path of the tree, in its order.
+    kept: Vec<Option<Reason>>,
     wanted: BTreeSet<ImagePath>,
-    fresh: BTreeSet<ImagePath>,
+    /// Positions in the tree.
+    fresh: Vec<usize>,
     warnings: BTreeSet<String>,
 }
 
@@ -24,29 +26,40 @@ pub(crate) struct Reason {
     pub(crate) because: Option<ImagePath>,
 }
 
+/// What came out of a draft.
+pub(crate) struct Drafted {
+    /// For each path of the tree, in its order.
+    pub(crate) kept: Vec<Option<Reason>>,
+    /// What the policy removes.
+    pub(crate) removed: BTreeSet<ImagePath>,
+    /// Sorted.
+    pub(crate) warnings: Vec<String>,
+}
+
 impl<'a> Draft<'a> {
     /// An empty draft that never keeps a path in `removed`: the policy's word is final.
     pub(crate) fn new(tree: &'a Tree, removed: BTreeSet<ImagePath>) -> Self {
-        let (kept, wanted, fresh, warnings) = Default::default();
-        Self { tree, removed, kept, wanted, fresh, warnings }
+        let (wanted, fresh, warnings) = Default::default();
+        Self { tree, removed, kept: vec![None; tree.len()], wanted, fresh, warnings }
     }
 
     /// Keeps a path, unless the image has no such path or the policy removes it. Says whether it is kept now.
     pub(crate) fn keep(&mut self, path: &ImagePath, rule: Rule, because: Option<&ImagePath>) -> bool {
+        let Some(position) = self.tree.position(path) else { return false };
         // What people ask for must work, also where the workload only looked at it: it is gone through again.
         let is_asked_for = matches!(rule, Rule::PolicyKeep | Rule::Kit);
-        if self.kept.contains_key(path) {
+        if self.kept[position].is_some() {
             if is_asked_for && self.wanted.insert(path.clone()) {
-                self.fresh.insert(path.clone());
+                self.fresh.push(position);
             }
             return true;
         }
-        if self.tree.get(path).is_none() || self.removed.contains(path) {
+        if self.removed.contains(path) {
             return false;
         }
         let because = because.filter(|because| *because != path).cloned();
-        self.kept.insert(path.clone(), Reason { rule, because });
-        self.fresh.insert(path.clone());
+        self.kept[position] = Some(Reason { rule, because });
+        self.fresh.push(position);
         true
     }
 
@@ -81,7 +94,12 @@ impl<'a> Draft<'a> {
     }
 
     pub(crate) fn is_kept(&self, path: &ImagePath) -> bool {
-        self.kept.contains_key(path)
+        self.reason(path).is_some()
+    }
+
+    /// Why this path is kept, if it is.
+    pub(crate) fn reason(&self, path: &ImagePath) -> Option<&Reason> {
+        self.kept[self.tree.position(path)?].as_ref()
     }
 
     /// Whether people asked for a path that another rule had kept before.
@@ -89,9 +107,15 @@ impl<'a> Draft<'a> {
         self.wanted.contains(path)
     }
 
-    /// Everything kept so far, by path.
-    pub(crate) fn kept(&self) -> &BTreeMap<ImagePath, Reason> {
-        &self.kept
+    /// Everything kept so far with the reasons, in path order.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (&'a ImagePath, &Reason)> {
+        let reasons = self.tree.iter().zip(&self.kept);
+        reasons.filter_map(|((path, _), reason)| Some((path, reason.as_ref()?)))
+    }
+
+    /// Everything kept so far, in path order.
+    pub(crate) fn kept_paths(&self) -> impl Iterator<Item = &'a ImagePath> {
+        self.kept().map(|(path, _)| path)
     }
 
     /// The paths that the policy removes.
@@ -101,7 +125,9 @@ impl<'a> Draft<'a> {
 
     /// What was added since the last call, in path order.
     pub(crate) fn take_fresh(&mut self) -> BTreeSet<ImagePath> {
-        std::mem::take(&mut self.fresh)
+        let mut fresh = std::mem::take(&mut self.fresh);
+        fresh.sort_unstable();
+        fresh.into_iter().filter_map(|position| self.tree.path_at(position).cloned()).collect()
     }
 
     /// Something that the user should hear about; it changes no decision.
@@ -109,7 +135,7 @@ impl<'a> Draft<'a> {
         self.warnings.insert(warning);
     }
 
-    pub(crate) fn into_parts(self) -> (BTreeMap<ImagePath, Reason>, BTreeSet<ImagePath>, Vec<String>) {
-        (self.kept, self.removed, self.warnings.into_iter().collect())
+    pub(crate) fn finish(self) -> Drafted {
+        Drafted { kept: self.kept, removed: self.removed, warnings: self.warnings.into_iter().collect() }
     }
 }

@@ -7,7 +7,7 @@ use image::{Digest, Image, ImagePath, Node, NodeKind, ReadFileError};
 use packages::{PackageDatabase, ReadPackagesError};
 use profile::{ImageIdentity, Incomplete, PathUsage, Profile, Verdict};
 
-use crate::draft::{Draft, Reason};
+use crate::draft::{Draft, Drafted, Reason};
 use crate::ledger::{self, Decision, Evidence, Ledger, LedgerEntry, MAX_PROCESSES, PathKind};
 use crate::rules::elf::Programs;
 use crate::rules::symlink::Link;
@@ -152,7 +152,11 @@ pub(crate) fn plan_beside(
     close(&scene, &mut draft, &links, &mut programs)?;
     programs.warn(&mut draft);
 
-    let (kept, removed, warnings) = draft.into_parts();
+    let Drafted { kept, removed, warnings } = draft.finish();
+    let entries = entries(&scene, &kept, &removed);
+    let reasons = image.tree().iter().zip(&kept);
+    let keep: BTreeSet<ImagePath> =
+        reasons.filter(|(_, reason)| reason.is_some()).map(|((path, _), _)| path.clone()).collect();
     let ledger = Ledger {
         format_version: ledger::FORMAT_VERSION,
         image: ImageIdentity {
@@ -162,11 +166,11 @@ pub(crate) fn plan_beside(
             platform: image.platform().clone(),
         },
         policy: policy.clone(),
-        entries: entries(&scene, &kept, &removed),
+        entries,
     };
     let total = ledger.entries.len();
-    tracing::info!(kept = kept.len(), total, "the plan keeps {} of {total} paths", kept.len());
-    Ok(Plan { ledger, edits: Edits { keep: kept.into_keys().collect(), replace }, warnings })
+    tracing::info!(kept = keep.len(), total, "the plan keeps {} of {total} paths", keep.len());
+    Ok(Plan { ledger, edits: Edits { keep, replace }, warnings })
 }
 
 fn check(image: &Image, profile: &Profile, policy: &Policy) -> Result<(), PlanError> {
@@ -232,7 +236,7 @@ fn close(
 
 fn entries(
     scene: &Scene<'_>,
-    kept: &BTreeMap<ImagePath, Reason>,
+    kept: &[Option<Reason>],
     removed: &BTreeSet<ImagePath>,
 ) -> BTreeMap<ImagePath, LedgerEntry> {
     let mut counted = BTreeSet::new();
@@ -242,11 +246,9 @@ fn entries(
     };
     // A file's bytes count where it is kept, whichever of its names that is.
     let tree = scene.tree();
-    let mut kept = InOrder::new(kept.iter());
-    let reasons: Vec<Option<&Reason>> = tree.iter().map(|(path, _)| kept.at(path)).collect();
-    let mut sizes = vec![0; reasons.len()];
+    let mut sizes = vec![0; kept.len()];
     for wanted in [true, false] {
-        for (nth, (_, node)) in tree.iter().enumerate().filter(|(nth, _)| reasons[*nth].is_some() == wanted) {
+        for (nth, (_, node)) in tree.iter().enumerate().filter(|(nth, _)| kept[*nth].is_some() == wanted) {
             sizes[nth] = size_bytes(node);
         }
     }
@@ -254,7 +256,7 @@ fn entries(
     let mut removed = InOrder::new(removed.iter().map(|path| (path, ())));
     let mut usages = InOrder::new(scene.profile.paths.iter());
     tree.iter()
-        .zip(reasons.iter().zip(sizes))
+        .zip(kept.iter().zip(sizes))
         .map(|((path, node), (reason, size_bytes))| {
             let (decision, rule, because) = match (reason, removed.at(path)) {
                 (Some(reason), _) => (Decision::Keep, reason.rule, reason.because.clone()),

@@ -133,7 +133,7 @@ impl<'a> Scene<'a> {
     /// other than [`Rule::Observed`] and [`Rule::Carried`] keeps it for this image's own sake. A program that was only
     /// looked at (`stat`, `access`) does nothing of its own, nor does a script in a package database.
     pub(crate) fn is_in_use(&self, draft: &Draft<'_>, path: &ImagePath) -> bool {
-        let Some(reason) = draft.kept().get(path) else { return false };
+        let Some(reason) = draft.reason(path) else { return false };
         let idle = [Rule::Observed, Rule::Carried, Rule::Preset, Rule::SharedLayer, Rule::PackageDatabase];
         !idle.contains(&reason.rule)
             || draft.is_wanted(path)

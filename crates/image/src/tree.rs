@@ -107,8 +107,14 @@ impl Tree {
         Self { nodes, after, index, shared }
     }
 
-    fn position(&self, path: &ImagePath) -> Option<usize> {
+    /// Where the node at exactly this path stands in [`Tree::iter`].
+    pub fn position(&self, path: &ImagePath) -> Option<usize> {
         self.index.find(&self.nodes, path)
+    }
+
+    /// The path at this position.
+    pub fn path_at(&self, position: usize) -> Option<&ImagePath> {
+        self.nodes.get(position).map(|(path, _)| path)
     }
 
     fn range(&self, range: Range<usize>) -> impl Iterator<Item = (&ImagePath, &Node)> {

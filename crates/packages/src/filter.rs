@@ -70,11 +70,13 @@ pub fn database_files(database: &PackageDatabase, image: &Image) -> BTreeSet<Ima
 /// For each package, whether the hardened database lists it.
 pub(crate) fn present(database: &PackageDatabase, image: &Image, kept: &BTreeSet<ImagePath>) -> Vec<bool> {
     let packages = database.packages.iter();
-    let mut present: Vec<bool> =
-        packages.map(|package| package.file_list == FileList::Absent && package.state.is_installed()).collect();
-    for path in kept.union(&identity(image)).filter(|path| counts(path)) {
-        for owner in database.owners(path) {
-            present[owner.0] = true;
+    let mut present: Vec<bool> = packages
+        .map(|package| package.file_list == FileList::Absent && package.state.is_installed())
+        .collect();
+    for path in kept.union(&identity(image)) {
+        let owners = database.owners(path);
+        if !owners.iter().all(|owner| present[owner.0]) && counts(path) {
+            owners.iter().for_each(|owner| present[owner.0] = true);
         }
     }
     present

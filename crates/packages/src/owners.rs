@@ -54,7 +54,8 @@ impl Owners {
 
     /// The owners of this path, by index.
     pub(crate) fn of(&self, path: &ImagePath) -> &[PackageIndex] {
-        let found = self.positions.find(self.hasher.hash_one(path), |&position| self.paths[position].0 == *path);
+        let found =
+            self.positions.find(self.hasher.hash_one(path), |&position| self.paths[position].0 == *path);
         found.map_or(&[], |&position| &self.packages[self.paths[position].1.clone()])
     }
 

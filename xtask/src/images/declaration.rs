@@ -290,7 +290,10 @@ mod tests {
         assert_eq!((original.declaration.release_only, variant.declaration.release_only), (false, true));
         assert_ne!(variant.text, original.text);
         let next = read(&declarations, "redis-trixie").unwrap();
-        assert_eq!((original.declaration.base.as_str(), next.declaration.base.as_str()), ("bookworm", "trixie"));
+        assert_eq!(
+            (original.declaration.base.as_str(), next.declaration.base.as_str()),
+            ("bookworm", "trixie")
+        );
         let tested = originals(&declarations).unwrap();
         assert!(tested.contains(&"redis".to_owned()) && !tested.contains(&"redis-release".to_owned()));
     }

@@ -75,14 +75,17 @@ impl Pattern {
 
     /// What it matches in an image.
     pub(crate) fn matched(&self, tree: &Tree) -> Matched {
-        let mut matched = Matched { beneath: BTreeSet::new(), is_idle: true };
+        let mut beneath: Vec<ImagePath> = Vec::new();
+        // The match that was last found and is not beneath another: what is beneath it follows it at once.
+        let mut above: Option<&ImagePath> = None;
         for (path, _) in tree.iter().filter(|(path, _)| !path.is_root()) {
-            let hit = self.is_match(path);
-            matched.is_idle &= !hit;
-            if hit || path.parent().is_some_and(|parent| matched.beneath.contains(&parent)) {
-                matched.beneath.insert(path.clone());
+            if above.is_some_and(|above| path.is_within(above)) {
+                beneath.push(path.clone());
+            } else if self.is_match(path) {
+                beneath.push(path.clone());
+                above = Some(path);
             }
         }
-        matched
+        Matched { is_idle: beneath.is_empty(), beneath: beneath.into_iter().collect() }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), Plan
         return Ok(());
     }
     let mut whole: BTreeMap<PackageIndex, ImagePath> = BTreeMap::new();
-    for path in draft.kept().keys().filter(|path| was_executed(scene, path)) {
+    for path in draft.kept_paths().filter(|path| was_executed(scene, path)) {
         for &owner in scene.packages.owners(path) {
             whole.entry(owner).or_insert_with(|| path.clone());
         }

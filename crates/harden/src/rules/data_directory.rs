@@ -167,11 +167,8 @@ impl Named {
                 continue;
             }
             let content = scene.image.read_file(program, MAX_PROGRAM_BYTES)?;
-            let is_text = |byte: &u8| matches!(byte, b'!'..=b'~');
-            for string in content.split(|byte| !is_text(byte)) {
-                if !(3..=MAX_STRING_BYTES).contains(&string.len()) || !string.contains(&b'/') {
-                    continue;
-                }
+            for string in with_slash(&content).filter(|string| (3..=MAX_STRING_BYTES).contains(&string.len()))
+            {
                 let parts = string.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
                 if string.starts_with(b"/") {
                     let path: Vec<u8> = parts.flat_map(|part| [b"/", part].concat()).collect();
@@ -205,8 +202,23 @@ impl Named {
     }
 }
 
+/// The stretches of visible ASCII that have a slash, in order.
+fn with_slash(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_other = |byte: &u8| !matches!(byte, b'!'..=b'~');
+    let mut rest = content;
+    std::iter::from_fn(move || {
+        let slash = memchr::memchr(b'/', rest)?;
+        let start = rest[..slash].iter().rposition(is_other).map_or(0, |before| before + 1);
+        let end = rest[slash..].iter().position(is_other).map_or(rest.len(), |length| slash + length);
+        let string = &rest[start..end];
+        rest = &rest[end..];
+        Some(string)
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use super::with_slash;
     use crate::fixture::{Elf, Fixture, LOADER, MERGED, image, layer, libc};
     use crate::rules::suite::fixture::installed;
     use crate::{Generalize, Rule};
@@ -252,6 +264,14 @@ mod tests {
             ("foreign", "Priority: optional", "/usr/share/common/foreign.txt"),
         ];
         image(installed(tar, &packages))
+    }
+
+    #[test]
+    fn stretches_with_a_slash_are_those_between_other_bytes() {
+        let content = b"/a b/c\0no\xff%s/d//e\n/";
+        assert!(with_slash(content).eq([&b"/a"[..], b"b/c", b"%s/d//e", b"/"]));
+        assert_eq!(with_slash(b"none here").count(), 0);
+        assert_eq!(with_slash(b"").count(), 0);
     }
 
     #[test]

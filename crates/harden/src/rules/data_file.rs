@@ -57,8 +57,7 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), Plan
         return Ok(());
     }
     let alive: BTreeSet<PackageIndex> = draft
-        .kept()
-        .keys()
+        .kept_paths()
         .filter(|path| !packages::is_document(path) && !packages::is_licence(path))
         .flat_map(|path| scene.packages.owners(path))
         .copied()
@@ -81,7 +80,7 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), Plan
     for link in links {
         let leads_to = scene.tree().resolve(&ImagePath::root(), &link.to_absolute(), true).end;
         if let ResolutionEnd::Found(end) = leads_to
-            && draft.kept().get(&end).is_some_and(|reason| reason.rule == Rule::DataFile)
+            && draft.reason(&end).is_some_and(|reason| reason.rule == Rule::DataFile)
         {
             draft.keep(link, Rule::DataFile, Some(&end));
         }

@@ -16,7 +16,7 @@ const MAX_WARNINGS: usize = 20;
 /// Keeps the licences of packages that still own something that is kept, if the policy wants them.
 pub(crate) fn licences(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), PlanError> {
     if scene.policy.keep_licenses {
-        let kept: BTreeSet<ImagePath> = draft.kept().keys().cloned().collect();
+        let kept: BTreeSet<ImagePath> = draft.kept_paths().cloned().collect();
         for path in packages::licences(scene.packages, scene.image, &kept)? {
             draft.keep(&path, Rule::Licence, None);
         }
@@ -40,7 +40,7 @@ pub(crate) fn apply(
         }
         return Ok(BTreeMap::new());
     }
-    let kept: BTreeSet<ImagePath> = draft.kept().keys().cloned().collect();
+    let kept: BTreeSet<ImagePath> = draft.kept_paths().cloned().collect();
     let mut filtered = packages::filter(scene.packages, scene.image, &kept)?;
     if scene.policy.package_db == PackageDb::Filter {
         for path in filtered.keep.keys() {

@@ -52,7 +52,6 @@ impl References {
         }
         let own: Vec<ImagePath> = draft
             .kept()
-            .iter()
             .filter(|(path, reason)| is_code_rule(reason.rule) && self.counts_as_used(scene, draft, path))
             .map(|(path, _)| path.clone())
             .collect();
@@ -95,7 +94,7 @@ impl References {
             if is_own_code(scene, at) {
                 return true;
             }
-            let Some(reason) = draft.kept().get(at).filter(|reason| is_code_rule(reason.rule)) else {
+            let Some(reason) = draft.reason(at).filter(|reason| is_code_rule(reason.rule)) else {
                 return false;
             };
             let Some(because) = &reason.because else { return false };
@@ -158,7 +157,7 @@ pub(crate) fn used_code(scene: &Scene<'_>, draft: &Draft<'_>) -> BTreeSet<ImageP
                     .any(|kind| matches!(kind, AccessKind::Exec | AccessKind::MapExec | AccessKind::OpenRead))
             })
     };
-    draft.kept().keys().filter(|path| is_code(path)).cloned().collect()
+    draft.kept_paths().filter(|path| is_code(path)).cloned().collect()
 }
 
 /// `path` from `base`, or from the root if it is absolute; dots are worked out on the text, as languages do

@@ -66,7 +66,7 @@ pub(crate) fn apply(
 
 /// Whether a script runs this one: `gunzip` is a script that runs `gzip`.
 fn is_run_by_script(draft: &Draft<'_>, path: &ImagePath) -> bool {
-    draft.kept().get(path).is_some_and(|reason| reason.rule == Rule::ScriptCommand)
+    draft.reason(path).is_some_and(|reason| reason.rule == Rule::ScriptCommand)
 }
 
 /// What a shell script names; `None` for what is no shell script.

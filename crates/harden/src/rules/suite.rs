@@ -3,7 +3,7 @@
 //! Packages of one source are one suite. What a workload ran of `coreutils` says nothing about the rest of `coreutils`;
 //! what it ran of a database says that this is an image of that database.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use image::{ImagePath, NodeKind};
 use packages::{Package, PackageIndex};
@@ -49,7 +49,7 @@ pub(crate) fn suites(scene: &Scene<'_>, draft: &Draft<'_>) -> Result<BTreeMap<St
         let usage = scene.profile.usage(path);
         usage.is_some_and(|usage| usage.kinds().any(|kind| kind == AccessKind::Exec))
     };
-    for path in draft.kept().keys().filter(|path| was_run(path)) {
+    for path in draft.kept_paths().filter(|path| was_run(path)) {
         for &index in scene.packages.owners(path) {
             let Some(package) = scene.packages.package(index).filter(|package| counts(package)) else {
                 continue;
@@ -75,9 +75,9 @@ pub(crate) fn suites(scene: &Scene<'_>, draft: &Draft<'_>) -> Result<BTreeMap<St
 /// How many bytes of files that no run has touched a rule may keep: a tenth of what is kept already, or as much again
 /// where the policy keeps units whole.
 pub(crate) fn budget_bytes(scene: &Scene<'_>, draft: &Draft<'_>) -> u64 {
-    let mut contents = BTreeSet::new();
+    let mut contents = HashSet::new();
     let mut kept_bytes = 0u64;
-    for path in draft.kept().keys() {
+    for path in draft.kept_paths() {
         if let Some(NodeKind::File { content, size_bytes }) = scene.tree().get(path).map(|node| &node.kind)
             && contents.insert(*content)
         {

@@ -47,7 +47,7 @@ fn is_copy(path: &ImagePath, base: &ImagePath) -> bool {
 
 /// Whether Python's module of zones stays, whose zones are named by requests and users.
 fn has_python_zones(draft: &Draft<'_>) -> bool {
-    draft.kept().keys().any(|path| {
+    draft.kept_paths().any(|path| {
         path.name() == b"_tzpath.py" && path.parent().is_some_and(|parent| parent.name() == b"zoneinfo")
     })
 }

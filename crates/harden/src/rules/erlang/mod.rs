@@ -74,7 +74,7 @@ pub(crate) fn apply(
         for helper in helpers(scene, &ebin) {
             draft.keep(&helper, Rule::Erlang, Some(path));
         }
-        let was_loaded = draft.kept().get(path).is_some_and(|reason| reason.rule == Rule::Observed);
+        let was_loaded = draft.reason(path).is_some_and(|reason| reason.rule == Rule::Observed);
         if !was_loaded && scene.file_size(path).is_some_and(|size| size <= MAX_MODULE_BYTES) {
             let content = scene.image.read_file(path, MAX_MODULE_BYTES)?;
             let module = beam::read(&content).unwrap_or_default();

@@ -76,7 +76,7 @@ pub(crate) fn apply(
         let web = path.ancestors().find(|directory| directory.name() == b"WEB-INF");
         if let Some(application) = web.and_then(|directory| directory.parent())
             && scene.is_in_use(draft, path)
-            && draft.kept().get(path).is_none_or(|reason| reason.rule != Rule::Java)
+            && draft.reason(path).is_none_or(|reason| reason.rule != Rule::Java)
         {
             keep_application(scene, draft, &application, path);
         }

@@ -45,7 +45,7 @@ pub(crate) fn apply(
             draft.keep_way(&root, &manifest.path.to_absolute(), Rule::Node, Some(path));
         }
         keep_build(scene, draft, path);
-        let was_loaded = draft.kept().get(path).is_some_and(|reason| reason.rule == Rule::Observed);
+        let was_loaded = draft.reason(path).is_some_and(|reason| reason.rule == Rule::Observed);
         if was_loaded || !is_script(path) || scene.file_size(path).is_none_or(|size| size > MAX_SCRIPT_BYTES)
         {
             continue;
@@ -71,8 +71,11 @@ pub(crate) fn apply(
 
 /// The output of a build is one unit: `.next` without its cache, `.output`, `.nuxt`.
 fn keep_build(scene: &Scene<'_>, draft: &mut Draft<'_>, path: &ImagePath) {
-    let is_build = |directory: &ImagePath| matches!(directory.name(), b".next" | b".nuxt" | b".output");
-    let Some(build) = path.ancestors().find(is_build) else { return };
+    let is_build = |name: &[u8]| matches!(name, b".next" | b".nuxt" | b".output");
+    if !path.components().any(is_build) {
+        return;
+    }
+    let Some(build) = path.ancestors().find(|directory| is_build(directory.name())) else { return };
     let cache = build.join(b"cache").ok();
     for (part, _) in scene.tree().within(&build) {
         let is_cache = cache.as_ref().is_some_and(|cache| part.is_within(cache));

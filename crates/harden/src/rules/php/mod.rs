@@ -46,7 +46,7 @@ pub(crate) fn apply(
                 draft.keep(part, Rule::Php, Some(path));
             }
         }
-        let was_loaded = draft.kept().get(path).is_some_and(|reason| reason.rule == Rule::Observed);
+        let was_loaded = draft.reason(path).is_some_and(|reason| reason.rule == Rule::Observed);
         if was_loaded || scene.file_size(path).is_none_or(|size| size > MAX_SOURCE_BYTES) {
             continue;
         }
