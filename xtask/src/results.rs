@@ -37,6 +37,9 @@ struct Figures {
     seconds: f64,
 }
 
+/// Images that are others on the next Debian release; profiles are carried to them.
+const NEXT_VERSIONS: [&str; 2] = ["python-flask-trixie", "redis-trixie"];
+
 #[derive(Debug, Deserialize)]
 struct Metrics {
     uncompressed_bytes: u64,
@@ -66,7 +69,8 @@ pub(crate) fn main(names: &[String]) -> Result<()> {
         names.iter().map(|name| format!("test(/^images::{}_/)", name.replace('-', "_"))).collect();
     if is_all {
         // What else is only tested on images that are not always built.
-        filter.push("test(/^(databases|languages|packages|runtimes)::/)".to_owned());
+        filter.push("test(/^(carry|databases|languages|packages|runtimes)::/)".to_owned());
+        images::build(&NEXT_VERSIONS.map(str::to_owned), false)?;
     }
     let mut nextest = test::nextest();
     nextest.args(["--package", "careen", "--run-ignored", "all", "--no-fail-fast", "--test-threads", "1"]);

@@ -30,9 +30,10 @@ pub(crate) fn install(rootfs: &Path, packages: &[String], log: &Path) -> Result<
     download.arg(wheels.path()).arg(format!("--python-version={}", version(rootfs)?));
     download.args(PLATFORMS.map(|platform| format!("--platform={platform}"))).args(packages);
     command::run_logged(&mut download, log)?;
+    // What the distribution brought stays: it has no list by which pip could remove it.
     let script = format!(
-        "python3 -m pip install --break-system-packages --root-user-action=ignore --no-cache-dir --no-index \
-         --no-deps --find-links /run/input {}",
+        "python3 -m pip install --break-system-packages --ignore-installed --root-user-action=ignore --no-cache-dir \
+         --no-index --no-deps --find-links /run/input {}",
         packages.join(" ")
     );
     rootfs::run_inside(rootfs, Some(wheels.path()), &script, log).context("cannot install the wheels")

@@ -109,6 +109,57 @@ fn hard_69_a_profile_of_one_redis_hardens_the_next() {
     assert!(text(&report.stdout).contains("of this very image"), "{}", text(&report.stdout));
 }
 
+/// Hardens the image of one Debian release with the profile of the same service on the release before it, and gives the
+/// result. All that the coverage asks of it must work.
+fn across_releases(name: &str, coverage: &str) -> Option<Value> {
+    let (source, next) = (image(name)?, image(&format!("{name}-trixie"))?);
+    let work = workdir();
+    let profile = work.path().join("old.profile").display().to_string();
+    let oci = |layout: &Path| format!("oci:{}", layout.display());
+    careen_json(&["record", &oci(&source), "-c", coverage, "-o", &profile, "-q"]);
+    let target = oci(&work.path().join("hardened"));
+    let result = careen_json(&["harden", &oci(&next), "-p", &profile, "-c", coverage, "-o", &target, "-q"]);
+    assert_eq!(result["verification"]["verdict"], "passed");
+    Some(result)
+}
+
+/// How many entries a list of the report has.
+fn count(carry: &Value, list: &str) -> usize {
+    carry[list].as_array().unwrap().len()
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn hard_69_a_profile_of_redis_is_carried_to_the_next_debian_release() {
+    if !can_run() {
+        return;
+    }
+    let Some(result) = across_releases("redis", "redis") else { return };
+    let carry = &result["carry"][0];
+    // Libraries have new versions, and the server is another one; nothing is guessed.
+    assert!(count(carry, "carried") >= 5, "{carry}");
+    assert_eq!(count(carry, "uncertain"), 0, "{carry}");
+    assert_eq!(result["healed"], 0);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn hard_69_a_profile_of_one_python_is_carried_to_another() {
+    if !can_run() {
+        return;
+    }
+    let coverage = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../images/python-flask/coverage.yaml");
+    let Some(result) = across_releases("python-flask", &coverage.display().to_string()) else { return };
+    let carry = &result["carry"][0];
+    let carried = carry["carried"].as_array().unwrap();
+    let of_library = carried.iter().filter(|path| {
+        path["from"].as_str().unwrap().starts_with("/usr/lib/python3.11/")
+            && path["to"][0].as_str().unwrap().starts_with("/usr/lib/python3.13/")
+    });
+    assert!(of_library.count() > 100, "{carry}");
+    assert!(count(carry, "uncertain") + count(carry, "dropped") < 30, "{carry}");
+}
+
 #[test]
 fn what_is_lost_is_refused_above_the_threshold_and_another_image_always() {
     if !can_run() {
