@@ -977,6 +977,9 @@ static __always_inline struct mapping mapping_of(struct pt_regs *regs, bool comp
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 {
+	/* First of all, for the rest of the host comes here too, with every system call. */
+	if (!is_target())
+		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
 	bool compat = is_compat(task);
 	u32 number = call_number(regs);
@@ -997,7 +1000,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		return 0;
 	if (op == OP_EXEC && result >= 0)
 		return 0;	/* on_exec sees it; the arguments are gone */
-	if (!is_target() || result == -ENOSYS)
+	if (result == -ENOSYS)
 		return 0;
 
 	struct use u = {};
