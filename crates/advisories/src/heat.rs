@@ -231,6 +231,7 @@ mod tests {
                 kernel: "6.1".into(),
                 counters,
                 verdict: Verdict::Complete,
+                not_seen: Vec::new(),
             },
             steps: vec![StepResult {
                 name: "buy".into(),

@@ -136,7 +136,7 @@ impl Evaluator<'_> {
         let mut coverage = self.recorder.coverage().clone();
         let step = coverage.steps.remove(index);
         let observer = Passing { progress: &self.context.progress, what: format!("without {}", step.name) };
-        let options = self.recorder.options();
+        let options = RecordOptions { journal: self.recorder.journal(), ..self.recorder.options() };
         let engine = self.recorder.engine();
         match coverage::record(engine, self.original, unpacked, &coverage, &options, &observer) {
             Ok(profile) => Ok(Ok(profile)),
@@ -165,6 +165,7 @@ impl Evaluator<'_> {
         Ok(harden::judge(step, &plan.ledger, whole, hardened))
     }
 
+    /// Without a journal: what ran is neither image, and nobody wants it back.
     fn run_edited(&self, plan: &Plan, unpacked: &Unpacked) -> Result<Profile, Failure> {
         let generalize = policy_name(plan.ledger.policy.generalize);
         let observer = Passing { progress: &self.context.progress, what: format!("policy {generalize}") };

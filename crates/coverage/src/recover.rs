@@ -71,6 +71,7 @@ impl Leftover {
             });
         }
         run.sensor.counters = record.counters;
+        run.activity = record.activity;
         let mut reasons = record.counters.verdict().reasons().to_vec();
         reasons.push(Incomplete::CutOff);
         run.sensor.verdict = Verdict::from_reasons(reasons);

@@ -41,6 +41,8 @@ pub(crate) struct Run<'a> {
     /// Programs that the coverage asked for and the engine did not find: step, name, and where it looked.
     pub(crate) not_found: Vec<(StepNumber, String, PathBuf)>,
     pub(crate) identity: ImageIdentity,
+    /// The name of what watches.
+    pub(crate) backend: &'static str,
 }
 
 impl Run<'_> {
@@ -181,10 +183,11 @@ impl Run<'_> {
             coverage: self.coverage.name.clone(),
             started_at: clock::rfc3339(self.options.started_at),
             sensor: SensorReport {
-                backend: sensor::BACKEND.to_owned(),
+                backend: self.backend.to_owned(),
                 kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
                 counters: profile::Counters::default(),
                 verdict: Verdict::from_reasons(vec![Incomplete::CutOff]),
+                not_seen: sensor::not_seen(self.backend),
             },
             steps: self.results.clone(),
             tags: BTreeSet::new(),
@@ -257,11 +260,12 @@ impl Run<'_> {
                 kernel: record.kernel,
                 counters: record.counters,
                 verdict: Verdict::from_reasons(reasons),
+                not_seen: record.not_seen,
             },
             steps: self.results,
             tags: BTreeSet::new(),
             carried_from: None,
-            activity: Some(record.activity),
+            activity: record.activity,
         };
         let profile = Profile::from_run(self.identity, run, &record.observations);
         match result {

@@ -119,6 +119,7 @@ pub(crate) fn run() -> Run {
             kernel: "6.1".into(),
             counters,
             verdict: Verdict::Complete,
+            not_seen: Vec::new(),
         },
         steps: vec![StepResult {
             name: "ask".into(),

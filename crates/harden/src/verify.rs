@@ -342,6 +342,7 @@ mod tests {
                 kernel: "6".into(),
                 counters,
                 verdict: Verdict::Complete,
+                not_seen: Vec::new(),
             },
             steps,
             tags: BTreeSet::new(),

@@ -22,6 +22,8 @@ pub const MAX_PATHS: usize = 5_000_000;
 pub const MAX_PACKAGES: usize = 1_000_000;
 /// Most tags of one run.
 pub const MAX_TAGS: usize = 256;
+/// Most limits of one sensor.
+pub const MAX_NOT_SEEN: usize = 256;
 /// Most errnos of one path (Linux has 133).
 pub const MAX_ERRNOS: usize = 256;
 
@@ -139,6 +141,13 @@ pub struct SensorReport {
     /// What that means.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// What this backend cannot see however complete its account is, in words; absent where there is no such thing.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "bounded::list::<_, _, MAX_NOT_SEEN>"
+    )]
+    pub not_seen: Vec<String>,
 }
 
 /// What one coverage step did.

@@ -38,6 +38,7 @@ fn run(counters: Counters) -> Run {
             kernel: "6.12".to_owned(),
             counters,
             verdict: counters.verdict(),
+            not_seen: Vec::new(),
         },
         steps: vec![
             step("ping", StepOutcome::Exited { code: 0 }),

@@ -20,13 +20,16 @@ const ACCOUNTING: [&str; 12] = [
     "vfork",
 ];
 
+/// In place of a number of capabilities.
+const UNTOLD: u32 = u32::MAX;
+
 /// `struct capability_key` in `bpf/activity.h`.
 type CapabilityKey = [u8; 8];
 /// `struct socket_key` in `bpf/wire.h`.
 type SocketKey = [u8; 40];
 
 /// What the kernel side noted, as it stands in its maps.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Noted {
     calls: Vec<u8>,
     capabilities: Option<Vec<CapabilityKey>>,
@@ -41,6 +44,35 @@ impl Noted {
         let calls: [u8; 2 * TABLE_LENGTH] = Array::try_from(calls)?.get(&0, 0)?;
         let capabilities = if has_capabilities { Some(keys(ebpf, "capabilities")?) } else { None };
         Ok(Self { calls: calls.to_vec(), capabilities, sockets: keys(ebpf, "sockets")? })
+    }
+
+    /// As a journal has it: the flags of the calls, a count of capabilities (the greatest number: the kernel does not
+    /// tell) and their keys, and those of the sockets.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let capabilities = self.capabilities.as_deref().unwrap_or_default();
+        let count = self.capabilities.as_ref().map_or(UNTOLD, |keys| u32::try_from(keys.len()).unwrap_or(0));
+        let mut bytes = self.calls.clone();
+        bytes.resize(2 * TABLE_LENGTH, 0);
+        bytes.extend(count.to_le_bytes());
+        bytes.extend(capabilities.as_flattened());
+        bytes.extend(self.sockets.as_flattened());
+        bytes
+    }
+
+    /// What [`Noted::to_bytes`] gave; `None` for anything else.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (calls, rest) = bytes.split_at_checked(2 * TABLE_LENGTH)?;
+        let (count, rest) = rest.split_first_chunk()?;
+        let count = u32::from_le_bytes(*count);
+        let length = if count == UNTOLD { 0 } else { usize::try_from(count).ok()? };
+        let (capabilities, rest) = rest.split_at_checked(length.checked_mul(size_of::<CapabilityKey>())?)?;
+        let (capabilities, _) = capabilities.as_chunks();
+        let (sockets, torn) = rest.as_chunks();
+        torn.is_empty().then(|| Self {
+            calls: calls.to_vec(),
+            capabilities: (count != UNTOLD).then(|| capabilities.to_vec()),
+            sockets: sockets.to_vec(),
+        })
     }
 
     /// In words. `program` names one by device and inode.
@@ -159,6 +191,22 @@ mod tests {
         key[18..24].copy_from_slice(&[255, 255, 127, 0, 0, 1]);
         let (listens, endpoint) = describe_socket(&key, |_| "x".to_owned()).unwrap();
         assert_eq!((listens, endpoint.to_string().as_str()), (false, "udp 127.0.0.1:53"));
+    }
+
+    #[test]
+    fn what_was_noted_reads_back_from_a_journal_and_nothing_else_does() {
+        let calls = vec![1; 2 * TABLE_LENGTH];
+        let whole =
+            Noted { calls, capabilities: Some(vec![[1; 8], [2; 8]]), sockets: vec![[3; 40], [4; 40]] };
+        let bytes = whole.to_bytes();
+        for length in 0..bytes.len() {
+            let read = Noted::from_bytes(&bytes[..length]);
+            assert!(read.is_none_or(|read| read.sockets.len() < 2), "{length}");
+        }
+        let untold = Noted { capabilities: None, sockets: Vec::new(), calls: whole.calls.clone() };
+        for noted in [whole, untold] {
+            assert_eq!(Noted::from_bytes(&noted.to_bytes()), Some(noted));
+        }
     }
 
     #[test]

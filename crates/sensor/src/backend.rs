@@ -49,11 +49,11 @@ impl Backend {
         }
     }
 
-    /// Keeps what is recorded in this journal too. Notification has none: a killed `careen` leaves no record there.
+    /// Keeps what is recorded in this journal too.
     pub fn keep(&mut self, journal: Arc<Journal>) {
         match self {
             Self::Ebpf(sensor) => sensor.keep(journal),
-            Self::Notify(_) => {}
+            Self::Notify(watcher) => watcher.keep(journal),
         }
     }
 

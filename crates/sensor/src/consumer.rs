@@ -48,6 +48,7 @@ impl Harvest {
         };
         if event.op.is_of_process() {
             self.processes.take(event, time, &Event::process(bytes));
+            fresh.add(b'P', bytes);
             return;
         }
         if self.keep(event, time, limit) == Some(true) {

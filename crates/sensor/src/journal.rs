@@ -11,6 +11,8 @@
 //! | `S` | a step began: monotonic time in ns (8), number (4) |
 //! | `D` | the device number of the container's root file system (4) |
 //! | `C` | the word of a run of canaries |
+//! | `P` | the record of a process, as the kernel side wrote it |
+//! | `A` | what was noted of system calls, capabilities and sockets; the last one counts |
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -21,6 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use profile::Step;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::activity::Noted;
+use crate::processes::Processes;
 use crate::wire::Event;
 
 const MAGIC: &[u8] = b"careen journal 1\n";
@@ -122,6 +126,8 @@ pub struct Unfinished {
     pub(crate) marks: Vec<(u64, Step)>,
     pub(crate) devices: Vec<u32>,
     pub(crate) canaries: Vec<Vec<u8>>,
+    pub(crate) processes: Processes,
+    pub(crate) noted: Option<Noted>,
 }
 
 impl Unfinished {
@@ -173,6 +179,12 @@ impl Unfinished {
             }
             b'D' => self.devices.extend(payload.first_chunk().map(|&device| u32::from_le_bytes(device))),
             b'C' => self.canaries.push(payload),
+            b'P' => {
+                if let Ok((event, time, _)) = Event::parse(&payload) {
+                    self.processes.take(event, time, &Event::process(&payload));
+                }
+            }
+            b'A' => self.noted = Noted::from_bytes(&payload).or(self.noted.take()),
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! A recording in progress and its result.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use image::{ImagePath, Tree};
 use profile::{AccessKind, Activity, Counters, Observation, Process, Step};
@@ -10,14 +11,23 @@ use crate::canary::{Canaries, is_of_canary};
 use crate::consumer::Harvest;
 use crate::journal::Unfinished;
 use crate::observe::{Observer, Use};
+use crate::processes::Processes;
 use crate::rootfs::Rootfs;
 use crate::sensor::Stopped;
 use crate::snapshot::{self, Held};
 use crate::wire::{Event, Program};
-use crate::{Sensor, SensorError, Target};
+use crate::{Sensor, SensorError, Target, notify};
 
 /// The name under which this backend stands in profiles.
 pub const BACKEND: &str = "ebpf-base";
+
+/// What the backend of this name cannot see however complete its account is, in words.
+pub fn not_seen(backend: &str) -> Vec<String> {
+    match backend {
+        notify::BACKEND => notify::NOT_SEEN.iter().map(|&what| what.to_owned()).collect(),
+        _ => Vec::new(),
+    }
+}
 
 /// A recording in progress.
 #[derive(Debug)]
@@ -42,14 +52,16 @@ pub struct Record {
     /// Of their paths, those that the kernel side named; the others were found by following links, `..` and
     /// interpreters on the image's tree.
     pub named: BTreeSet<ImagePath>,
-    /// What was done beyond using files.
-    pub activity: Activity,
+    /// What was done beyond using files; none from a backend that does not see it.
+    pub activity: Option<Activity>,
     /// The account; [`Counters::verdict`] judges it.
     pub counters: Counters,
     /// [`BACKEND`].
     pub backend: &'static str,
     /// The kernel's release, as `uname -r` gives it.
     pub kernel: String,
+    /// What the backend cannot see, in words.
+    pub not_seen: Vec<String>,
 }
 
 impl Recording {
@@ -82,6 +94,7 @@ impl Recording {
         let time = now();
         self.marks.push((time, step));
         self.sensor.journal(|entries| entries.step(time, step));
+        self.sensor.journal_activity();
     }
 
     /// Notes which files live processes hold open or mapped, to be compared with the record.
@@ -89,6 +102,7 @@ impl Recording {
     /// A failure is told by [`Recording::finish`].
     pub fn snapshot(&mut self) {
         self.look_again();
+        self.sensor.journal_activity();
         let time = now();
         match snapshot::take(self.sensor.ebpf(), &self.target.cgroup_dir) {
             Ok(held) => {
@@ -145,7 +159,8 @@ impl Recording {
         }
         self.held.retain(|held, _| !own.contains(&held.program.id));
         compare_held(&self.held, &observer, &mut uses, &mut counters);
-        let activity = activity(&noted, &harvest, &own, &observer, &self.marks, cut);
+        let programs = harvest.events.keys().map(|event| &event.program);
+        let activity = activity(&noted, &harvest.processes, programs, &own, &observer, &self.marks, cut);
         let observations = uses.into_observations(&self.marks);
         let known: BTreeSet<_> = observations.iter().map(|observation| &observation.path).collect();
         named.retain(|path| known.contains(path));
@@ -158,7 +173,8 @@ impl Recording {
             "recorded {} uses of the image",
             observations.len()
         );
-        Ok(Record { observations, named, activity, counters, backend: BACKEND, kernel })
+        let activity = Some(activity);
+        Ok(Record { observations, named, activity, counters, backend: BACKEND, kernel, not_seen: Vec::new() })
     }
 }
 
@@ -179,7 +195,13 @@ impl Unfinished {
         let counters = Counters { seen: count, emitted: count, received: count, ..Counters::default() };
         let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
         let observations = uses.into_observations(&self.marks);
-        Record { observations, named, activity: Activity::default(), counters, backend: BACKEND, kernel }
+        // Since it was last noted down, more may have been done.
+        let cut = BTreeSet::from(["activity".to_owned()]);
+        let activity = self.noted.map(|noted| {
+            let programs = self.events.keys().map(|event| &event.program);
+            activity(&noted, &self.processes, programs, &own, &observer, &self.marks, cut)
+        });
+        Record { observations, named, activity, counters, backend: BACKEND, kernel, not_seen: Vec::new() }
     }
 }
 
@@ -198,21 +220,21 @@ fn find_canaries(canaries: &Canaries, harvest: &Harvest, counters: &mut Counters
 }
 
 /// Puts into words what was done beyond using files.
-fn activity(
+fn activity<'a>(
     noted: &Noted,
-    harvest: &Harvest,
+    processes: &'a Processes,
+    others: impl Iterator<Item = &'a Program>,
     own: &BTreeSet<(u32, u64)>,
     observer: &Observer<'_>,
     marks: &[(u64, Step)],
     cut: BTreeSet<String>,
 ) -> Activity {
-    let nodes = harvest.processes.nodes.iter().filter_map(|node| node.program.as_ref());
-    let programs: BTreeMap<_, _> =
-        nodes.chain(harvest.events.keys().map(|event| &event.program)).map(|p| (p.id, p)).collect();
+    let nodes = processes.nodes.iter().filter_map(|node| node.program.as_ref());
+    let programs: BTreeMap<_, _> = nodes.chain(others).map(|program| (program.id, program)).collect();
     let name = |program: &Program| observer.process(program).exe;
     let mut activity =
         noted.describe(|id| programs.get(&id).map(|program| name(program)).unwrap_or_default());
-    activity.processes = describe_processes(&harvest.processes, own, name, |time| step_at(marks, time));
+    activity.processes = describe_processes(processes, own, name, |time| step_at(marks, time));
     activity.cut = cut;
     activity
 }
@@ -282,15 +304,37 @@ impl Uses {
     }
 }
 
-/// Now, in nanoseconds of the clock that the kernel side uses.
+/// Now, in nanoseconds of the clock that the kernel side uses: the monotonic one, whatever somebody sets the host's time
+/// to, without the offset that a time namespace gives it for this process.
 pub(crate) fn now() -> u64 {
+    static OFFSET: LazyLock<i128> = LazyLock::new(|| {
+        parse_offset(&std::fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default()).unwrap_or(0)
+    });
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+    let shown = i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec);
+    u64::try_from(shown - *OFFSET).unwrap_or(0)
+}
+
+/// The offset of the monotonic clock, in nanoseconds.
+///
+/// Source: time_namespaces(7).
+fn parse_offset(timens_offsets: &str) -> Option<i128> {
+    let mut words =
+        timens_offsets.lines().find_map(|line| line.strip_prefix("monotonic"))?.split_whitespace();
+    let [seconds, nanoseconds]: [i128; 2] = [words.next()?.parse().ok()?, words.next()?.parse().ok()?];
+    Some(seconds * 1_000_000_000 + nanoseconds)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_offset_of_a_time_namespace_is_read() {
+        let offsets = "monotonic     -86400       500\nboottime           0         0\n";
+        assert_eq!(parse_offset(offsets), Some(-86_400_000_000_000 + 500));
+        assert_eq!(parse_offset(""), None);
+    }
 
     #[test]
     fn a_use_belongs_to_the_step_of_its_first_time_whatever_the_order() {

@@ -180,6 +180,22 @@ impl Sensor {
         }
     }
 
+    /// Writes into the journal, if there is one, what was done until now beyond using files.
+    pub(crate) fn journal_activity(&self) {
+        if self.journal.is_none() {
+            return;
+        }
+        match self.noted() {
+            Ok(noted) => self.journal(|entries| entries.add(b'A', &noted.to_bytes())),
+            Err(error) => tracing::debug!(%error, "what was done beyond using files cannot be read now"),
+        }
+    }
+
+    fn noted(&self) -> Result<Noted, SensorError> {
+        Noted::read(&self.ebpf, !self.refused.contains(&CAPABILITIES))
+            .map_err(|source| SensorError::Counters { source })
+    }
+
     /// Watches a container from now on: its cgroup is entered into the filter and the first canaries are let out.
     ///
     /// # Errors
@@ -224,8 +240,7 @@ impl Sensor {
         let skipped = self.skipped()?;
         self.links.clear();
         let counters = self.settled_counters()?;
-        let noted = Noted::read(&self.ebpf, !self.refused.contains(&CAPABILITIES))
-            .map_err(|source| SensorError::Counters { source })?;
+        let noted = self.noted()?;
         let harvest = self.consumer.finish().ok_or(SensorError::Consumer)?;
         let mut cut = BTreeSet::new();
         let mut missing = |what: &str, is_missing: bool| {

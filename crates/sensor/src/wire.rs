@@ -26,7 +26,7 @@ use crate::processes::ProcessRecord;
 
 /// Version of the layout.
 pub const WIRE_VERSION: u16 = 1;
-const HEAD_BYTES: usize = 104;
+pub(crate) const HEAD_BYTES: usize = 104;
 
 /// What was done with a path. The numbers are those of `enum op` in `bpf/wire.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,6 +117,10 @@ impl Flags {
     /// From the bits of the header.
     pub(crate) fn new(bits: u8) -> Self {
         Self(bits)
+    }
+    /// The bits of the header.
+    pub(crate) fn bits(self) -> u8 {
+        self.0
     }
     /// A link at the end of the path is meant itself.
     pub fn nofollow(self) -> bool {

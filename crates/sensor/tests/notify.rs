@@ -10,12 +10,13 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use fixture::{Container, STATIC, compile, kinds, make};
-use profile::{Incomplete, Verdict};
+use profile::{Incomplete, Step, Verdict};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use sensor::notify::{Recording, Watcher};
-use sensor::{Record, Target};
+use sensor::{Journal, Record, Target, Unfinished};
 
 struct Run {
     record: Record,
@@ -23,7 +24,10 @@ struct Run {
 }
 
 fn watch(container: &Container) -> (Recording, String) {
-    let watcher = Watcher::new();
+    watch_with(container, Watcher::new())
+}
+
+fn watch_with(container: &Container, watcher: Watcher) -> (Recording, String) {
     let canary = watcher.canary().path.clone();
     let target = Target {
         cgroup_dir: PathBuf::new(),
@@ -77,6 +81,7 @@ fn torture(container: &Container) -> Record {
     }
     assert_eq!(record.counters.verdict(), Verdict::Complete, "{:?}", record.counters);
     assert_eq!(record.backend, "seccomp-notify");
+    assert!(record.not_seen.iter().any(|what| what.starts_with("io_uring")) && record.activity.is_none());
     record
 }
 
@@ -128,6 +133,33 @@ fn a_program_that_nobody_answers_for_makes_the_record_incomplete() {
         "{:?}",
         record.counters
     );
+}
+
+#[test]
+fn hard_68_a_killed_recording_by_notification_is_found_in_its_journal() {
+    let fill = |lower: &std::path::Path| {
+        small(lower);
+        compile("storm.c", &lower.join("t/storm"), STATIC);
+    };
+    let Some(container) = Container::new(fill) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Arc::new(Journal::create(directory.path()).unwrap());
+    let mut watcher = Watcher::new();
+    watcher.keep(Arc::clone(&journal));
+    let (mut recording, canary) = watch_with(&container, watcher);
+    recording.begin_step(Step(1));
+    let mut child = start(&container, &recording, &canary, &["/t/storm", "wait", "0", "0", "/t/f_one"]);
+    child.wait().unwrap();
+    // What a kill at this moment would leave.
+    let left = std::fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
+    let copy = directory.path().join("0-0.journal");
+    std::fs::copy(left, &copy).unwrap();
+    let whole = container.finish_with(|tree| recording.finish(tree));
+    let record = container.recover(Unfinished::read(&copy).unwrap());
+    assert_eq!(kinds(&record, b"t/f_one"), ["open-read"]);
+    assert_eq!(record.observations, whole.observations);
+    assert!(record.observations.iter().all(|seen| seen.step == Step(1)));
+    assert_ne!(record.counters.verdict(), Verdict::Complete);
 }
 
 #[test]

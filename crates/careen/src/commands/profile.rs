@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use harden::CarryError;
 use profile::{AccessKind, PathUsage, Profile, Verdict};
-use sensor::notify;
 
 use crate::activity::Wanted;
 use crate::artifacts::write_whole;
@@ -107,9 +106,7 @@ fn text(profile: &Profile, paths: bool, missing: bool, wanted: Wanted) -> String
         if let Some(other) = &run.carried_from {
             out += &format!("    carried over from {} ({})\n", other.reference, other.manifest_digest);
         }
-        if run.sensor.backend == notify::BACKEND {
-            notify::NOT_SEEN.iter().for_each(|what| out += &format!("    not seen: {what}\n"));
-        }
+        run.sensor.not_seen.iter().for_each(|what| out += &format!("    not seen: {what}\n"));
         let counters = &run.sensor.counters;
         out += &match &run.sensor.verdict {
             Verdict::Complete => format!(

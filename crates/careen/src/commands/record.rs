@@ -154,7 +154,7 @@ pub(crate) struct Recorder<'a> {
     coverage: Coverage,
     sensor: SensorArg,
     engine: Engine,
-    /// Journals of what was recorded; kept until this is dropped, when the profiles have been written.
+    /// Journals of recordings that are to be written; kept until this is dropped, when the profiles have been written.
     journals: RefCell<Vec<Arc<Journal>>>,
 }
 
@@ -225,10 +225,14 @@ impl<'a> Recorder<'a> {
     ) -> Result<Profile, RecordError> {
         let progress = &self.context.progress;
         progress.stage(format!("{stage} {}", self.coverage.name), None);
+        let journal = self.journal();
+        if verified.is_none() {
+            self.journals.borrow_mut().extend(journal.clone());
+        }
         let options = RecordOptions {
             reference: verified.map(str::to_owned),
             keep_going: verified.is_some(),
-            journal: if verified.is_some() { None } else { self.journal() },
+            journal: journal.clone(),
             ..self.options()
         };
         let observer = Told(progress);
@@ -238,13 +242,9 @@ impl<'a> Recorder<'a> {
     }
 
     /// A new journal, so that a recording survives the end of this process; without one it goes on all the same.
-    fn journal(&self) -> Option<Arc<Journal>> {
+    pub(crate) fn journal(&self) -> Option<Arc<Journal>> {
         match Journal::create(&self.context.journal_dir()) {
-            Ok(journal) => {
-                let journal = Arc::new(journal);
-                self.journals.borrow_mut().push(Arc::clone(&journal));
-                Some(journal)
-            }
+            Ok(journal) => Some(Arc::new(journal)),
             Err(error) => {
                 let dir = self.context.journal_dir();
                 tracing::warn!(%error, "cannot keep a journal in {}: a killed recording will be lost", dir.display());

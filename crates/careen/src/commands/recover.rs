@@ -76,7 +76,10 @@ pub(crate) fn run(context: &Context, args: &RecoverArgs) -> Result<(), Failure> 
 /// The image that ran, if it still lies where it was and is the same.
 fn open_image(context: &Context, head: &Profile, id: &str) -> Result<image::Image, Failure> {
     let source = context::parse_source(&head.image.reference)?;
-    let image = context.open_source(&source, Some(head.image.platform.clone()))?;
+    let image = context.open_source(&source, Some(head.image.platform.clone())).map_err(|failure| {
+        let advice = format!("put the image back there, or --discard recording {id}");
+        failure.hint(advice)
+    })?;
     context.progress.abandon();
     if image.image_id() == head.image.image_id {
         return Ok(image);

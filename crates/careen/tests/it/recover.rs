@@ -8,71 +8,135 @@ use serde_json::Value;
 
 use crate::support::{can_run, careen_command, image, traces_of_ours, workdir};
 
+/// A directory with a coverage whose second step is long, and what runs there.
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let this = Self { dir: workdir() };
+        let coverage = "version: 1\nname: cut\nwait_for:\n  - exec: [redis-cli, PING]\n    timeout: 60s\n\
+                        steps:\n  - name: ping\n    exec: [redis-cli, ping]\n  - name: long\n    exec: [sleep, \"100\"]\n";
+        fs::write(this.path("cut.yaml"), coverage).unwrap();
+        fs::write(this.path("short.yaml"), coverage.replace("100", "0")).unwrap();
+        this
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+
+    fn careen(&self, args: &[&str]) -> Command {
+        let mut command = careen_command(args);
+        command.env("CAREEN_DATA_DIR", self.path("data"));
+        command
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let output = self.careen(&[args, &["--output", "json"]].concat()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn journal(&self) -> Option<fs::DirEntry> {
+        fs::read_dir(self.path("data/journal")).into_iter().flatten().flatten().next()
+    }
+
+    /// Runs careen and kills it in the long step; gives the name of the recording.
+    fn kill_in_the_long_step(&self, args: &[&str]) -> String {
+        let mut running = self.careen(args).spawn().unwrap();
+        let began = Instant::now();
+        let is_in_long_step = || {
+            let Some(journal) = self.journal() else { return false };
+            let bytes = fs::read(journal.path()).unwrap_or_default();
+            let needle = b"\"name\": \"ping\"";
+            bytes.windows(needle.len()).any(|window| window == needle)
+        };
+        while !is_in_long_step() {
+            assert!(running.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(120));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        running.kill().unwrap();
+        running.wait().unwrap();
+        let left = self.json(&["profile", "recover"]);
+        assert_eq!((&left[0]["coverage"], &left[0]["steps_done"]), (&"cut".into(), &1.into()));
+        left[0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Saves a recording as a profile and shows it.
+    fn recovered(&self, id: &str) -> Value {
+        self.json(&["profile", "recover", id, "-o", &self.path("left.profile"), "--force"]);
+        assert_eq!(self.json(&["profile", "recover"]), serde_json::json!([]));
+        let profile = self.json(&["profile", "show", &self.path("left.profile")]);
+        let sensor = &profile["runs"][0]["sensor"];
+        assert_eq!(sensor["verdict"], "incomplete");
+        assert!(sensor["reasons"].as_array().unwrap().contains(&serde_json::json!({ "reason": "cut-off" })));
+        let steps: Vec<_> =
+            profile["runs"][0]["steps"].as_array().unwrap().iter().map(|s| &s["name"]).collect();
+        assert_eq!(steps, ["ping", "(cut off)"]);
+        // In this image redis-server is a link to it.
+        let used = &profile["paths"]["/usr/bin/redis-check-rdb"];
+        assert_eq!(used["exec"]["first_step"], 0, "{used}");
+        profile
+    }
+}
+
 #[test]
 fn hard_68_a_killed_careen_leaves_a_profile_that_can_be_recovered() {
     let (Some(source), true) = (image("redis"), can_run()) else { return };
-    let dir = workdir();
-    let data = dir.path().join("data");
-    let path = |name: &str| dir.path().join(name).display().to_string();
-    let coverage = "version: 1\nname: cut\nwait_for:\n  - exec: [redis-cli, PING]\n    timeout: 60s\n\
-                    steps:\n  - name: ping\n    exec: [redis-cli, ping]\n  - name: long\n    exec: [sleep, \"100\"]\n";
-    fs::write(path("cut.yaml"), coverage).unwrap();
-    let careen = |args: &[&str]| -> Command {
-        let mut command = careen_command(args);
-        command.env("CAREEN_DATA_DIR", &data);
-        command
-    };
+    let place = Place::new();
     let source = source.to_str().unwrap();
-    let record = ["record", source, "-c", &path("cut.yaml"), "-o", &path("cut.profile")];
-    let mut running = careen(&record).spawn().unwrap();
-    let began = Instant::now();
-    let journal = || fs::read_dir(data.join("journal")).into_iter().flatten().flatten().next();
-    let is_in_long_step = || {
-        let Some(journal) = journal() else { return false };
-        let bytes = fs::read(journal.path()).unwrap_or_default();
-        let needle = b"\"name\": \"ping\"";
-        bytes.windows(needle.len()).any(|window| window == needle)
-    };
-    while !is_in_long_step() {
-        assert!(running.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(120));
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    std::thread::sleep(Duration::from_millis(300));
-    running.kill().unwrap();
-    running.wait().unwrap();
-    assert!(!fs::exists(path("cut.profile")).unwrap());
-
-    let json = |args: &[&str]| -> Value {
-        let output = careen(&[args, &["--output", "json"]].concat()).output().unwrap();
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
-    let left = json(&["profile", "recover"]);
-    assert_eq!((&left[0]["coverage"], &left[0]["steps_done"]), (&"cut".into(), &1.into()));
-    let id = left[0]["id"].as_str().unwrap();
+    let coverage = place.path("cut.yaml");
+    let record = ["record", source, "-c", &coverage, "-o", &place.path("cut.profile"), "--sensor", "ebpf"];
+    let id = place.kill_in_the_long_step(&record);
+    assert!(!fs::exists(place.path("cut.profile")).unwrap());
     // The next start cleans up and tells of it.
-    let output = careen(&["doctor"]).output().unwrap();
+    let output = place.careen(&["doctor"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains(&format!("careen profile recover {id}")), "{text}");
-    assert_eq!(traces_of_ours(&data), Vec::<String>::new());
+    assert_eq!(traces_of_ours(place.dir.path().join("data").as_path()), Vec::<String>::new());
 
-    json(&["profile", "recover", id, "-o", &path("left.profile")]);
-    assert_eq!(json(&["profile", "recover"]), serde_json::json!([]));
-    let profile = json(&["profile", "show", &path("left.profile")]);
-    let sensor = &profile["runs"][0]["sensor"];
-    assert_eq!(sensor["verdict"], "incomplete");
-    assert!(sensor["reasons"].as_array().unwrap().contains(&serde_json::json!({ "reason": "cut-off" })));
-    // In this image redis-server is a link to it.
-    let used = &profile["paths"]["/usr/bin/redis-check-rdb"];
-    assert_eq!(used["exec"]["first_step"], 0, "{used}");
-    let steps: Vec<_> = profile["runs"][0]["steps"].as_array().unwrap().iter().map(|s| &s["name"]).collect();
-    assert_eq!(steps, ["ping", "(cut off)"]);
+    let profile = place.recovered(&id);
+    let activity = &profile["runs"][0]["activity"];
+    assert_eq!(activity["cut"], serde_json::json!(["activity"]));
+    let listening = activity["listening"].as_array().unwrap();
+    assert!(listening.iter().any(|socket| socket["port"] == 6379), "{listening:?}");
     // A profile that tells the truth about itself is refused.
-    let target = format!("oci:{}", path("out"));
-    let refused =
-        careen(&["harden", source, "--profile", &path("left.profile"), "-o", &target]).output().unwrap();
+    let target = format!("oci:{}", place.path("out"));
+    let harden = ["harden", source, "--profile", &place.path("left.profile"), "-o", &target];
+    let refused = place.careen(&harden).output().unwrap();
     assert_eq!(refused.status.code(), Some(7), "{}", String::from_utf8_lossy(&refused.stderr));
-    assert!(journal().is_none());
+    assert!(place.journal().is_none());
+}
+
+#[test]
+fn hard_68_a_recording_by_notification_is_recovered_too() {
+    let (Some(source), true) = (image("redis"), can_run()) else { return };
+    let place = Place::new();
+    let (coverage, file) = (place.path("cut.yaml"), place.path("cut.profile"));
+    let record = ["record", source.to_str().unwrap(), "-c", &coverage, "-o", &file, "--sensor", "notify"];
+    let id = place.kill_in_the_long_step(&record);
+    let profile = place.recovered(&id);
+    let run = &profile["runs"][0];
+    assert_eq!(run["sensor"]["backend"], "seccomp-notify");
+    assert!(run["sensor"]["not_seen"][0].as_str().unwrap().starts_with("io_uring"), "{}", run["sensor"]);
+    assert!(run["activity"].is_null());
+    let text = place.careen(&["profile", "show", &place.path("left.profile")]).output().unwrap();
+    assert!(String::from_utf8_lossy(&text.stdout).contains("not seen: io_uring"));
+}
+
+#[test]
+fn hard_68_what_a_killed_verification_saw_is_recovered_too() {
+    let (Some(source), true) = (image("redis"), can_run()) else { return };
+    let place = Place::new();
+    let target = format!("oci:{}", place.path("out"));
+    place.json(&["harden", source.to_str().unwrap(), "-c", &place.path("short.yaml"), "-o", &target]);
+    assert!(place.journal().is_none(), "what is written needs no journal");
+    let id = place.kill_in_the_long_step(&["verify", &target, "-c", &place.path("cut.yaml")]);
+    let profile = place.recovered(&id);
+    assert_eq!(profile["image"]["reference"], target.as_str());
 }
 
 #[test]

@@ -150,6 +150,7 @@ fn hardening() -> Hardening {
                 kernel: "6.12".into(),
                 counters,
                 verdict: counters.verdict(),
+                not_seen: Vec::new(),
             },
             steps: vec![StepResult {
                 name: "ping <i>".into(),

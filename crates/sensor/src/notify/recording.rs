@@ -9,27 +9,29 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use image::Tree;
-use profile::{Activity, Counters, Step};
+use profile::{Counters, Step};
 use rustix::pipe::{PipeFlags, pipe_with};
 use sys::seccomp::Instruction;
 
 use super::place::Atlas;
 use super::serve::{Account, Order, Server, note, wake};
+use crate::journal::Entries;
 use crate::observe::Observer;
 use crate::recording::{Uses, compare_held, now};
 use crate::rootfs::Rootfs;
 use crate::snapshot::Held;
-use crate::{Record, SensorError, Target};
+use crate::{Journal, Record, SensorError, Target, not_seen};
 
 /// The name under which this backend stands in profiles.
 pub const BACKEND: &str = "seccomp-notify";
 
 /// What this backend cannot see, and why that does little harm.
-pub const NOT_SEEN: [&str; 4] = [
+pub const NOT_SEEN: [&str; 5] = [
     "io_uring: its rings pass no filter, so programs are told that the kernel has none (ENOSYS)",
     "opening by handle: there is no path to read, and a user namespace has no right to it",
     "whether a call that found its path was refused for lack of permission: it counts as a use",
     "what a process changes in its own memory between our look at a path and the kernel's",
+    "what is done beside using files: system calls, capabilities, sockets, processes",
 ];
 
 /// How long the thread may take to tell what processes hold.
@@ -46,6 +48,7 @@ pub struct Canary {
 #[derive(Debug)]
 pub struct Watcher {
     canary: Canary,
+    journal: Option<Arc<Journal>>,
 }
 
 impl Default for Watcher {
@@ -57,7 +60,13 @@ impl Default for Watcher {
 impl Watcher {
     /// A watcher for one recording.
     pub fn new() -> Self {
-        Self { canary: Canary { path: format!("/careen-canary-{}-{}/stat", std::process::id(), now()) } }
+        let path = format!("/careen-canary-{}-{}/stat", std::process::id(), now());
+        Self { canary: Canary { path }, journal: None }
+    }
+
+    /// Keeps the recording in a journal while it goes on.
+    pub fn keep(&mut self, journal: Arc<Journal>) {
+        self.journal = Some(journal);
     }
 
     /// The filter to put on what is to be watched.
@@ -88,16 +97,20 @@ impl Watcher {
             atlas: Atlas::new(Rootfs::new(&target.rootfs)?),
             canary: self.canary.path.into_bytes(),
             one_user: target.one_user,
+            journal: self.journal.clone(),
         };
         let handle = std::thread::Builder::new().name("notify".to_owned()).spawn(|| server.run());
-        Ok(Recording {
+        let mut recording = Recording {
             rootfs,
             sink: Sink { orders, wake: Arc::new(writer) },
             stop,
             thread: Some(handle.map_err(thread)?),
+            journal: self.journal,
             marks: Vec::new(),
             held: BTreeMap::new(),
-        })
+        };
+        recording.look_again();
+        Ok(recording)
     }
 }
 
@@ -124,6 +137,7 @@ pub struct Recording {
     sink: Sink,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Account>>,
+    journal: Option<Arc<Journal>>,
     /// Beginnings of steps, in order of time.
     marks: Vec<(u64, Step)>,
     held: BTreeMap<Held, u64>,
@@ -139,12 +153,24 @@ impl Recording {
         if let Err(error) = self.rootfs.look_again() {
             tracing::debug!(%error, "the root file system is not there now");
         }
+        let devices = self.rootfs.devices();
+        self.keep(|entries| devices.for_each(|device| entries.add(b'D', &device.to_le_bytes())));
+    }
+
+    fn keep(&self, fill: impl FnOnce(&mut Entries)) {
+        if let Some(journal) = &self.journal {
+            let mut entries = Entries::default();
+            fill(&mut entries);
+            journal.append(&entries);
+        }
     }
 
     /// Uses from now on belong to this step.
     pub fn begin_step(&mut self, step: Step) {
         self.look_again();
-        self.marks.push((now(), step));
+        let time = now();
+        self.marks.push((time, step));
+        self.keep(|entries| entries.step(time, step));
     }
 
     /// Notes which files live processes hold open or mapped, to be compared with the record.
@@ -197,7 +223,8 @@ impl Recording {
             "recorded {} uses of the image",
             observations.len()
         );
-        Ok(Record { observations, named, activity: Activity::default(), counters, backend: BACKEND, kernel })
+        let (activity, not_seen) = (None, not_seen(BACKEND));
+        Ok(Record { observations, named, activity, counters, backend: BACKEND, kernel, not_seen })
     }
 
     fn end(&mut self) -> Option<Account> {

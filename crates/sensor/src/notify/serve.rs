@@ -16,7 +16,9 @@ use super::ask::{Tables, Told, examine};
 use super::mounts::link_of;
 use super::place::{Atlas, Root};
 use super::task::Task;
+use crate::Journal;
 use crate::consumer::{Harvest, MEMORY_LIMIT};
+use crate::journal::Entries;
 use crate::recording::now;
 use crate::snapshot::Held;
 use crate::wire::{Chain, Program};
@@ -69,6 +71,7 @@ pub(super) struct Server {
     pub(super) canary: Vec<u8>,
     /// Whether the container has one user only, so that changes of owner are to be pretended.
     pub(super) one_user: bool,
+    pub(super) journal: Option<Arc<Journal>>,
 }
 
 impl Server {
@@ -162,7 +165,10 @@ impl Server {
             account.canaries += u64::from(!std::mem::replace(&mut listener.canary_seen, true));
             return;
         }
-        account.keep(told, time);
+        let fresh = account.keep(told, time, self.journal.is_some());
+        if let Some(journal) = &self.journal {
+            journal.append(&fresh);
+        }
     }
 
     /// What live processes that have asked before hold open or mapped.
@@ -215,19 +221,24 @@ impl Server {
 }
 
 impl Account {
-    fn keep(&mut self, told: Told, time: u64) {
+    /// Takes in what a call told; gives the records of what is new, if they are wanted.
+    fn keep(&mut self, told: Told, time: u64, wants_records: bool) -> Entries {
+        let mut fresh = Entries::default();
         if told.faulted {
             self.seen += 1;
             self.faulted += 1;
         }
         for event in told.events {
             self.seen += 1;
+            let is_wanted = wants_records && !self.harvest.events.contains_key(&event);
+            let record = is_wanted.then(|| event.to_record(time)).flatten();
             match self.harvest.keep(event, time, MEMORY_LIMIT) {
-                Some(true) => {}
+                Some(true) => record.iter().for_each(|record| fresh.add(b'E', record)),
                 Some(false) => self.duplicate += 1,
                 None => self.dropped += 1,
             }
         }
+        fresh
     }
 }
 

@@ -160,11 +160,12 @@ fn of_record(image: &Image, record: Record, started_at: &str) -> Profile {
             kernel: record.kernel,
             verdict: record.counters.verdict(),
             counters: record.counters,
+            not_seen: record.not_seen,
         },
         steps: Vec::new(),
         tags: BTreeSet::from([CANARY.to_owned()]),
         carried_from: None,
-        activity: Some(record.activity),
+        activity: record.activity,
     };
     Profile::from_run(identity, run, &record.observations)
 }
