@@ -573,14 +573,15 @@ __noinline int report_text(struct use *u, int dfd)
 	u32 room = u->text_room;
 	u->text_long = false;
 	long read = read_text(text, room < SHORT_TEXT ? room : SHORT_TEXT, u);
-	if (read <= 0) {
+	if (read < 0) {
 		/* With EFAULT the kernel could not read it either, and looked nothing up. */
 		if (u->key.id.result != -EFAULT)
 			lost();
 		return 0;
 	}
-	if (read == 1)
-		return 0;	/* an empty path means the descriptor, whose opening was seen */
+	/* An empty path means the descriptor, whose opening was seen. Older kernels, such as 6.12, count no NUL then. */
+	if (read <= 1)
+		return 0;
 	u->text_long = read >= SHORT_TEXT;
 	u->key.id.flags &= ~FLAG_ABSOLUTE;
 	if (text[0] == '/' && !(u->key.id.flags & FLAG_IN_ROOT)) {
