@@ -3,11 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
-const SOURCES: [&str; 4] = ["bpf/sensor.bpf.c", "bpf/activity.h", "bpf/kernel.h", "bpf/wire.h"];
+/// One object each; the stronger ones include the base.
+const OBJECTS: [&str; 3] = ["sensor", "fentry", "lsm"];
+const HEADERS: [&str; 4] = ["activity", "hooks", "kernel", "wire"];
 
 fn main() {
-    for source in SOURCES {
-        println!("cargo::rerun-if-changed={source}");
+    for object in OBJECTS {
+        println!("cargo::rerun-if-changed=bpf/{object}.bpf.c");
+    }
+    for header in HEADERS {
+        println!("cargo::rerun-if-changed=bpf/{header}.h");
     }
     println!("cargo::rerun-if-env-changed=CLANG");
     let architecture = match std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
@@ -22,17 +27,20 @@ fn main() {
     {
         fail("the headers of libbpf are missing (bpf/bpf_helpers.h): apt-get install libbpf-dev");
     }
-    let object = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default()).join("sensor.bpf.o");
-    let status = Command::new(&clang)
-        .args(["-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wall", "-Werror"])
-        .arg(format!("-D__TARGET_ARCH_{architecture}"))
-        .args(["-c", SOURCES[0], "-o"])
-        .arg(&object)
-        .status();
-    match status {
-        Ok(status) if status.success() => {}
-        Ok(status) => fail(&format!("{clang} could not compile {} ({status})", SOURCES[0])),
-        Err(error) => fail(&format!("cannot run {clang} ({error}): apt-get install clang libbpf-dev")),
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
+    for object in OBJECTS {
+        let source = format!("bpf/{object}.bpf.c");
+        let status = Command::new(&clang)
+            .args(["-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wall", "-Werror"])
+            .arg(format!("-D__TARGET_ARCH_{architecture}"))
+            .args(["-c", &source, "-o"])
+            .arg(out.join(format!("{object}.bpf.o")))
+            .status();
+        match status {
+            Ok(status) if status.success() => {}
+            Ok(status) => fail(&format!("{clang} could not compile {source} ({status})")),
+            Err(error) => fail(&format!("cannot run {clang} ({error}): apt-get install clang libbpf-dev")),
+        }
     }
 }
 

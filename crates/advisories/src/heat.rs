@@ -229,6 +229,7 @@ mod tests {
             sensor: SensorReport {
                 backend: "none".into(),
                 kernel: "6.1".into(),
+                passed_over: Vec::new(),
                 counters,
                 verdict: Verdict::Complete,
                 not_seen: Vec::new(),

@@ -213,6 +213,15 @@ pub(crate) enum SensorArg {
     Ebpf,
     /// Notification of system calls: needs no privilege, slows file access down.
     Notify,
+    /// eBPF without hooks within the kernel.
+    #[value(hide = true)]
+    EbpfBase,
+    /// eBPF with hooks at the entry of functions.
+    #[value(hide = true)]
+    EbpfFentry,
+    /// eBPF with hooks of the BPF security module.
+    #[value(hide = true)]
+    EbpfLsm,
 }
 
 /// The network of a container.

@@ -83,6 +83,9 @@ impl Context {
             SensorArg::Auto => Choice::Auto,
             SensorArg::Ebpf => Choice::Ebpf,
             SensorArg::Notify => Choice::Notify,
+            SensorArg::EbpfBase => Choice::Base,
+            SensorArg::EbpfFentry => Choice::Fentry,
+            SensorArg::EbpfLsm => Choice::Lsm,
         };
         SensorOptions { choice, ..SensorOptions::new(helper) }
     }

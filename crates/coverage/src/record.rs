@@ -77,7 +77,6 @@ pub fn record_on(
         error => RecordError::Create(error),
     })?;
     observer.event(&RecordEvent::Created { id: container.id(), cgroup_dir: container.cgroup_dir() });
-    let name = backend.name();
     let recording = backend.watch(&target(&container)).map_err(RecordError::Sensor)?;
     give_listeners(&mut container, &recording).map_err(RecordError::Create)?;
     let mut run = Run {
@@ -92,7 +91,6 @@ pub fn record_on(
         in_step: false,
         not_found: Vec::new(),
         identity: identity(image, options),
-        backend: name,
     };
     run.keep_results();
     let result = run.exercise();

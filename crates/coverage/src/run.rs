@@ -41,8 +41,6 @@ pub(crate) struct Run<'a> {
     /// Programs that the coverage asked for and the engine did not find: step, name, and where it looked.
     pub(crate) not_found: Vec<(StepNumber, String, PathBuf)>,
     pub(crate) identity: ImageIdentity,
-    /// The name of what watches.
-    pub(crate) backend: &'static str,
 }
 
 impl Run<'_> {
@@ -183,11 +181,12 @@ impl Run<'_> {
             coverage: self.coverage.name.clone(),
             started_at: clock::rfc3339(self.options.started_at),
             sensor: SensorReport {
-                backend: self.backend.to_owned(),
+                backend: self.recording.name().to_owned(),
                 kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+                passed_over: Vec::new(),
                 counters: profile::Counters::default(),
                 verdict: Verdict::from_reasons(vec![Incomplete::CutOff]),
-                not_seen: sensor::not_seen(self.backend),
+                not_seen: sensor::not_seen(self.recording.name()),
             },
             steps: self.results.clone(),
             tags: BTreeSet::new(),
@@ -258,6 +257,7 @@ impl Run<'_> {
             sensor: SensorReport {
                 backend: record.backend.to_owned(),
                 kernel: record.kernel,
+                passed_over: record.passed_over,
                 counters: record.counters,
                 verdict: Verdict::from_reasons(reasons),
                 not_seen: record.not_seen,

@@ -215,6 +215,7 @@ mod tests {
             sensor: SensorReport {
                 backend: "ebpf-base".into(),
                 kernel: "6".into(),
+                passed_over: Vec::new(),
                 counters,
                 verdict: Verdict::Complete,
                 not_seen: Vec::new(),

@@ -24,6 +24,8 @@ pub const MAX_PACKAGES: usize = 1_000_000;
 pub const MAX_TAGS: usize = 256;
 /// Most limits of one sensor.
 pub const MAX_NOT_SEEN: usize = 256;
+/// Most backends that a run may have passed over.
+pub const MAX_PASSED_OVER: usize = 16;
 /// Most errnos of one path (Linux has 133).
 pub const MAX_ERRNOS: usize = 256;
 
@@ -136,6 +138,13 @@ pub struct SensorReport {
     pub backend: String,
     /// The kernel it ran on (`uname -r`).
     pub kernel: String,
+    /// Stronger backends that could not watch, or that lost something so that they do not count.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "bounded::list::<_, _, MAX_PASSED_OVER>"
+    )]
+    pub passed_over: Vec<PassedOver>,
     /// What it counted.
     pub counters: Counters,
     /// What that means.
@@ -148,6 +157,17 @@ pub struct SensorReport {
         deserialize_with = "bounded::list::<_, _, MAX_NOT_SEEN>"
     )]
     pub not_seen: Vec<String>,
+}
+
+/// A backend that was tried and is not the one that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// Which.
+    pub backend: String,
+    /// Why.
+    pub reason: String,
+    /// What would have to change.
+    pub hint: String,
 }
 
 /// What one coverage step did.

@@ -21,7 +21,7 @@ pub use access::{AccessKind, Observation, Process, Step};
 pub use activity::{Activity, CapabilityUse, Endpoint, Started};
 pub use counters::{Counters, Incomplete, Verdict};
 pub use document::{
-    Compare, ImageIdentity, PathUsage, Profile, Run, SensorReport, StepOutcome, StepResult, Usage,
+    Compare, ImageIdentity, PassedOver, PathUsage, Profile, Run, SensorReport, StepOutcome, StepResult, Usage,
 };
 pub use file::{ReadLimits, ReadProfileError, WriteProfileError};
 pub use lookup::START;

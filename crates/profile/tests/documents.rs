@@ -59,6 +59,7 @@ fn run(coverage: &str, counters: Counters) -> Run {
         sensor: SensorReport {
             backend: "ebpf-base".to_owned(),
             kernel: "6.18.5".to_owned(),
+            passed_over: Vec::new(),
             counters,
             verdict: counters.verdict(),
             not_seen: vec!["io_uring".to_owned()],

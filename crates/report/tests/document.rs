@@ -36,6 +36,7 @@ fn run(counters: Counters) -> Run {
         sensor: SensorReport {
             backend: "ebpf-base".to_owned(),
             kernel: "6.12".to_owned(),
+            passed_over: Vec::new(),
             counters,
             verdict: counters.verdict(),
             not_seen: Vec::new(),

@@ -46,6 +46,7 @@ enum flag {
 	FLAG_ABSOLUTE = 4,	/* the text starts with a slash (and FLAG_IN_ROOT is not set) */
 	FLAG_PENDING = 8,	/* io_uring: submitted, the result is not known */
 	FLAG_EXEC = 16,		/* OP_MAP: with PROT_EXEC */
+	FLAG_HOOK = 32,		/* a hook within the kernel tells: an object, on which the kernel was about to act */
 };
 
 enum part_status {

@@ -15,8 +15,14 @@ pub enum Choice {
     /// eBPF, and where it does not load, notification.
     #[default]
     Auto,
-    /// eBPF or nothing.
+    /// eBPF or nothing, the strongest backend that loads.
     Ebpf,
+    /// eBPF without hooks.
+    Base,
+    /// eBPF with hooks at the entry of functions.
+    Fentry,
+    /// eBPF with hooks of the BPF security module.
+    Lsm,
     /// Seccomp user notification, which needs no privilege.
     Notify,
 }
@@ -38,7 +44,9 @@ impl Backend {
     pub fn load(options: &SensorOptions) -> Result<Self, LoadError> {
         match options.choice {
             Choice::Notify => Ok(Self::Notify(Watcher::new())),
-            Choice::Ebpf => Sensor::load(options).map(Box::new).map(Self::Ebpf),
+            Choice::Ebpf | Choice::Base | Choice::Fentry | Choice::Lsm => {
+                Sensor::load(options).map(Box::new).map(Self::Ebpf)
+            }
             Choice::Auto => match Sensor::load(options) {
                 Ok(sensor) => Ok(Self::Ebpf(Box::new(sensor))),
                 Err(error) => {
@@ -60,7 +68,7 @@ impl Backend {
     /// Its name in profiles.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Ebpf(_) => crate::BACKEND,
+            Self::Ebpf(sensor) => sensor.backend(),
             Self::Notify(_) => notify::BACKEND,
         }
     }
@@ -96,6 +104,14 @@ pub enum Watching {
 }
 
 impl Watching {
+    /// The name in profiles of the backend that was chosen.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ebpf(recording) => recording.backend(),
+            Self::Notify(_) => notify::BACKEND,
+        }
+    }
+
     /// Where the listeners of the processes go, if the backend wants them.
     pub fn sink(&self) -> Option<Sink> {
         match self {

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
 use aya::{BtfError, EbpfError};
+use profile::PassedOver;
 
+use crate::hooks::{HookError, Strength};
 use crate::wire::BadRecord;
 
 /// Why the sensor cannot be loaded.
@@ -35,6 +37,14 @@ pub enum LoadError {
         source: Box<ProgramError>,
         /// What the process lacks.
         blockers: Vec<Blocker>,
+    },
+    /// The hooks of a stronger backend cannot be used.
+    #[error("the backend `{backend}` cannot watch here")]
+    Hooks {
+        /// Which backend.
+        backend: &'static str,
+        /// Why.
+        source: HookError,
     },
     /// The thread that takes events in cannot be started.
     #[error("cannot start the thread that takes events in")]
@@ -177,8 +187,18 @@ impl LoadError {
                  kernel's vendor may forbid it"
                     .to_owned(),
             ),
+            Self::Hooks { source, .. } => Some(source.hint()),
             Self::Consumer { .. } => None,
         }
+    }
+
+    /// As the reason why this backend does not watch.
+    pub(crate) fn passed_over(&self, strength: Strength) -> PassedOver {
+        let reason = match self {
+            Self::Hooks { source, .. } => source.reason(),
+            other => other.to_string(),
+        };
+        PassedOver { backend: strength.name().to_owned(), reason, hint: self.hint().unwrap_or_default() }
     }
 }
 

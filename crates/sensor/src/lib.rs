@@ -1,6 +1,7 @@
 //! Watches which files a container uses, and proves that nothing was lost.
 //!
-//! Start at [`Sensor`]: it loads the BPF programs (`bpf/sensor.bpf.c`). [`Sensor::watch`] points them at a container's
+//! Start at [`Sensor`]: it loads the BPF programs (`bpf/sensor.bpf.c`, with [`hooks`] where the kernel accepts them).
+//! [`Sensor::watch`] points them at a container's
 //! cgroup and gives a [`Recording`], which [`Recording::finish`] turns into a [`Record`]: observations as paths of the
 //! image, and the counters on which the verdict rests. [`wire`] tells what goes from kernel to user space.
 #![forbid(unsafe_code)]
@@ -11,6 +12,7 @@ pub mod canary;
 mod consumer;
 mod encode;
 pub mod error;
+pub mod hooks;
 pub mod journal;
 mod names;
 pub mod notify;
@@ -22,13 +24,15 @@ pub mod sensor;
 mod snapshot;
 mod syscalls;
 pub mod target;
+mod told;
 mod walk;
 pub mod wire;
 
 pub use backend::{Backend, Choice, Watching};
 pub use canary::canary_main;
 pub use error::{Blocker, LoadError, SensorError};
+pub use hooks::{HookError, Strength};
 pub use journal::{Journal, Unfinished};
-pub use recording::{BACKEND, Record, Recording, not_seen};
+pub use recording::{Record, Recording, not_seen};
 pub use sensor::{Helper, Sensor, SensorOptions};
 pub use target::Target;

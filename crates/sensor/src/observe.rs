@@ -49,7 +49,16 @@ impl Observer<'_> {
         Process { exe, argv0: escape(&program.argv0) }
     }
 
-    /// All uses of the image that one event tells of.
+    /// What a hook told: only of what the image has, for the base knows what is made and what is missing.
+    pub(crate) fn told(&self, event: &Event) -> Vec<Use> {
+        let path = event.object.as_ref().and_then(|chain| self.image_path(chain));
+        let Some((path, node)) = path.and_then(|path| self.tree.get(&path).map(|node| (path, node))) else {
+            return Vec::new();
+        };
+        kinds(event, &node.kind).into_iter().map(|kind| (path.clone(), kind, 0)).collect()
+    }
+
+    /// All uses of the image that one event of the base tells of.
     pub(crate) fn uses(&self, event: &Event) -> Vec<Use> {
         let mut uses = Vec::new();
         let object = event.object.as_ref().and_then(|chain| self.image_path(chain));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use image::{ImagePath, Tree};
-use profile::{AccessKind, Activity, Counters, Observation, Process, Step};
+use profile::{AccessKind, Activity, Counters, Observation, PassedOver, Process, Step};
 
 use crate::activity::{Noted, describe_processes};
 use crate::canary::{Canaries, is_of_canary};
@@ -16,10 +16,7 @@ use crate::rootfs::Rootfs;
 use crate::sensor::Stopped;
 use crate::snapshot::{self, Held};
 use crate::wire::{Event, Program};
-use crate::{Sensor, SensorError, Target, notify};
-
-/// The name under which this backend stands in profiles.
-pub const BACKEND: &str = "ebpf-base";
+use crate::{Sensor, SensorError, Strength, Target, notify, told};
 
 /// What the backend of this name cannot see however complete its account is, in words.
 pub fn not_seen(backend: &str) -> Vec<String> {
@@ -56,8 +53,10 @@ pub struct Record {
     pub activity: Option<Activity>,
     /// The account; [`Counters::verdict`] judges it.
     pub counters: Counters,
-    /// [`BACKEND`].
+    /// The name of the backend that watched.
     pub backend: &'static str,
+    /// Stronger ones that could not, or that lost something.
+    pub passed_over: Vec<PassedOver>,
     /// The kernel's release, as `uname -r` gives it.
     pub kernel: String,
     /// What the backend cannot see, in words.
@@ -77,6 +76,11 @@ impl Recording {
         };
         this.look_again();
         this
+    }
+
+    /// The name in profiles of the backend that watches.
+    pub fn backend(&self) -> &'static str {
+        self.sensor.backend()
     }
 
     /// The container may have been restarted on a new mount; while it is not mounted there is nothing to note.
@@ -135,7 +139,9 @@ impl Recording {
             tracing::warn!(%error, "cannot run the last canaries in {}", self.target.cgroup_dir.display());
             self.canaries.miss();
         }
-        let Stopped { counters: kernel, skipped, harvest, noted, cut } = self.sensor.stop()?;
+        let stopped = self.sensor.stop()?;
+        let (strength, passed_over) = stopped.judge_hooks();
+        let Stopped { counters: kernel, skipped, harvest, noted, cut, .. } = stopped;
         let mut counters = Counters {
             seen: kernel.seen,
             duplicate: kernel.duplicate,
@@ -149,14 +155,9 @@ impl Recording {
         };
         let own = find_canaries(&self.canaries, &harvest, &mut counters);
         let observer = Observer { tree, rootfs: &self.rootfs };
-        let mut uses = Uses::default();
-        let mut named = BTreeSet::new();
-        for (event, time) in &harvest.events {
-            if !own.contains(&event.program.id) {
-                uses.add(observer.uses(event), &observer.process(&event.program), *time);
-                named.extend(observer.named(event));
-            }
-        }
+        let events = harvest.events.iter().filter(|(event, _)| !own.contains(&event.program.id));
+        let events = events.filter(|(event, _)| strength != Strength::Base || !event.flags.hook());
+        let (mut uses, mut named) = resolve(events.map(|(event, time)| (event, *time)), &observer);
         self.held.retain(|held, _| !own.contains(&held.program.id));
         compare_held(&self.held, &observer, &mut uses, &mut counters);
         let programs = harvest.events.keys().map(|event| &event.program);
@@ -173,8 +174,16 @@ impl Recording {
             "recorded {} uses of the image",
             observations.len()
         );
-        let activity = Some(activity);
-        Ok(Record { observations, named, activity, counters, backend: BACKEND, kernel, not_seen: Vec::new() })
+        Ok(Record {
+            observations,
+            named,
+            activity: Some(activity),
+            counters,
+            backend: strength.name(),
+            passed_over,
+            kernel,
+            not_seen: Vec::new(),
+        })
     }
 }
 
@@ -186,11 +195,8 @@ impl Unfinished {
         let observer = Observer { tree, rootfs: &rootfs };
         let is_canary = |event: &&Event| self.canaries.iter().any(|word| is_of_canary(event, word));
         let own: BTreeSet<_> = self.events.keys().filter(is_canary).map(|event| event.program.id).collect();
-        let (mut uses, mut named) = (Uses::default(), BTreeSet::new());
-        for (event, time) in self.events.iter().filter(|(event, _)| !own.contains(&event.program.id)) {
-            uses.add(observer.uses(event), &observer.process(&event.program), *time);
-            named.extend(observer.named(event));
-        }
+        let events = self.events.iter().filter(|(event, _)| !own.contains(&event.program.id));
+        let (uses, named) = resolve(events.map(|(event, time)| (event, *time)), &observer);
         let count = self.events.len() as u64;
         let counters = Counters { seen: count, emitted: count, received: count, ..Counters::default() };
         let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
@@ -201,8 +207,50 @@ impl Unfinished {
             let programs = self.events.keys().map(|event| &event.program);
             activity(&noted, &self.processes, programs, &own, &observer, &self.marks, cut)
         });
-        Record { observations, named, activity, counters, backend: BACKEND, kernel, not_seen: Vec::new() }
+        Record {
+            observations,
+            named,
+            activity,
+            counters,
+            backend: Strength::Base.name(),
+            passed_over: Vec::new(),
+            kernel,
+            not_seen: Vec::new(),
+        }
     }
+}
+
+impl Stopped {
+    /// Which backend the record is of: hooks that the kernel skipped do not count, for nobody knows what they missed.
+    fn judge_hooks(&self) -> (Strength, Vec<PassedOver>) {
+        let mut passed_over = self.passed_over.clone();
+        if self.hooks_skipped == 0 {
+            return (self.strength, passed_over);
+        }
+        passed_over.push(PassedOver {
+            backend: self.strength.name().to_owned(),
+            reason: format!("the kernel skipped {} runs of its programs", self.hooks_skipped),
+            hint: "boot with bpf among lsm=, or with preempt=voluntary, on the kernel's command line"
+                .to_owned(),
+        });
+        (Strength::Base, passed_over)
+    }
+}
+
+/// The uses that events tell of, and the paths that the kernel side named.
+fn resolve<'a>(
+    events: impl Iterator<Item = (&'a Event, u64)> + Clone,
+    observer: &Observer<'_>,
+) -> (Uses, BTreeSet<ImagePath>) {
+    let (mut uses, mut named) = (Uses::default(), BTreeSet::new());
+    for (event, time) in events.clone() {
+        named.extend(observer.named(event));
+        if !event.flags.hook() {
+            uses.add(observer.uses(event), &observer.process(&event.program), time);
+        }
+    }
+    told::add(events.filter(|(event, _)| event.flags.hook()), observer, &mut uses);
+    (uses, named)
 }
 
 /// Counts the canaries that were seen; returns the programs that let them out, whose other uses are ours as well.
@@ -287,6 +335,15 @@ impl Uses {
             let first = self.0.entry((each, process.clone())).or_insert(time);
             *first = time.min(*first);
         }
+    }
+
+    /// How each path was used.
+    pub(crate) fn kinds(&self) -> BTreeMap<ImagePath, BTreeSet<AccessKind>> {
+        let mut kinds = BTreeMap::<_, BTreeSet<_>>::new();
+        for (path, kind, _) in self.0.keys().map(|(each, _)| each) {
+            kinds.entry(path.clone()).or_default().insert(*kind);
+        }
+        kinds
     }
 
     fn paths(&self) -> BTreeSet<ImagePath> {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,17 +13,21 @@ use aya::maps::{Array, CgroupArray, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{BtfTracePoint, Iter, ProgramError};
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
+use profile::PassedOver;
 
 use crate::activity::Noted;
 use crate::canary::Canaries;
 use crate::consumer::{Consumer, Harvest};
 use crate::error::blockers;
+use crate::hooks::{Hooks, Strength};
 use crate::journal::{Entries, Journal};
 use crate::rootfs::{Rootfs, kernel_device};
 use crate::{Choice, LoadError, Recording, SensorError, Target, snapshot, syscalls};
 
-/// The programs, compiled by this crate's build script.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sensor.bpf.o"));
+/// The programs, compiled by this crate's build script: the base, and the base with hooks.
+static BASE: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sensor.bpf.o"));
+static FENTRY: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fentry.bpf.o"));
+static LSM: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lsm.bpf.o"));
 
 /// Program and tracepoint.
 const TRACEPOINTS: [(&str, &str); 3] = [
@@ -76,6 +80,8 @@ impl SensorOptions {
 pub struct Sensor {
     ebpf: Ebpf,
     links: Vec<BtfTracePointLink>,
+    hooks: Hooks,
+    passed_over: Vec<PassedOver>,
     /// Programs of [`ACTIVITY`] that were refused.
     refused: Vec<&'static str>,
     targets: CgroupArray<MapData>,
@@ -107,8 +113,12 @@ pub(crate) struct KernelCounters {
 #[derive(Debug)]
 pub(crate) struct Stopped {
     pub(crate) counters: KernelCounters,
-    /// Runs of the programs that the kernel skipped.
+    /// Runs of the base's programs that the kernel skipped.
     pub(crate) skipped: u64,
+    /// Which backend watched, and how many runs of its hooks the kernel skipped.
+    pub(crate) strength: Strength,
+    pub(crate) hooks_skipped: u64,
+    pub(crate) passed_over: Vec<PassedOver>,
     pub(crate) harvest: Harvest,
     pub(crate) noted: Noted,
     /// What is missing beyond uses of files.
@@ -116,13 +126,31 @@ pub(crate) struct Stopped {
 }
 
 impl Sensor {
-    /// Loads the programs and attaches them.
+    /// Loads the programs and attaches them: the strongest backend that the kernel accepts.
     ///
     /// # Errors
     /// [`LoadError`] names what is missing.
     pub fn load(options: &SensorOptions) -> Result<Self, LoadError> {
         let btf = Btf::from_sys_fs().map_err(|source| LoadError::NoBtf { source })?;
-        let mut ebpf = load_object(options, &btf)?;
+        let (last, stronger) =
+            Strength::candidates(options.choice).split_last().expect("there is a candidate for every choice");
+        let mut passed_over = Vec::new();
+        for &strength in stronger {
+            match Self::load_with(options, &btf, strength) {
+                Ok(sensor) => return Ok(Self { passed_over, ..sensor }),
+                Err(error) => {
+                    tracing::debug!(%error, "the backend {} is passed over", strength.name());
+                    passed_over.push(error.passed_over(strength));
+                }
+            }
+        }
+        Self::load_with(options, &btf, *last).map(|sensor| Self { passed_over, ..sensor })
+    }
+
+    fn load_with(options: &SensorOptions, btf: &Btf, strength: Strength) -> Result<Self, LoadError> {
+        let mut ebpf = load_object(options, btf, strength)?;
+        let hooks = Hooks::attach(strength, &mut ebpf, btf)
+            .map_err(|source| LoadError::Hooks { backend: strength.name(), source })?;
         let ring = take_map(&mut ebpf, "ring").and_then(|map| RingBuf::try_from(map).map_err(in_object))?;
         let targets =
             take_map(&mut ebpf, "targets").and_then(|map| CgroupArray::try_from(map).map_err(in_object))?;
@@ -130,12 +158,12 @@ impl Sensor {
             take_map(&mut ebpf, "counters").and_then(|map| PerCpuArray::try_from(map).map_err(in_object))?;
         let consumer = Consumer::start(ring).map_err(|source| LoadError::Consumer { source })?;
         for (name, target) in snapshot::ITERATORS {
-            let load = |ebpf: &mut Ebpf| program::<Iter>(ebpf, name)?.load(target, &btf);
+            let load = |ebpf: &mut Ebpf| program::<Iter>(ebpf, name)?.load(target, btf);
             load(&mut ebpf).map_err(|source| in_program(name, source))?;
         }
         let mut attach = |name, tracepoint| {
             let program = program::<BtfTracePoint>(&mut ebpf, name)?;
-            program.load(tracepoint, &btf)?;
+            program.load(tracepoint, btf)?;
             let id = program.attach()?;
             program.take_link(id)
         };
@@ -156,6 +184,8 @@ impl Sensor {
         Ok(Self {
             ebpf,
             links,
+            hooks,
+            passed_over: Vec::new(),
             refused,
             targets,
             counters,
@@ -163,6 +193,16 @@ impl Sensor {
             helper: options.helper.clone(),
             journal: None,
         })
+    }
+
+    /// Its name in profiles.
+    pub fn backend(&self) -> &'static str {
+        self.hooks.strength().name()
+    }
+
+    /// Stronger backends that cannot be used here.
+    pub fn passed_over(&self) -> &[PassedOver] {
+        &self.passed_over
     }
 
     /// Keeps the recording in a journal while it goes on.
@@ -238,7 +278,13 @@ impl Sensor {
     /// Detaches the programs, waits until none runs any more, and takes in what is left.
     pub(crate) fn stop(mut self) -> Result<Stopped, SensorError> {
         let skipped = self.skipped()?;
+        let hooks_skipped = self
+            .hooks
+            .skipped(&mut self.ebpf)
+            .map_err(|source| SensorError::Skipped { program: self.hooks.strength().name(), source })?;
+        let strength = self.hooks.strength();
         self.links.clear();
+        self.hooks = Hooks::None;
         let counters = self.settled_counters()?;
         let noted = self.noted()?;
         let harvest = self.consumer.finish().ok_or(SensorError::Consumer)?;
@@ -252,7 +298,8 @@ impl Sensor {
         missing("processes", self.refused.iter().any(|&name| name != SOCKETS && name != CAPABILITIES));
         missing("processes", harvest.processes.cut || harvest.processes.received != counters.processes);
         missing("activity", counters.activity_dropped > 0);
-        Ok(Stopped { counters, skipped, harvest, noted, cut })
+        let passed_over = self.passed_over;
+        Ok(Stopped { counters, skipped, strength, hooks_skipped, passed_over, harvest, noted, cut })
     }
 
     /// The counters once no program runs any more: twice the same, and balanced; or as they are after two seconds,
@@ -286,27 +333,31 @@ impl Sensor {
         })
     }
 
-    /// Runs of the programs that the kernel skipped; it tells in the descriptor's fdinfo.
+    /// Runs of the base's programs that the kernel skipped; it tells in the descriptor's fdinfo.
     fn skipped(&mut self) -> Result<u64, SensorError> {
         let mut total = 0;
         for (name, _) in TRACEPOINTS {
             let failed = |source| SensorError::Skipped { program: name, source };
             let program = program::<BtfTracePoint>(&mut self.ebpf, name)
                 .map_err(|error| failed(io::Error::other(error)))?;
-            let fd = program.fd().map_err(|error| failed(io::Error::other(error)))?.as_fd().as_raw_fd();
-            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).map_err(failed)?;
-            total += parse_recursion_misses(&info)
-                .ok_or_else(|| failed(io::Error::other("fdinfo has no recursion_misses")))?;
+            let fd = program.fd().map_err(|error| failed(io::Error::other(error)))?;
+            total += recursion_misses(fd.as_fd()).map_err(failed)?;
         }
         Ok(total)
     }
+}
+
+/// Runs of a program that the kernel skipped because it ran already.
+pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> io::Result<u64> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd()))?;
+    parse_recursion_misses(&info).ok_or_else(|| io::Error::other("fdinfo has no recursion_misses"))
 }
 
 fn parse_recursion_misses(fdinfo: &str) -> Option<u64> {
     fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
 }
 
-fn load_object(options: &SensorOptions, btf: &Btf) -> Result<Ebpf, LoadError> {
+fn load_object(options: &SensorOptions, btf: &Btf, strength: Strength) -> Result<Ebpf, LoadError> {
     const PAGE: u32 = 4096;
     let ring_bytes = options.ring_bytes.clamp(PAGE, 1 << 30).next_power_of_two();
     let entries = options.dedup_entries.max(1);
@@ -318,7 +369,11 @@ fn load_object(options: &SensorOptions, btf: &Btf) -> Result<Ebpf, LoadError> {
         .map_max_entries("long_uses", entries.div_ceil(64))
         .override_global("native_calls", &syscalls::native(), true)
         .override_global("compat_calls", &syscalls::compat(), true)
-        .load(OBJECT)
+        .load(match strength {
+            Strength::Base => BASE,
+            Strength::Fentry => FENTRY,
+            Strength::Lsm => LSM,
+        })
         .map_err(in_object)
 }
 

@@ -142,6 +142,10 @@ impl Flags {
     pub fn exec(self) -> bool {
         self.0 & 16 != 0
     }
+    /// Told by a hook within the kernel: an object, on which the kernel was about to act.
+    pub fn hook(self) -> bool {
+        self.0 & 32 != 0
+    }
 }
 
 /// A place in a file system.

@@ -6,8 +6,9 @@ mod fixture;
 use std::fs;
 use std::path::Path;
 
-use fixture::{Container, STATIC, assert_complete, compile, kinds, make};
+use fixture::{Container, STATIC, assert_complete, choice, compile, kinds, make, options};
 use profile::{Incomplete, Step, Verdict};
+use sensor::{Choice, Sensor};
 
 fn container(files: usize) -> Option<Container> {
     Container::new(|lower| {
@@ -46,9 +47,35 @@ fn hard_21_sixteen_threads_are_counted_to_the_last_use() {
         assert_eq!(record.counters.dropped, 0);
         let files = record.observations.iter().filter(|o| o.path.as_bytes().starts_with(b"t/many/")).count();
         assert_eq!(files, 1000);
-        record.counters.seen
+        for other in &record.passed_over {
+            eprintln!("passed over: {}: {}", other.backend, other.reason);
+        }
+        (record.counters.seen, record.backend)
     };
-    assert_eq!(seen("6000") - seen("1000"), 16 * 5000);
+    let ((more, backend), (less, before)) = (seen("6000"), seen("1000"));
+    let opens = 16 * 5000;
+    match (choice(), backend, before) {
+        (Choice::Base, ..) => assert_eq!(more - less, opens),
+        // The hooks lost something, so they do not count.
+        (_, "ebpf-base", _) | (.., "ebpf-base") => assert!(more - less >= opens),
+        // The call, and the hook within it.
+        _ => assert_eq!(more - less, 2 * opens),
+    }
+}
+
+#[test]
+fn the_strongest_backend_that_loads_watches_and_those_before_it_say_why_they_do_not() {
+    let Some(_container) = container(0) else { return };
+    let sensor = Sensor::load(&options(Choice::Ebpf)).unwrap();
+    let mut tried: Vec<_> = sensor.passed_over().iter().map(|other| other.backend.as_str()).collect();
+    tried.push(sensor.backend());
+    assert_eq!(tried, ["ebpf-lsm", "ebpf-fentry", "ebpf-base"][..tried.len()]);
+    for other in sensor.passed_over() {
+        assert!(!other.reason.is_empty() && !other.hint.is_empty(), "{other:?}");
+        let choice = if other.backend == "ebpf-lsm" { Choice::Lsm } else { Choice::Fentry };
+        let error = Sensor::load(&options(choice)).unwrap_err();
+        assert_eq!(error.hint().as_ref(), Some(&other.hint));
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 
 use engine::Standing;
 use image::Platform;
+use profile::PassedOver;
 use sensor::{Sensor, notify};
 use serde::Serialize;
 
@@ -168,11 +169,11 @@ fn engine(context: &Context) -> Check {
 
 fn sensor(context: &Context) -> Check {
     match Sensor::load(&context.sensor_options(SensorArg::Ebpf)) {
-        Ok(_) => Check {
+        Ok(sensor) => Check {
             name: "sensor",
             state: State::Good,
-            finding: format!("the eBPF backend `{}` loads", sensor::BACKEND),
-            hint: None,
+            finding: format!("the eBPF backend `{}` loads", sensor.backend()),
+            hint: stronger(sensor.passed_over()),
         },
         Err(error) => Check {
             name: "sensor",
@@ -183,6 +184,19 @@ fn sensor(context: &Context) -> Check {
             }),
         },
     }
+}
+
+/// What keeps stronger backends from watching. A recording is complete without them.
+fn stronger(passed_over: &[PassedOver]) -> Option<String> {
+    let tell =
+        |other: &PassedOver| format!("`{}` does not: {} ({})", other.backend, other.reason, other.hint);
+    let told: Vec<_> = passed_over.iter().map(tell).collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "nothing to do, it sees every use. Backends that also hear it from within the kernel: {}",
+            told.join("; ")
+        )
+    })
 }
 
 fn space(context: &Context) -> Check {

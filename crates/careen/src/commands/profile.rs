@@ -106,6 +106,9 @@ fn text(profile: &Profile, paths: bool, missing: bool, wanted: Wanted) -> String
         if let Some(other) = &run.carried_from {
             out += &format!("    carried over from {} ({})\n", other.reference, other.manifest_digest);
         }
+        for other in &run.sensor.passed_over {
+            out += &format!("    not {}: {}\n", other.backend, other.reason);
+        }
         run.sensor.not_seen.iter().for_each(|what| out += &format!("    not seen: {what}\n"));
         let counters = &run.sensor.counters;
         out += &match &run.sensor.verdict {

@@ -148,6 +148,7 @@ fn hardening() -> Hardening {
             sensor: SensorReport {
                 backend: "ebpf-base".into(),
                 kernel: "6.12".into(),
+                passed_over: Vec::new(),
                 counters,
                 verdict: counters.verdict(),
                 not_seen: Vec::new(),

@@ -223,8 +223,16 @@ impl Recording {
             "recorded {} uses of the image",
             observations.len()
         );
-        let (activity, not_seen) = (None, not_seen(BACKEND));
-        Ok(Record { observations, named, activity, counters, backend: BACKEND, kernel, not_seen })
+        Ok(Record {
+            observations,
+            named,
+            activity: None,
+            counters,
+            backend: BACKEND,
+            passed_over: Vec::new(),
+            kernel,
+            not_seen: not_seen(BACKEND),
+        })
     }
 
     fn end(&mut self) -> Option<Account> {

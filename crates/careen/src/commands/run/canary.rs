@@ -158,6 +158,7 @@ fn of_record(image: &Image, record: Record, started_at: &str) -> Profile {
         sensor: SensorReport {
             backend: record.backend.to_owned(),
             kernel: record.kernel,
+            passed_over: record.passed_over,
             verdict: record.counters.verdict(),
             counters: record.counters,
             not_seen: record.not_seen,
