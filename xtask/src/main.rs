@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask images`, `test`, `evaluate`, `demo`, `bench`, `fuzz`.
+//! The project's own commands: `cargo xtask images`, `test`, `vm-test`, `evaluate`, `demo`, `bench`, `fuzz`.
 //!
 //! Each command brings the machine into the state it needs (Debian packages by name, images, builds) and then
 //! calls ordinary tools. Nothing here is part of the product.
@@ -18,6 +18,7 @@ mod fuzz;
 mod images;
 mod results;
 mod test;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ Commands:
   demo             Harden a Redis image and show that the new one works
   test [FILTER]    Run what CI runs; with a filter only the tests that match it
                    --all-images [NAME...]: harden and check every declared image, write docs/results.md
+  vm-test [RUN...]  The sensor's backends on a kernel of Debian's, in an emulated machine
   evaluate [NAME...]
                    Leave out each step of the images' coverages once; writes that part of docs/results.md
                    --page-only: only write it, with what earlier calls measured
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         "demo" => demo::main(rest),
         "test" => test::main(rest),
         "images" => images::main(rest),
+        "vm-test" => vm::main(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

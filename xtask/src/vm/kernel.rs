@@ -1,0 +1,102 @@
+//! What the virtual machine is made of: an emulator that works, and a kernel of Debian's, unpacked and not installed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{apt, command, workspace};
+
+/// The kernel for machines in clouds: small, and with all of BPF.
+const PACKAGE: &str = "linux-image-cloud-amd64";
+/// Modules that the machine cannot do without, in the order in which they are loaded.
+const MODULES: [&str; 2] = ["virtio_blk", "overlay"];
+const EMULATOR: &str = "qemu-system-x86_64";
+/// With this one, guests die at random when their processor is emulated.
+const BROKEN_EMULATOR: &str = "version 7.";
+
+/// A kernel, ready to be booted.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    pub(crate) image: PathBuf,
+    /// In the order in which they must be loaded.
+    pub(crate) modules: Vec<PathBuf>,
+}
+
+/// Makes sure that the emulator is there, and the kernel in the user's cache directory.
+///
+/// # Errors
+/// Says what cannot be had here.
+pub(crate) fn ensure() -> Result<Kernel> {
+    if !cfg!(target_arch = "x86_64") {
+        bail!("the virtual machine is one of x86_64 only");
+    }
+    apt::ensure(&["busybox-static", "e2fsprogs", "xz-utils"])?;
+    ensure_emulator().context("there is no emulator that works")?;
+    let dir = workspace::cache()?.join("vm/kernel");
+    if !dir.join("vmlinuz").is_file() {
+        fetch(&dir).context("cannot get a kernel for the virtual machine")?;
+    }
+    let modules = MODULES.map(|name| dir.join(format!("{name}.ko"))).to_vec();
+    Ok(Kernel { image: dir.join("vmlinuz"), modules })
+}
+
+fn ensure_emulator() -> Result<()> {
+    let works = || {
+        let version = command::output(Command::new(EMULATOR).arg("--version"));
+        version.is_ok_and(|version| !version.contains(BROKEN_EMULATOR))
+    };
+    if works() {
+        return Ok(());
+    }
+    apt::ensure_from(&apt::newest_suite()?, &["qemu-system-x86"])?;
+    if !works() {
+        bail!("{EMULATOR} is missing, or one with which guests die");
+    }
+    Ok(())
+}
+
+/// Downloads the kernel's package and takes out what is booted.
+fn fetch(dir: &Path) -> Result<()> {
+    let parent = dir.parent().context("the cache has no name")?;
+    fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    let temporary = tempfile::tempdir_in(parent)?;
+    let unpacked = temporary.path().join("unpacked");
+    let archive = apt::download_dependency(&apt::newest_suite()?, PACKAGE, temporary.path())?;
+    command::run(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(&unpacked))?;
+    let kernel = temporary.path().join("kernel");
+    fs::create_dir(&kernel)?;
+    let image = find(&unpacked.join("boot"), "vmlinuz")?;
+    fs::rename(&image, kernel.join("vmlinuz"))?;
+    for module in MODULES {
+        let packed = find(&unpacked.join("lib/modules"), &format!("{module}.ko"))?;
+        let to = kernel.join(format!("{module}.ko"));
+        if packed.extension().is_some_and(|ending| ending == "xz") {
+            let bytes = Command::new("xz").arg("-dc").arg(&packed).output()?;
+            if !bytes.status.success() {
+                bail!("cannot unpack {}", packed.display());
+            }
+            fs::write(&to, bytes.stdout)?;
+        } else {
+            fs::rename(&packed, &to)?;
+        }
+    }
+    fs::rename(&kernel, dir).with_context(|| format!("cannot make {}", dir.display()))
+}
+
+/// The file beneath a folder whose name starts so.
+fn find(dir: &Path, beginning: &str) -> Result<PathBuf> {
+    let mut todo = vec![dir.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()))? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                todo.push(entry.path());
+            } else if entry.file_name().to_string_lossy().starts_with(beginning) {
+                return Ok(entry.path());
+            }
+        }
+    }
+    bail!("the kernel's package has no {beginning}")
+}

@@ -1,0 +1,116 @@
+//! What runs in the virtual machine, and what must come of it.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// The backends, each of which is forced once.
+pub(crate) const BACKENDS: [&str; 3] = ["ebpf-base", "ebpf-lsm", "ebpf-fentry"];
+
+const CHOICE: &str = "the_strongest_backend_that_loads_watches_and_those_before_it_say_why_they_do_not";
+const STORM: &str = "hard_21_sixteen_threads_are_counted_to_the_last_use";
+
+/// One run of the machine.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) name: &'static str,
+    /// What stands on the kernel's command line.
+    pub(crate) boot: &'static str,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// A command that runs in the machine and must succeed.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) limit_seconds: u32,
+    /// For its shell.
+    pub(crate) command: String,
+    /// What must be in its output.
+    pub(crate) expected: String,
+}
+
+/// All runs.
+pub(crate) fn runs() -> Vec<Run> {
+    let harden = |backend| harden(backend, "busybox", "/vm/busybox.yaml");
+    let mut as_it_is = vec![doctor("ebpf-lsm"), accounting("auto", CHOICE)];
+    as_it_is.extend(BACKENDS.map(torture));
+    as_it_is.extend(BACKENDS.map(harden));
+    let mut preempted: Vec<_> = BACKENDS.map(torture).to_vec();
+    preempted.extend(BACKENDS.map(|backend| accounting(backend, STORM)));
+    preempted.push(self::harden("auto", "redis", "redis"));
+    let without_bpf =
+        vec![doctor("ebpf-fentry"), accounting("auto", CHOICE), torture("auto"), harden("auto")];
+    vec![
+        Run { name: "as-it-is", boot: "", parts: as_it_is },
+        Run { name: "preempted", boot: "preempt=full", parts: preempted },
+        // Programs of the BPF security module load there and are never run.
+        Run { name: "without-bpf", boot: "lsm=lockdown,capability,landlock,yama", parts: without_bpf },
+    ]
+}
+
+fn doctor(backend: &str) -> Part {
+    Part {
+        name: "doctor".to_owned(),
+        limit_seconds: 120,
+        command: "careen --data-dir /root/careen doctor --output json".to_owned(),
+        expected: format!("the eBPF backend `{backend}` loads"),
+    }
+}
+
+fn torture(backend: &str) -> Part {
+    test("torture", backend, 300, "")
+}
+
+fn accounting(backend: &str, name: &str) -> Part {
+    test("accounting", backend, 240, &format!("--nocapture --exact {name}"))
+}
+
+fn test(program: &str, backend: &str, limit_seconds: u32, more: &str) -> Part {
+    let surroundings = "TMPDIR=/root CAREEN_NO_SKIP=1 CAREEN_PROGRAMS=/vm/programs CAREEN_SENSOR_TABLE=/vm/out RUST_BACKTRACE=1";
+    Part {
+        name: format!("{program}-{backend}"),
+        limit_seconds,
+        command: format!("{surroundings} CAREEN_SENSOR={backend} /vm/{program} --test-threads=1 {more}"),
+        expected: "test result: ok".to_owned(),
+    }
+}
+
+fn harden(sensor: &str, image: &str, coverage: &str) -> Part {
+    let command = format!(
+        "careen --data-dir /root/careen harden oci:/vm/images/{image}:latest --coverage {coverage} --sensor {sensor} \
+         --output-image oci:/root/{image}-{sensor}:latest --output json"
+    );
+    let expected = if sensor == "auto" { String::new() } else { format!("\"{sensor}\"") };
+    Part { name: format!("harden-{image}-{sensor}"), limit_seconds: 300, command, expected }
+}
+
+/// Judges what a part left; the text says what was found.
+///
+/// # Errors
+/// What is not as it must be.
+pub(crate) fn judge(part: &Part, code: i32, dir: &Path) -> Result<String> {
+    let read =
+        |ending: &str| fs::read_to_string(dir.join(format!("{}.{ending}", part.name))).unwrap_or_default();
+    let (output, errors) = (read("out"), read("err"));
+    if code != 0 || !output.contains(&part.expected) {
+        bail!("{} ended with {code}; `{}` is expected\n{output}{errors}", part.name, part.expected);
+    }
+    if part.name.starts_with("doctor") {
+        let examination: Value = serde_json::from_str(&output).context("the doctor printed no JSON")?;
+        let mut checks = examination["checks"].as_array().into_iter().flatten();
+        let sensor =
+            checks.find(|check| check["name"] == "sensor").context("the doctor says nothing of sensors")?;
+        return Ok(format!("{} {}", sensor["finding"], sensor["hint"]));
+    }
+    if part.name.starts_with("harden") {
+        let result: Value = serde_json::from_str(&output).context("hardening printed no JSON")?;
+        return Ok(result["verification"]["verdict"].to_string());
+    }
+    let passed_over = errors.lines().filter(|line| line.starts_with("passed over")).next_back();
+    let result = output.lines().find(|line| line.starts_with("test result")).unwrap_or_default();
+    let result = result.split(';').next().unwrap_or_default();
+    Ok(passed_over.map_or(result.to_owned(), |passed_over| format!("{result} {passed_over}")))
+}
