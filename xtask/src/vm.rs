@@ -21,7 +21,7 @@ use parts::{Part, Run};
 /// Where the columns of `docs/sensor.md` are kept.
 const TABLE: &str = "crates/sensor/tests/table";
 /// For one run of the machine.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// Without arguments all runs, else those that are named.
 pub(crate) fn main(arguments: &[String]) -> Result<()> {

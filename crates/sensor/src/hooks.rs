@@ -124,15 +124,14 @@ impl HookError {
                 format!("boot with lsm={modules},bpf on the kernel's command line")
             }
             Self::NoHook { .. } => {
-                "it takes a kernel with CONFIG_BPF_LSM, or CONFIG_FUNCTION_TRACER for the entries of functions"
+                "another kernel: one with CONFIG_BPF_LSM, or with CONFIG_FUNCTION_TRACER for the entries of functions"
                     .to_owned()
             }
             Self::Refused { source, .. } if is_not_permitted(source) => {
-                "this kernel forbids BPF trampolines, or the process lacks CAP_BPF, CAP_PERFMON or CAP_SYS_ADMIN; \
-                 Debian's, Ubuntu's and Fedora's kernels allow them"
+                "another kernel: this one forbids BPF trampolines, which those of Debian, Ubuntu and Fedora allow"
                     .to_owned()
             }
-            Self::Refused { .. } => "another release of the kernel may accept it".to_owned(),
+            Self::Refused { .. } => "another release of the kernel".to_owned(),
             Self::Trial { .. } => "look at the kernel's log".to_owned(),
         }
     }

@@ -1,11 +1,11 @@
 //! `careen doctor`: what this host can do, what it cannot, why, and what to change.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use engine::Standing;
 use image::Platform;
-use profile::PassedOver;
-use sensor::{Sensor, notify};
+use sensor::{Sensor, Strength, notify};
 use serde::Serialize;
 
 use crate::cli::SensorArg;
@@ -49,8 +49,9 @@ enum State {
 /// Examines the host by trying, and prints what was found.
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     context.progress.stage("examine", None);
-    let checks =
-        vec![host(), user(), cgroups(), engine(context), sensor(context), space(context), rootless()];
+    let mut checks = vec![host(), user(), cgroups(), engine(context)];
+    checks.extend(sensor(context));
+    checks.extend([space(context), rootless()]);
     context.progress.abandon();
     let can_record = checks.iter().all(|check| check.state != State::Bad);
     let examination = Examination { can_record, checks };
@@ -167,36 +168,50 @@ fn engine(context: &Context) -> Check {
     }
 }
 
-fn sensor(context: &Context) -> Check {
+/// Which sensor watches here, and what it lacks.
+fn sensor(context: &Context) -> Vec<Check> {
     match Sensor::load(&context.sensor_options(SensorArg::Ebpf)) {
-        Ok(sensor) => Check {
-            name: "sensor",
-            state: State::Good,
-            finding: format!("the eBPF backend `{}` loads", sensor.backend()),
-            hint: stronger(sensor.passed_over()),
-        },
-        Err(error) => Check {
+        Ok(sensor) => vec![
+            Check {
+                name: "sensor",
+                state: State::Good,
+                finding: format!("the eBPF backend `{}` loads", sensor.backend()),
+                hint: None,
+            },
+            hooks(&sensor),
+        ],
+        Err(error) => vec![Check {
             name: "sensor",
             state: State::Note,
             finding: format!("`{}`: {error}, so file access is watched by notification", notify::BACKEND),
             hint: error.hint().map(|hint| {
                 format!("for eBPF, which is faster: {hint}. Not seen now: {}", notify::NOT_SEEN.join("; "))
             }),
-        },
+        }],
     }
 }
 
-/// What keeps stronger backends from watching. A recording is complete without them.
-fn stronger(passed_over: &[PassedOver]) -> Option<String> {
-    let tell =
-        |other: &PassedOver| format!("`{}` does not: {} ({})", other.backend, other.reason, other.hint);
-    let told: Vec<_> = passed_over.iter().map(tell).collect();
-    (!told.is_empty()).then(|| {
-        format!(
-            "nothing to do, it sees every use. Backends that also hear it from within the kernel: {}",
-            told.join("; ")
-        )
-    })
+/// Whether the kernel itself tells which files it uses. A recording is complete without.
+fn hooks(sensor: &Sensor) -> Check {
+    let passed_over = sensor.passed_over();
+    let reasons: Vec<_> =
+        passed_over.iter().map(|other| format!("`{}`: {}", other.backend, other.reason)).collect();
+    let hints: BTreeSet<_> = passed_over.iter().map(|other| other.hint.as_str()).collect();
+    let is_told = sensor.backend() != Strength::Base.name();
+    let mut finding = if is_told {
+        "the kernel itself tells which files it uses, which confirms recordings".to_owned()
+    } else {
+        "recordings are complete, but not confirmed from within the kernel".to_owned()
+    };
+    if !reasons.is_empty() {
+        finding += &format!("; not {}", reasons.join("; not "));
+    }
+    Check {
+        name: "hooks",
+        state: if is_told { State::Good } else { State::Note },
+        finding,
+        hint: (!hints.is_empty()).then(|| hints.into_iter().collect::<Vec<_>>().join("; or ")),
+    }
 }
 
 fn space(context: &Context) -> Check {
