@@ -19,6 +19,7 @@ pub(crate) mod found;
 pub(crate) mod fuzz;
 pub(crate) mod go;
 mod java;
+pub(crate) mod javascript;
 mod json;
 mod kind;
 mod locks;

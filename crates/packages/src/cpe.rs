@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use crate::catalog::programs;
+use crate::catalog::{javascript, programs};
 use crate::{Ecosystem, Package};
 
 /// More candidates say nothing any more.
@@ -44,6 +44,12 @@ impl Package {
             return None;
         }
         programs::bitnami(&self.name)
+    }
+
+    /// What the repository of retire.js calls a JavaScript library, where it does not name it as npm does.
+    pub fn retire_name(&self) -> Option<&'static str> {
+        matches!(self.ecosystem, Ecosystem::Npm | Ecosystem::Javascript)
+            .then(|| javascript::retire(&self.name))?
     }
 
     /// Vendor and product as NVD names them, where that is known and no guess; only for programs that no package brought.
@@ -98,7 +104,7 @@ impl Package {
                 let vendor = if parts.len() > 2 { parts[1] } else { product };
                 vec![pair(vendor, product), pair(product, product)]
             }
-            Ecosystem::Npm | Ecosystem::Composer => {
+            Ecosystem::Npm | Ecosystem::Javascript | Ecosystem::Composer => {
                 let (vendor, product) = name.split_once('/').unwrap_or((&name, &name));
                 let vendor = vendor.trim_start_matches('@');
                 vec![

@@ -94,6 +94,8 @@ pub enum Ecosystem {
     Nix,
     /// Conda packages.
     Conda,
+    /// JavaScript libraries that lie among other files for browsers, recognised by what they say of themselves.
+    Javascript,
     /// Programs that no package manager brought, recognised by what they say of themselves.
     Generic,
 }
@@ -317,7 +319,7 @@ impl Package {
 
 impl Ecosystem {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Dpkg,
         Self::Apk,
         Self::Rpm,
@@ -335,6 +337,7 @@ impl Ecosystem {
         Self::Luarocks,
         Self::Nix,
         Self::Conda,
+        Self::Javascript,
         Self::Generic,
     ];
 
@@ -358,6 +361,7 @@ impl Ecosystem {
             Self::Luarocks => "luarocks",
             Self::Nix => "nix",
             Self::Conda => "conda",
+            Self::Javascript => "javascript",
             Self::Generic => "generic",
         }
     }

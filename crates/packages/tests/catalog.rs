@@ -256,3 +256,74 @@ fn debians_gems_are_its_packages_and_the_same_gems_alone_are_gems() {
     let database = catalog(&image).unwrap();
     assert_eq!(purls(&database, Ecosystem::Gem), BTreeSet::new());
 }
+
+#[test]
+fn libraries_as_they_are_published_are_known_wherever_they_are_copied_to() {
+    if !have(&["npm"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    let published = [
+        ("jquery@3.4.1", "dist/jquery.min.js"),
+        ("bootstrap@4.1.1", "dist/js/bootstrap.min.js"),
+        ("lodash@4.17.15", "lodash.min.js"),
+        ("dompurify@2.0.7", "dist/purify.min.js"),
+        ("react-dom@16.13.1", "umd/react-dom.production.min.js"),
+        ("tinymce@5.10.0", "tinymce.min.js"),
+        ("angular@1.5.8", "angular.min.js"),
+    ];
+    for (number, (package, file)) in published.iter().enumerate() {
+        let at = dir.path().join(number.to_string());
+        fs::create_dir(&at).unwrap();
+        let mut npm = Command::new("npm");
+        npm.args(["pack", "--silent", "--pack-destination", at.to_str().unwrap(), package]);
+        let output = npm.current_dir(dir.path()).output().unwrap();
+        if !output.status.success() {
+            return skip(&format!("npm pack {package}: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        let archive = fs::read_dir(&at).unwrap().next().unwrap().unwrap().path();
+        run("tar", &["-xzf", archive.to_str().unwrap(), "-C", at.to_str().unwrap()]);
+        let file = at.join("package").join(file);
+        let place = root.join(format!("srv/{number}"));
+        fs::create_dir_all(&place).unwrap();
+        fs::copy(&file, place.join(file.file_name().unwrap())).unwrap();
+        // Below node_modules it has a manifest, and that is asked.
+        let installed = root.join(format!("opt/node_modules/{number}"));
+        fs::create_dir_all(&installed).unwrap();
+        fs::copy(&file, installed.join("index.js")).unwrap();
+    }
+    let (_layout, image) = image_of(&root);
+    let database = catalog(&image).unwrap();
+    assert_eq!(database.problems, []);
+    let expected = published.iter().map(|(package, _)| format!("pkg:npm/{package}")).collect();
+    assert_eq!(purls(&database, Ecosystem::Javascript), expected);
+}
+
+#[test]
+fn a_program_of_dotnet_names_what_it_was_linked_with() {
+    if !have(&["pip", "python3"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    let mut pip = Command::new("pip");
+    pip.args(["install", "--quiet", "--no-deps", "--no-compile", "--disable-pip-version-check", "--target"]);
+    let output = pip.arg(root.join("opt")).args(["pythonnet==3.0.3"]).output().unwrap();
+    if !output.status.success() {
+        return skip(&format!("pip install: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    let manifest = root.join("opt/pythonnet/runtime/Python.Runtime.deps.json");
+    let document: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    let libraries = document["libraries"].as_object().unwrap();
+    let expected: BTreeSet<String> =
+        libraries.keys().map(|name| format!("pkg:nuget/{}", name.replace('/', "@"))).collect();
+    assert_eq!(expected.len(), 19);
+    let (_layout, image) = image_of(&root);
+    let database = catalog(&image).unwrap();
+    assert_eq!(database.problems, []);
+    assert_eq!(purls(&database, Ecosystem::Nuget), expected);
+    // The library itself belongs to its own component.
+    let own = database.packages.iter().find(|package| package.name == "Python.Runtime").unwrap();
+    assert!(own.files.contains(&common::path("/opt/pythonnet/runtime/Python.Runtime.dll")), "{:?}", own.files);
+}

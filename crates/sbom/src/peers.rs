@@ -24,7 +24,7 @@ pub(crate) fn trivy_type(bill: &Bill<'_>, package: &Package) -> Option<String> {
 fn language_type(ecosystem: Ecosystem) -> Option<&'static str> {
     Some(match ecosystem {
         Ecosystem::Python => "python-pkg",
-        Ecosystem::Npm => "node-pkg",
+        Ecosystem::Npm | Ecosystem::Javascript => "node-pkg",
         Ecosystem::Maven => "jar",
         Ecosystem::Go => "gobinary",
         Ecosystem::Cargo => "rustbinary",
@@ -43,7 +43,7 @@ pub(crate) fn syft_type(ecosystem: Ecosystem) -> &'static str {
         Ecosystem::Apk => "apk",
         Ecosystem::Rpm => "rpm",
         Ecosystem::Python => "python",
-        Ecosystem::Npm => "npm",
+        Ecosystem::Npm | Ecosystem::Javascript => "npm",
         Ecosystem::Maven => "java-archive",
         Ecosystem::Go => "go-module",
         Ecosystem::Cargo => "rust-crate",

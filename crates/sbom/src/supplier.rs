@@ -92,7 +92,7 @@ fn distribution(bill: &Bill<'_>) -> String {
 fn index(ecosystem: Ecosystem) -> &'static str {
     match ecosystem {
         Ecosystem::Python => "PyPI",
-        Ecosystem::Npm => "npm",
+        Ecosystem::Npm | Ecosystem::Javascript => "npm",
         Ecosystem::Maven => "Maven Central",
         Ecosystem::Cargo => "crates.io",
         Ecosystem::Gem => "RubyGems",

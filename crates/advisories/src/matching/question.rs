@@ -36,7 +36,7 @@ pub fn questions(package: &Package, os: Option<&OsRelease>) -> Vec<Question> {
         }
         Ecosystem::Dpkg | Ecosystem::Apk | Ecosystem::Rpm => of_distribution(package, os),
         Ecosystem::Python => one("PyPI", pypi_name(name)),
-        Ecosystem::Npm => one("npm", name.to_owned()),
+        Ecosystem::Npm | Ecosystem::Javascript => of_javascript(package, version),
         Ecosystem::Maven => one("Maven", name.replacen('/', ":", 1)),
         Ecosystem::Go => one("Go", name.to_owned()),
         Ecosystem::Cargo => one("crates.io", name.to_owned()),
@@ -49,6 +49,13 @@ pub fn questions(package: &Package, os: Option<&OsRelease>) -> Vec<Question> {
         // Nobody publishes advisories by these names.
         Ecosystem::Cpan | Ecosystem::Luarocks | Ecosystem::Nix | Ecosystem::Conda => Vec::new(),
     }
+}
+
+/// By npm's name, and by that of retire.js' repository for what that does not name as npm does.
+fn of_javascript(package: &Package, version: &str) -> Vec<Question> {
+    let npm = question("npm", package.name.clone(), version);
+    let retire = package.retire_name().map(|name| question("RetireJS", name.to_owned(), version));
+    [npm].into_iter().chain(retire).collect()
 }
 
 /// What to ask about a program built by hand where nobody who knows it better says anything: NVD, by vendor and product.

@@ -18,7 +18,7 @@ use crate::symbols::{Answer, Question};
 use crate::{Limits, OsRelease, Package, PackageDatabase, Problem};
 
 /// To be raised whenever a cataloger finds something else in the same bytes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// A larger file of the cache is not ours.
 const MAX_BYTES: u64 = 1 << 30;
 

@@ -5,13 +5,13 @@ use std::io::Cursor;
 use image::ImagePath;
 
 use super::found::Findings;
-use super::{java, json, kind, locks, python, ruby, scripts};
+use super::{java, javascript, json, kind, locks, python, ruby, scripts};
 use crate::Limits;
 
 /// What reads a document whole.
 type Reader = fn(&ImagePath, &[u8]) -> Findings;
 
-const READERS: [Reader; 16] = [
+const READERS: [Reader; 17] = [
     json::composer_installed,
     json::composer_lock,
     json::npm_lock,
@@ -28,7 +28,12 @@ const READERS: [Reader; 16] = [
     scripts::java_release,
     scripts::erlang,
     scripts::rockspec,
+    script,
 ];
+
+fn script(path: &ImagePath, bytes: &[u8]) -> Findings {
+    javascript::examine(path, &mut Cursor::new(bytes), &Limits::default())
+}
 
 pub(crate) fn archive(path: &ImagePath, bytes: &[u8], limits: &Limits) {
     let _ = java::examine(path, &mut Cursor::new(bytes), limits);

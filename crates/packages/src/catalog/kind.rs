@@ -6,7 +6,7 @@ use image::{Image, ImagePath, Node, NodeKind, Tree};
 
 use super::elf::{self, Elf};
 use super::found::{Content, Findings};
-use super::{cargo, go, java, json, locks, programs, python, ruby, scripts};
+use super::{cargo, go, java, javascript, json, locks, programs, python, ruby, scripts};
 use crate::Limits;
 
 /// What a file is, and so who reads it.
@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Egg,
     /// What may be a program or a library.
     Program,
+    /// What may be a JavaScript library for browsers.
+    Script,
     /// A document that is read whole, by this function.
     Document(fn(&ImagePath, &[u8]) -> Findings),
 }
@@ -37,6 +39,9 @@ pub(super) fn of(tree: &Tree, path: &ImagePath, node: &Node) -> Option<Kind> {
     }
     if let Some(read) = document(tree, path, name) {
         return Some(Kind::Document(read));
+    }
+    if javascript::is_script(path, name) {
+        return Some(Kind::Script);
     }
     let is_program = node.metadata.mode & 0o111 != 0 || name.contains(".so") || name.ends_with(".node");
     (is_program && size_bytes > 64).then_some(Kind::Program)
@@ -83,6 +88,7 @@ impl Kind {
         match self {
             Self::JavaArchive => java::examine(path, &mut content, limits),
             Self::Egg => python::egg(&mut content, limits),
+            Self::Script => javascript::examine(path, &mut content, limits),
             Self::Program => program(&String::from_utf8_lossy(path.name()), &mut content, limits),
             Self::Document(read) => {
                 if content.size_bytes() > limits.manifest_bytes {
