@@ -19,6 +19,7 @@ mod output;
 mod policy;
 mod progress;
 mod registries;
+mod remains;
 mod rootless;
 mod scanning;
 mod staging;

@@ -6,8 +6,8 @@ use advisories::matching::{self, Finding};
 use advisories::vex::{self, Coverage, Format, Ground, Header, Remains, Wishes};
 use advisories::{PackageUse, heat};
 use harden::Ledger;
-use image::{Digest, Image, ImagePath, NodeKind};
-use packages::{Package, PackageDatabase, is_document, is_licence};
+use image::Image;
+use packages::PackageDatabase;
 use profile::Profile;
 use sbom::Options;
 
@@ -18,10 +18,7 @@ use crate::commands::{db, rbom, record, sbom as listing};
 use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::{hints, scanning};
-
-/// Most bytes of a removed file that are read for its digest.
-const MAX_FILE_BYTES: u64 = 256 << 20;
+use crate::{remains, scanning};
 
 /// Says which vulnerabilities touch one image.
 pub(crate) fn run(context: &Context, args: &VexArgs) -> Result<(), Failure> {
@@ -166,60 +163,10 @@ fn grounds(
     let mut symbols = scanning::symbols_of(packages, findings, original);
     for (index, (package, usage)) in packages.packages.iter().zip(uses).enumerate() {
         let remains = match hardened {
-            Some(hardened) if hit.contains(&index) => remains(package, original, hardened)?,
+            Some(hardened) if hit.contains(&index) => remains::of(package, original, hardened)?,
             _ => Remains::default(),
         };
         grounds.push(Ground { usage, remains, symbols: symbols.remove(&index).unwrap_or_default() });
     }
     Ok(grounds)
-}
-
-fn remains(package: &Package, original: &Image, hardened: &Image) -> Result<Remains, Failure> {
-    let mut remains = Remains { known: true, ..Remains::default() };
-    for path in package.files.iter().filter(|path| !is_document(path) && !is_licence(path)) {
-        let Some(node) = original.tree().get(path) else { continue };
-        let is_file = matches!(node.kind, NodeKind::File { .. });
-        let may_run =
-            is_file && (node.metadata.mode & 0o111 != 0 || heat::is_code_name(path) || is_library(path));
-        if hardened.tree().get(path).is_none() {
-            if may_run {
-                // Claims name a few files and count the others.
-                let digest =
-                    if remains.removed_code.len() < vex::MAX_PATHS { digest(original, path)? } else { None };
-                remains.removed_code.insert(path.clone(), digest);
-            } else {
-                remains.removed_other += 1;
-            }
-        } else if may_run || !is_plain_data(path) {
-            // A link too: what it leads to may be another package's program.
-            remains.kept_code += 1;
-        } else {
-            remains.kept_other += 1;
-        }
-    }
-    Ok(remains)
-}
-
-fn is_library(path: &ImagePath) -> bool {
-    let name = path.name();
-    name.ends_with(b".so") || name.windows(4).any(|part| part == b".so.") || name.ends_with(b".a")
-}
-
-/// Whether a file that nobody may execute lies where only data lies; elsewhere anything may be code to somebody.
-fn is_plain_data(path: &ImagePath) -> bool {
-    let path = path.as_bytes();
-    [&b"etc/"[..], b"usr/share/", b"var/"].iter().any(|place| path.starts_with(place))
-}
-
-fn digest(image: &Image, path: &ImagePath) -> Result<Option<Digest>, Failure> {
-    let is_long = image.tree().get(path).is_some_and(
-        |node| matches!(node.kind, NodeKind::File { size_bytes, .. } if size_bytes > MAX_FILE_BYTES),
-    );
-    if is_long {
-        return Ok(None);
-    }
-    let bytes = image
-        .read_file(path, MAX_FILE_BYTES)
-        .map_err(|source| hints::plain(ExitCode::Image, format!("cannot read {path}"), source))?;
-    Ok(Some(Digest::of(&bytes)))
 }
