@@ -21,7 +21,7 @@ const PROGRAMS: [(&str, &[&str]); 3] = [
     ("storm", &["-static", "-no-pie", "-pthread"]),
     ("nothing", &["-nostdlib", "-pie", "-Wl,--dynamic-linker=/t/f_loader"]),
 ];
-const IMAGES: [&str; 2] = ["busybox", "redis"];
+const IMAGES: [&str; 1] = ["busybox"];
 const FOLDERS: [&str; 14] = [
     "usr/bin",
     "usr/sbin",

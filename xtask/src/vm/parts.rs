@@ -9,6 +9,7 @@ use serde_json::Value;
 /// The backends, each of which is forced once.
 pub(crate) const BACKENDS: [&str; 3] = ["ebpf-base", "ebpf-lsm", "ebpf-fentry"];
 
+const EVERY_WAY: &str = "every_way_to_use_a_file_is_recorded_as_what_it_is";
 const CHOICE: &str = "the_strongest_backend_that_loads_watches_and_those_before_it_say_why_they_do_not";
 const STORM: &str = "hard_21_sixteen_threads_are_counted_to_the_last_use";
 
@@ -34,13 +35,12 @@ pub(crate) struct Part {
 
 /// All runs.
 pub(crate) fn runs() -> Vec<Run> {
-    let harden = |backend| harden(backend, "busybox", "/vm/busybox.yaml");
     let mut as_it_is = vec![doctor("ebpf-lsm"), accounting("auto", CHOICE)];
     as_it_is.extend(BACKENDS.map(torture));
     as_it_is.extend(BACKENDS.map(harden));
-    let mut preempted: Vec<_> = BACKENDS.map(torture).to_vec();
+    let mut preempted: Vec<_> = BACKENDS.map(|backend| test("torture", backend, 300, EVERY_WAY)).to_vec();
     preempted.extend(BACKENDS.map(|backend| accounting(backend, STORM)));
-    preempted.push(self::harden("auto", "redis", "redis"));
+    preempted.push(harden("auto"));
     let without_bpf =
         vec![doctor("ebpf-fentry"), accounting("auto", CHOICE), torture("auto"), harden("auto")];
     vec![
@@ -78,13 +78,13 @@ fn test(program: &str, backend: &str, limit_seconds: u32, more: &str) -> Part {
     }
 }
 
-fn harden(sensor: &str, image: &str, coverage: &str) -> Part {
+fn harden(sensor: &str) -> Part {
     let command = format!(
-        "careen --data-dir /root/careen harden oci:/vm/images/{image}:latest --coverage {coverage} --sensor {sensor} \
-         --output-image oci:/root/{image}-{sensor}:latest --output json"
+        "careen --data-dir /root/careen harden oci:/vm/images/busybox:latest --coverage /vm/busybox.yaml \
+         --sensor {sensor} --output-image oci:/root/{sensor}:latest --output json"
     );
     let expected = if sensor == "auto" { String::new() } else { format!("\"{sensor}\"") };
-    Part { name: format!("harden-{image}-{sensor}"), limit_seconds: 300, command, expected }
+    Part { name: format!("harden-{sensor}"), limit_seconds: 300, command, expected }
 }
 
 /// Judges what a part left; the text says what was found.
@@ -106,7 +106,8 @@ pub(crate) fn judge(part: &Part, code: i32, dir: &Path) -> Result<String> {
     }
     if part.name.starts_with("harden") {
         let result: Value = serde_json::from_str(&output).context("hardening printed no JSON")?;
-        return Ok(result["verification"]["verdict"].to_string());
+        let image = result["hardened"]["manifest_digest"].as_str().context("nothing was hardened")?;
+        return Ok(format!("{}, {image}", result["verification"]["verdict"]));
     }
     let passed_over = errors.lines().rfind(|line| line.starts_with("passed over"));
     let result = output.lines().find(|line| line.starts_with("test result")).unwrap_or_default();
