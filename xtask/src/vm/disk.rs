@@ -138,7 +138,9 @@ fn build_tests() -> Result<(Vec<PathBuf>, PathBuf)> {
         messages.lines().find_map(|line| {
             let message: serde_json::Value = serde_json::from_str(line).ok()?;
             let target = &message["target"];
-            let is_it = target["name"] == name && target["kind"][0] == kind;
+            // A program's own tests are built under its name, too.
+            let is_test = message["profile"]["test"] == true;
+            let is_it = target["name"] == name && target["kind"][0] == kind && is_test == (kind == "test");
             is_it.then(|| message["executable"].as_str().map(PathBuf::from))?
         })
     };
