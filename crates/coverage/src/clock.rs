@@ -26,6 +26,13 @@ mod tests {
     use std::time::Duration;
 
     #[test]
+    fn a_clock_before_1970_or_far_ahead_gives_a_time_all_the_same() {
+        assert_eq!(rfc3339(UNIX_EPOCH - Duration::from_secs(86_400)), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(253_402_300_799)), "9999-12-31T23:59:59Z");
+        assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(1 << 40)), "36812-02-20T00:36:16Z");
+    }
+
+    #[test]
     fn times_are_written_in_utc() {
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00Z"),

@@ -275,6 +275,29 @@ wait_for: [{ tcp: 8080 }]
 }
 
 #[test]
+fn a_container_that_never_dies_is_killed_after_its_grace_and_its_record_is_complete() {
+    if skip() {
+        return;
+    }
+    let bench = Bench::new();
+    let text = "
+version: 1
+container: { cmd: [sh, -c, \"trap '' TERM INT HUP QUIT; echo ready; while :; do sleep 1; done\"] }
+wait_for: [{ log: ready }]
+steps:
+  - { name: look, exec: cat /etc/passwd }
+stop: { grace: 700ms }
+";
+    let began = std::time::Instant::now();
+    let profile = bench.record(&bench.coverage("a.yaml", text)).map_err(|e| report(&e)).unwrap();
+    let stop = profile.runs[0].steps.last().unwrap();
+    assert_eq!((stop.name.as_str(), stop.outcome), ("stop", StepOutcome::Signalled { signal: 9 }));
+    assert!(stop.duration_ms >= 700 && began.elapsed() < 60 * SECOND);
+    assert!(profile.verdict().is_complete(), "{:?}", profile.verdict());
+    assert_eq!(first_step(&profile, "/etc/passwd", AccessKind::OpenRead), Some("look"));
+}
+
+#[test]
 fn a_workload_that_does_its_work_and_ends_is_waited_for() {
     if skip() {
         return;

@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -41,9 +42,7 @@ pub(crate) fn run(context: &Context, args: &RecordArgs) -> Result<(), Failure> {
     let profile = recorder.record(&image)?;
     context.progress.done("");
     let profile = annotated(profile, &image, &packages, &tags)?;
-    write_whole(&file, &encode(&profile)?).map_err(|source| {
-        hints::plain(ExitCode::Output, format!("cannot write {}", file.display()), source)
-    })?;
+    write_profile(context, &file, &encode(&profile)?)?;
     let result = serde_json::json!({ "profile": file, "verdict": profile.verdict(), "image": profile.image });
     output::print(context.output, &result, |_| {
         let verdict = match profile.verdict() {
@@ -57,6 +56,21 @@ pub(crate) fn run(context: &Context, args: &RecordArgs) -> Result<(), Failure> {
         };
         format!("  profile  {}\n  verdict  {verdict}\n", file.display())
     })
+}
+
+/// Writes a recorded profile. Where there is no room for it, it goes into the data directory: it took a run to make.
+fn write_profile(context: &Context, file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let Err(source) = write_whole(file, bytes) else { return Ok(()) };
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let kept = context.data_dir.join("unsaved").join(format!("{}-{name}", std::process::id()));
+    let is_kept =
+        kept.parent().is_some_and(|dir| fs::create_dir_all(dir).is_ok()) && write_whole(&kept, bytes).is_ok();
+    let hint = if is_kept {
+        format!("the profile is whole, and lies in {} until you move it", kept.display())
+    } else {
+        "free some space, or name another place with -o, and record again".to_owned()
+    };
+    Err(hints::plain(ExitCode::Output, format!("cannot write {}", file.display()), source).hint(hint))
 }
 
 /// Reads a coverage by built-in name or path.
@@ -135,7 +149,7 @@ pub(crate) fn check_tags(tags: &[String]) -> Result<BTreeSet<String>, Failure> {
 }
 
 /// Reads one profile.
-pub(crate) fn load_profile(file: &std::path::Path) -> Result<Profile, Failure> {
+pub(crate) fn load_profile(file: &Path) -> Result<Profile, Failure> {
     Profile::read(file).map_err(|error| {
         let hint = error.hint();
         hints::plain(ExitCode::Document, format!("cannot read the profile {}", file.display()), error)
@@ -232,7 +246,7 @@ impl<'a> Recorder<'a> {
         let options = RecordOptions {
             reference: verified.map(str::to_owned),
             keep_going: verified.is_some(),
-            journal: journal.clone(),
+            journal,
             ..self.options()
         };
         let observer = Told(progress);
@@ -295,7 +309,12 @@ impl<'a> Recorder<'a> {
 
     /// A run that gave no profile, as the user reads it.
     pub(crate) fn failed(&self, image: &Image, error: RecordError) -> Failure {
-        let hint = error.hint();
+        let mut hint = error.hint();
+        if let RecordError::LoadSensor(_) = &error {
+            let without =
+                "without --sensor ebpf, system calls are watched by notification, which needs no privilege";
+            hint = Some(hint.map_or_else(|| without.to_owned(), |hint| format!("{hint}; {without}")));
+        }
         let code = match &error {
             RecordError::Interrupted => ExitCode::Interrupted,
             RecordError::NotReady { .. } | RecordError::Ended { .. } | RecordError::StepFailed(_) => {

@@ -10,6 +10,7 @@ mod db;
 mod docker;
 mod errors;
 mod evaluate;
+mod faults;
 mod fidelity;
 mod heal;
 mod images;

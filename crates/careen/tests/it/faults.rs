@@ -1,0 +1,122 @@
+//! What breaks while a profile is made: it says what it is worth, or the message says where it is.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use engine::{Engine, EngineOptions};
+use image::{Image, OpenOptions};
+use profile::{Incomplete, Verdict};
+use sensor::SensorOptions;
+use serde_json::Value;
+
+use crate::support::{CAREEN, can_run, careen_command, image, workdir};
+
+const COVERAGE: &str =
+    "version: 1\nname: list\nwait_for:\n  - tcp: 6379\nsteps:\n  - name: list\n    exec: [ls, -lR, /usr]\n";
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn show(file: &str) -> Value {
+    let output = careen_command(&["profile", "show", file, "--output", "json"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_profile_made_with_a_ring_too_small_is_refused() {
+    let (Some(source), true) = (image("redis"), can_run()) else { return };
+    let dir = workdir();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::write(path("list.yaml"), COVERAGE).unwrap();
+    let options = OpenOptions { scratch_dir: dir.path().to_owned(), ..OpenOptions::new() };
+    let opened = Image::open(&format!("oci:{}", source.display()).parse().unwrap(), &options).unwrap();
+    let interrupt = Arc::default();
+    let helper = engine::Helper { program: CAREEN.into(), leading_args: vec!["__engine".into()] };
+    let options =
+        EngineOptions { data_dir: dir.path().join("data"), helper, interrupt: Arc::clone(&interrupt) };
+    let engine = Engine::open(options).unwrap();
+    let unpacked = engine.unpack(&opened, &|_| {}).unwrap();
+    let helper = sensor::Helper { program: CAREEN.into(), args: vec!["__canary".into()] };
+    let options = coverage::RecordOptions {
+        sensor: SensorOptions { ring_bytes: 4096, ..SensorOptions::new(helper) },
+        reference: None,
+        started_at: SystemTime::now(),
+        interrupt,
+        keep_going: false,
+        journal: None,
+    };
+    let list = coverage::load(&path("list.yaml")).unwrap();
+    let profile = coverage::record(&engine, &opened, &unpacked, &list, &options, &coverage::Silent).unwrap();
+    let Verdict::Incomplete { reasons } = profile.verdict() else { panic!("nothing was lost") };
+    assert!(reasons.iter().any(|reason| matches!(reason, Incomplete::Dropped { .. })), "{reasons:?}");
+    fs::write(path("lossy.profile"), profile.to_bytes().unwrap()).unwrap();
+
+    let target = format!("oci:{}", path("out"));
+    let harden = ["harden", source.to_str().unwrap(), "--profile", &path("lossy.profile"), "-o", &target];
+    let output = careen_command(&harden).output().unwrap();
+    assert_eq!(output.status.code(), Some(7), "{}", text(&output));
+    for word in ["events were dropped", "hint: "] {
+        assert!(text(&output).contains(word), "{}", text(&output));
+    }
+    assert!(!Path::new(&path("out")).exists());
+    let output = careen_command(&[&harden[..], &["--accept-incomplete", "--no-verify"]].concat()).output();
+    assert!(output.as_ref().unwrap().status.success(), "{}", text(output.as_ref().unwrap()));
+}
+
+#[test]
+fn a_profile_that_finds_no_room_is_kept_in_the_data_directory() {
+    let (Some(source), true) = (image("redis"), can_run()) else { return };
+    let dir = workdir();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::write(path("list.yaml"), COVERAGE).unwrap();
+    fs::create_dir(path("small")).unwrap();
+    let script = "mount -t tmpfs -o size=4k none small && \"$0\" \"$@\"; code=$?; echo \"left: $(ls -A small)\" >&2; exit $code";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, CAREEN])
+        .args(["record", source.to_str().unwrap(), "-c", "list.yaml", "-o", "small/list.profile"])
+        .env("CAREEN_DATA_DIR", path("data"))
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(9), "{told}");
+    assert!(output.stdout.is_empty() && told.contains("No space left on device"), "{told}");
+    assert_eq!(told.lines().last(), Some("left: "), "nothing half-written: {told}");
+    let kept: Vec<_> = fs::read_dir(path("data/unsaved")).unwrap().map(|e| e.unwrap().path()).collect();
+    let [kept] = &kept[..] else { panic!("{kept:?}") };
+    assert!(told.contains(&kept.display().to_string()), "{told}");
+    let profile = show(kept.to_str().unwrap());
+    assert_eq!(profile["runs"][0]["sensor"]["verdict"], "complete");
+    assert!(fs::read_dir(path("data/journal")).unwrap().next().is_none());
+}
+
+#[test]
+fn without_type_information_ebpf_is_refused_and_notification_watches() {
+    let (Some(source), true) = (image("redis"), can_run()) else { return };
+    let dir = workdir();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let run = |args: &[&str]| {
+        let script = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, CAREEN]).args(args);
+        command.env("CAREEN_DATA_DIR", path("data")).output().unwrap()
+    };
+    let record = ["record", source.to_str().unwrap(), "-c", "redis", "-o", &path("redis.profile")];
+    let output = run(&[&record[..], &["--sensor", "ebpf"]].concat());
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(4), "{told}");
+    for word in ["type information (BTF)", "CONFIG_DEBUG_INFO_BTF", "without --sensor ebpf"] {
+        assert!(told.contains(word), "{told}");
+    }
+    assert!(!Path::new(&path("redis.profile")).exists());
+    let output = run(&record);
+    assert!(output.status.success(), "{}", text(&output));
+    let sensor = &show(&path("redis.profile"))["runs"][0]["sensor"];
+    assert_eq!((&sensor["backend"], &sensor["verdict"]), (&"seccomp-notify".into(), &"complete".into()));
+    assert_eq!(sensor["not_seen"].as_array().map(Vec::len), Some(sensor::notify::NOT_SEEN.len()));
+}
