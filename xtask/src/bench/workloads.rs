@@ -6,6 +6,8 @@ pub(crate) struct Workload {
     pub(crate) name: &'static str,
     /// What one operation is.
     pub(crate) unit: &'static str,
+    /// What watching it may cost, as a ratio.
+    pub(crate) bound: Option<f64>,
     pub(crate) kind: Kind,
 }
 
@@ -23,6 +25,13 @@ pub(crate) enum Kind {
 pub(crate) const PACKAGES: [&str; 7] =
     ["redis-server", "redis-tools", "nginx-light", "wrk", "postgresql", "nodejs", "python3-minimal"];
 
+/// What watching a service may cost.
+pub(crate) const SERVICE: f64 = 1.05;
+/// What watching a loop of open and close may cost.
+pub(crate) const OPEN: f64 = 1.4;
+/// What watching a loop of stat may cost.
+pub(crate) const STAT: f64 = 1.5;
+
 const REDIS: &str = "exec redis-server --port $port --save '' --appendonly no --dir $dir";
 const REDIS_READY: &str = "redis-cli -p $port ping";
 
@@ -31,6 +40,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
     Workload {
         name: "redis, 50 clients",
         unit: "request",
+        bound: Some(SERVICE),
         kind: Kind::Server {
             prepare: ":",
             server: REDIS,
@@ -41,6 +51,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
     Workload {
         name: "redis, pipelines of 16",
         unit: "request",
+        bound: Some(SERVICE),
         kind: Kind::Server {
             prepare: ":",
             server: REDIS,
@@ -51,6 +62,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
     Workload {
         name: "nginx, 4 KiB file",
         unit: "request",
+        bound: Some(SERVICE),
         kind: Kind::Server {
             prepare: "mkdir -p $dir/www; head -c 4096 /dev/zero > $dir/www/file; chmod -R a+rX $dir; \
                       printf 'worker_processes 1; daemon off; pid %s/pid; error_log /dev/null; events {} \
@@ -65,6 +77,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
     Workload {
         name: "PostgreSQL, pgbench",
         unit: "transaction",
+        bound: Some(SERVICE),
         kind: Kind::Server {
             prepare: "chmod 711 $dir; [ -d $dir/pg ] || { mkdir $dir/pg; chown nobody $dir/pg; \
                       setpriv --reuid nobody --clear-groups $pg/initdb -D $dir/pg -U bench >&2; }",
@@ -77,6 +90,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
     Workload {
         name: "Python, start with imports",
         unit: "start",
+        bound: None,
         kind: Kind::Batch {
             script: "for i in 1 2 3 4 5 6 7 8; do /usr/bin/python3 -S -c 'import json, http.client, email, logging, unittest'; done",
             operations: 8,
@@ -85,6 +99,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
     Workload {
         name: "Node, start",
         unit: "start",
+        bound: None,
         kind: Kind::Batch {
             script: "for i in 1 2 3 4 5 6; do node -e 'require(\"http\")'; done",
             operations: 6,
@@ -93,16 +108,19 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
     Workload {
         name: "fork and exec",
         unit: "process",
+        bound: None,
         kind: Kind::Batch { script: "for ((i = 0; i < 1500; i++)); do /bin/true; done", operations: 1500 },
     },
     Workload {
         name: "open and close, 1000 files",
         unit: "pair",
+        bound: Some(OPEN),
         kind: Kind::Batch { script: "chroot $root /t/storm open 1 400000", operations: 400_000 },
     },
     Workload {
         name: "stat, 1000 files",
         unit: "call",
+        bound: Some(STAT),
         kind: Kind::Batch { script: "chroot $root /t/storm stat 1 600000", operations: 600_000 },
     },
 ];
