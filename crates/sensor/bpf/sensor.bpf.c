@@ -48,6 +48,7 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define RESOLVE_IN_ROOT 0x10
 #define AT_SYMLINK_NOFOLLOW 0x100
 #define AT_SYMLINK_FOLLOW 0x400
+#define AT_EMPTY_PATH 0x1000
 #define EBADF 9
 #define EFAULT 14
 #define ENAMETOOLONG 36
@@ -506,13 +507,16 @@ static __always_inline void describe_place(struct use *u, struct place place)
 	u->key.id.object_name_hash = BPF_CORE_READ(dentry, d_name.hash);
 }
 
+static __always_inline struct place place_of(struct file *file)
+{
+	struct path path = {};
+	bpf_core_read(&path, sizeof(path), &file->f_path);	/* mnt, dentry: so since Linux 2.6.20 */
+	return (struct place){ .mnt = path.mnt, .dentry = path.dentry };
+}
+
 static __always_inline void describe_object(struct use *u, struct file *file)
 {
-	struct place place = {
-		.mnt = BPF_CORE_READ(file, f_path.mnt),
-		.dentry = BPF_CORE_READ(file, f_path.dentry),
-	};
-	describe_place(u, place);
+	describe_place(u, place_of(file));
 }
 
 /* The path under which a mapped file was opened. Mappings of overlayfs refer to the file of the layer instead. */
@@ -527,9 +531,7 @@ static __always_inline struct place mapped_place(struct file *file)
 		if (BPF_CORE_READ(dentry, d_sb, s_magic) == OVERLAYFS_SUPER_MAGIC)
 			return place;
 	}
-	place.mnt = BPF_CORE_READ(file, f_path.mnt);
-	place.dentry = BPF_CORE_READ(file, f_path.dentry);
-	return place;
+	return place_of(file);
 }
 
 static __always_inline void forget_object(struct use *u)
@@ -1003,6 +1005,13 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		return 0;	/* on_exec sees it; the arguments are gone */
 	if (result == -ENOSYS)
 		return 0;
+	if (op == OP_STAT && CALL_FLAGS(call) && ARGUMENT(CALL_FLAGS(call)) & AT_EMPTY_PATH) {
+		/* fstat(3): see report_text for paths that are empty */
+		const void *text = (void *)ARGUMENT(CALL_PATH(call));
+		char first = 1;
+		if (!text || (!bpf_probe_read_user(&first, 1, text) && !first))
+			return 0;
+	}
 
 	struct use u = {};
 	u.key.id.op = op;
