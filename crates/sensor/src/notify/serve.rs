@@ -83,6 +83,8 @@ impl Server {
         let mut deadline = None;
         loop {
             if self.stop.load(Ordering::Acquire) {
+                // What was handed over just before counts, too.
+                self.take_orders(&mut listeners, &mut account, &mut threads);
                 let deadline = *deadline.get_or_insert_with(|| Instant::now() + LAST);
                 if listeners.is_empty() || Instant::now() > deadline {
                     account.unfinished = listeners.len() as u64;
