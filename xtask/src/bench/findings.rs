@@ -1,6 +1,7 @@
 //! `cargo xtask bench findings`: what hardening does to the findings of Redis and nginx, with and without Debian's
 //! security updates, and whether Syft and Trivy see the same. Writes `docs/findings.md`.
 
+mod counting;
 mod page;
 mod seen;
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::seen::{Finding, Report, ScannedFinding};
-use super::{Row, Scanners, peers};
+use super::{Row, Scanners, counting, peers};
 
 /// Percent fewer findings that are aimed at for Redis without security updates.
-const AIM_PERCENT: usize = 77;
+pub(super) const AIM_PERCENT: usize = 77;
 
 const HEAD: &str = "\
 # Findings before and after
@@ -55,6 +55,7 @@ pub(super) fn render(rows: &[Row]) -> String {
         );
     }
     text += "The counts depend on how much the database holds of what Debian's tracker knows.\n";
+    text += &counting::render(rows);
     text += &what_is_left(rows);
     text += &peers_table(rows);
     text
@@ -161,7 +162,7 @@ fn change((before, after): (usize, usize)) -> String {
 }
 
 /// How many percent fewer; rounded down, so that no aim is reached by rounding.
-fn fewer(before: usize, after: usize) -> String {
+pub(super) fn fewer(before: usize, after: usize) -> String {
     match before {
         0 => "-".to_owned(),
         _ => format!("{} %", (before - after) * 100 / before),

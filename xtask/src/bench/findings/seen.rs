@@ -47,9 +47,29 @@ pub(super) struct ScannedFinding {
     pub(super) weak: Option<String>,
     #[serde(default)]
     pub(super) fixed: Vec<String>,
+    pub(super) state: String,
+    pub(super) severity: String,
+    pub(super) evidence: Vec<ScannedEvidence>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ScannedEvidence {
+    /// The source package that the advisory speaks of.
+    package: String,
 }
 
 impl ScannedFinding {
+    /// The vulnerability and the binary package.
+    pub(super) fn in_binary(&self) -> Finding {
+        (self.vulnerability.clone(), self.name.clone())
+    }
+
+    /// The vulnerability and the source package, of which an image may have several binary packages.
+    pub(super) fn in_source(&self) -> Finding {
+        let source = self.evidence.first().map_or(&self.name, |evidence| &evidence.package);
+        (self.vulnerability.clone(), source.clone())
+    }
+
     pub(super) fn is_left(&self) -> bool {
         self.heat != "gone"
     }
@@ -68,7 +88,7 @@ impl Report {
     /// The findings that are not gone.
     pub(super) fn left(&self) -> BTreeSet<Finding> {
         let left = self.findings.iter().filter(|found| found.is_left());
-        left.map(|found| (found.vulnerability.clone(), found.name.clone())).collect()
+        left.map(ScannedFinding::in_binary).collect()
     }
 }
 
@@ -114,10 +134,7 @@ pub(super) fn claims(document: &Value, report: &Report) -> Result<BTreeSet<Findi
             .map(bare)
             .collect();
         let ours = report.findings.iter().filter(|found| found.vulnerability == id);
-        claims.extend(
-            ours.filter(|found| named.contains(bare(&found.purl)))
-                .map(|found| (found.vulnerability.clone(), found.name.clone())),
-        );
+        claims.extend(ours.filter(|found| named.contains(bare(&found.purl))).map(ScannedFinding::in_binary));
     }
     Ok(claims)
 }
@@ -141,6 +158,9 @@ pub(super) mod tests {
             heat: "hot".to_owned(),
             weak: None,
             fixed: Vec::new(),
+            state: "affected".to_owned(),
+            severity: "high".to_owned(),
+            evidence: vec![ScannedEvidence { package: "shop".to_owned() }],
         };
         Report { packages: Vec::new(), findings: left.iter().map(finding).collect() }
     }
