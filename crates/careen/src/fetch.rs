@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ureq::tls::{RootCerts, TlsConfig};
+
 const CONNECT: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(60);
 /// For a whole body: an hour for a gigabyte is a slow line, and not one that hangs.
@@ -60,9 +62,20 @@ pub(crate) struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// One that reads files up to `limit` bytes, until `interrupt` is set.
-    pub(crate) fn new(limit: u64, interrupt: &'a AtomicBool, on_bytes: &'a dyn Fn(u64)) -> Self {
+    /// One that reads files up to `limit` bytes, until `interrupt` is set. `trusted` are authorities instead of the usual
+    /// ones.
+    pub(crate) fn new(
+        limit: u64,
+        trusted: Option<RootCerts>,
+        interrupt: &'a AtomicBool,
+        on_bytes: &'a dyn Fn(u64),
+    ) -> Self {
+        let mut tls = TlsConfig::builder();
+        if let Some(trusted) = trusted {
+            tls = tls.root_certs(trusted);
+        }
         let config = ureq::Agent::config_builder()
+            .tls_config(tls.build())
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(ANSWER))
             .timeout_recv_body(Some(BODY))

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use image::{Descriptor, Digest, Image, ImageSource, Limits, OpenImageError, OpenOptions, Platform};
 use registry::{BlobStore, Logins, Pulled, Puller, Reference, Registry, Settings};
@@ -16,6 +17,9 @@ use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::{hints, output};
+
+/// How long blobs are kept that no command reads.
+const UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The registries of a run, and what it read of them.
 pub(crate) struct Registries {
@@ -61,9 +65,30 @@ pub(crate) fn connect(context: &Context, host: &str) -> Result<Arc<Registry>, Fa
     Ok(registry)
 }
 
+/// The authorities of `--ca-file` and of the host; none without that option.
+pub(crate) fn authorities(context: &Context) -> Result<Option<ureq::tls::RootCerts>, Failure> {
+    let file = context.registries.settings.ca_file.as_deref();
+    file.map(registry::authorities)
+        .transpose()
+        .map_err(|error| hints::registry("cannot use the authorities of --ca-file", error))
+}
+
 /// The blobs that all images share.
 pub(crate) fn blobs(context: &Context) -> BlobStore {
     BlobStore::at(context.data_dir.join("blobs"))
+}
+
+/// Makes room after something new came: what no command read for a month goes.
+pub(crate) fn remove_unused(blobs: &BlobStore) {
+    let removed = blobs.remove_unused(UNUSED);
+    if removed.blobs > 0 {
+        let (count, bytes) = (removed.blobs, output::bytes_text(removed.bytes));
+        tracing::info!(
+            count,
+            bytes = removed.bytes,
+            "removed {count} blobs of registries, {bytes}, unused for a month"
+        );
+    }
 }
 
 /// Where the layouts of pulled images lie.
@@ -186,5 +211,6 @@ fn fetch(context: &Context, pulled: &Pulled, layers: &[Descriptor]) -> Result<()
         })
         .map_err(|error| hints::registry(&format!("cannot fetch {reference}"), error))?;
     context.progress.done(&output::bytes_text(total));
+    remove_unused(&blobs);
     Ok(())
 }

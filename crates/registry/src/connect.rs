@@ -67,6 +67,16 @@ pub(crate) fn agent(host: &str, settings: &Settings) -> Result<ureq::Agent, Regi
     Ok(config.build().into())
 }
 
+/// The authorities of a file in PEM, and those that the host trusts.
+///
+/// # Errors
+/// [`RegistryError::Certificates`] if the file cannot be read, or has no certificate.
+pub fn authorities(file: &Path) -> Result<RootCerts, RegistryError> {
+    let mut all = certificates(file)?;
+    all.extend(certificates(Path::new(SYSTEM)).unwrap_or_default());
+    Ok(RootCerts::new_with_certs(&all))
+}
+
 fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, RegistryError> {
     let failed = |source| RegistryError::Certificates { path: file.to_owned(), source };
     let mut bytes = Vec::new();

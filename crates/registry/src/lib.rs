@@ -22,13 +22,15 @@ mod referrers;
 mod registry;
 mod retry;
 mod token;
+mod unused;
 mod url;
 
 pub use blobs::BlobStore;
-pub use connect::Settings;
+pub use connect::{Settings, authorities};
 pub use error::RegistryError;
 pub use logins::{Login, Logins, LoginsError, Secret};
 pub use manifest::Fetched;
 pub use pull::{PullError, Pulled, Puller, at_hand};
 pub use reference::{Reference, ReferenceError, is_host};
 pub use registry::Registry;
+pub use unused::Removed;

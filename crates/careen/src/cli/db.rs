@@ -75,7 +75,7 @@ Examples:
 Without a mirror, files come from OSV's bucket, Debian's tracker, CISA and FIRST; only what changed is fetched, and a
 broken download goes on where it broke off. The old database stays in use until the new one is whole. If one of them
 cannot be fetched, the others still go in, `careen db status` names it, and the exit code is 12. Proxies are taken from
-HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.")]
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; --ca-file names an authority of your own.")]
 pub(crate) struct DbUpdateArgs {
     /// Take the finished database of this mirror
     #[arg(long, value_name = "URL")]

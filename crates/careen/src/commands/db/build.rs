@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::fetch::Client;
-use crate::output;
+use crate::{output, registries};
 
 /// What a build or an update made.
 #[derive(Serialize)]
@@ -45,7 +45,7 @@ fn add(context: &Context, import: &mut Import, from: &str) -> Result<(), Failure
         context.progress.stage(format!("fetch {from}"), None);
         let on_bytes = |bytes| context.progress.add_bytes(bytes);
         let limit = Limits::default().file_bytes;
-        let client = Client::new(limit, &context.interrupt, &on_bytes);
+        let client = Client::new(limit, registries::authorities(context)?, &context.interrupt, &on_bytes);
         let bytes = client
             .bytes(from, limit)
             .map_err(|error| Failure::caused_by(ExitCode::Failure, tried(), error))?;

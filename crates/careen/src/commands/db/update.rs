@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::fetch::{Client, FetchError};
-use crate::output;
+use crate::{output, registries};
 
 const INDEX_BYTES: u64 = 1 << 20;
 
@@ -39,7 +39,8 @@ pub(super) fn run(context: &Context, args: &DbUpdateArgs) -> Result<(), Failure>
             .hint("choose another place with --data-dir".to_owned())
     })?;
     let on_bytes = |bytes| context.progress.add_bytes(bytes);
-    let client = Client::new(Limits::default().file_bytes, &context.interrupt, &on_bytes);
+    let trusted = registries::authorities(context)?;
+    let client = Client::new(Limits::default().file_bytes, trusted, &context.interrupt, &on_bytes);
     match &args.mirror {
         Some(mirror) => from_mirror(context, args, &client, &cache, mirror.trim_end_matches('/')),
         None => super::feeds::run(context, args, &client, &cache),

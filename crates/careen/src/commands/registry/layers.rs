@@ -45,6 +45,13 @@ impl Layers {
         Ok(Self { blobs, layouts, shared, temporary, needed: Mutex::default() })
     }
 
+    /// Makes room where layers are kept: what nobody read for long goes.
+    pub(super) fn tidy(&self) {
+        if self.temporary.is_none() {
+            registries::remove_unused(&self.shared);
+        }
+    }
+
     /// What brings images here.
     pub(super) fn puller<'a>(&'a self, registry: &'a Registry) -> Puller<'a> {
         Puller { registry, blobs: &self.blobs, layouts: self.layouts() }

@@ -88,6 +88,7 @@ pub(super) fn run(context: &Context, args: &RegistryScanArgs) -> Result<(), Fail
         row
     });
     walk.lock().save()?;
+    walk.layers.tidy();
     if context.interrupt.load(Ordering::Relaxed) {
         let kept = args.state.as_ref().map(|file| format!("; what was done is in {}", file.display()));
         return Err(Failure::new(ExitCode::Interrupted, format!("interrupted{}", kept.unwrap_or_default())));
@@ -362,4 +363,55 @@ fn each<T: Sync, R: Send>(
         run();
     });
     results.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_item_is_done_once_and_the_results_keep_their_order() {
+        let items: Vec<usize> = (0..200).collect();
+        let interrupt = AtomicBool::new(false);
+        for jobs in [1, 3, 500] {
+            let calls = AtomicUsize::new(0);
+            let results = each(jobs, &interrupt, &items, &|item: &usize| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                item * 2
+            });
+            let expected: Vec<Option<usize>> = items.iter().map(|item| Some(item * 2)).collect();
+            assert_eq!((results, calls.into_inner()), (expected, items.len()), "{jobs}");
+        }
+        assert_eq!(each(4, &interrupt, &[] as &[usize], &|item| *item), []);
+    }
+
+    #[test]
+    fn after_an_interrupt_nothing_new_is_begun() {
+        let interrupt = AtomicBool::new(false);
+        let items: Vec<usize> = (0..50).collect();
+        let results = each(1, &interrupt, &items, &|item: &usize| {
+            interrupt.store(*item == 9, Ordering::Relaxed);
+            *item
+        });
+        assert_eq!(results.iter().flatten().copied().collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+        assert_eq!(results.len(), items.len());
+    }
+
+    #[test]
+    fn charts_and_other_platforms_are_passed_over_and_broken_images_are_not() {
+        let pick = |layout: &testkit::Layout, platform: &str| {
+            let platform = Some(platform.parse().unwrap());
+            let options = image::OpenOptions { platform, ..image::OpenOptions::default() };
+            match Image::open(&layout.source().parse().unwrap(), &options) {
+                Err(OpenImageError::Pick { source, .. }) => Some(is_no_image(&source)),
+                Err(_) => Some(false),
+                Ok(_) => None,
+            }
+        };
+        let layout = testkit::image(&["a"]);
+        assert_eq!(pick(&layout, "linux/amd64"), None);
+        assert_eq!(pick(&layout, "linux/s390x"), Some(true));
+        std::fs::remove_dir_all(layout.dir().join("blobs")).unwrap();
+        assert_eq!(pick(&layout, "linux/amd64"), Some(false));
+    }
 }
