@@ -8,7 +8,7 @@ use attest::{
     Attachment, Envelope, Facts, PrivateKey, Statement, envelope, hardening, provenance, statement,
 };
 use harden::{Decision, Ledger};
-use image::{Digest, Image, ImageTarget};
+use image::{Digest, Image, ImageSource, ImageTarget};
 use profile::Profile;
 
 use crate::cli::HardenArgs;
@@ -114,6 +114,18 @@ pub(crate) fn file_name(attachment: &Attachment) -> String {
     };
     let ending = if attachment.media_type == envelope::MEDIA_TYPE { "dsse.json" } else { "intoto.json" };
     format!("{name}.{ending}")
+}
+
+/// What people call an image that says no name of its own: where it lies, with its tag, whether that was typed or not.
+pub(crate) fn place(image: &Image) -> String {
+    let tag = image.name().map(str::to_owned);
+    match image.source() {
+        ImageSource::OciLayout { dir, .. } => ImageSource::OciLayout { dir: dir.clone(), tag }.to_string(),
+        ImageSource::OciArchive { file, .. } => {
+            ImageSource::OciArchive { file: file.clone(), tag }.to_string()
+        }
+        other => other.to_string(),
+    }
 }
 
 /// What an image is called, and its digest.

@@ -99,7 +99,7 @@ fn document(image: &Image, file: &Path, kind: &str) -> Result<Statement, Failure
         Some(predicate) if value.get("_type").is_some() => predicate.clone(),
         _ => value,
     };
-    Ok(Statement::new(attesting::subject(image, &image.source().to_string()), kind, value))
+    Ok(Statement::new(attesting::subject(image, &attesting::place(image)), kind, value))
 }
 
 /// Gathers what is known of the hardening that made an image.
@@ -131,7 +131,7 @@ fn facts(context: &Context, args: &AttestArgs, image: &Image) -> Result<Facts, F
     }
     let verification = result.as_ref().and_then(|result| result.verification.clone());
     let version = result.map_or_else(|| env!("CARGO_PKG_VERSION").to_owned(), |result| result.careen_version);
-    attesting::make_facts(image, &image.source().to_string(), &ledger, &profile, verification, version)
+    attesting::make_facts(image, &attesting::place(image), &ledger, &profile, verification, version)
 }
 
 fn load_result(file: &Path) -> Result<Hardening, Failure> {
