@@ -41,6 +41,12 @@ impl Advisories {
         self.affected(id, ecosystem, package, fixed, kind, &Value::Null)
     }
 
+    /// One on a module of Go, all versions, in these functions of one of its packages.
+    pub fn go_functions(self, id: &str, module: &str, package: &str, functions: &[&str]) -> Self {
+        let specific = json!({"imports": [{"path": package, "symbols": functions}]});
+        self.affected(id, "Go", module, None, "SEMVER", &specific)
+    }
+
     fn affected(
         mut self,
         id: &str,

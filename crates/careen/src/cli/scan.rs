@@ -16,6 +16,7 @@ Examples:
   careen scan oci:shop-hardened --format sarif -o shop.sarif
   careen scan --list images.lst --ignore accepted.toml --format junit -o scan.xml
   careen scan shop.cdx.json
+  careen scan dir:/srv/rootfs
 
 Of an image that careen hardened, or that it was made from, profile and ledger are found by digest. Findings of a
 hardened image are those of its original, less the packages of which no file is left: what a package database lists or
@@ -24,8 +25,8 @@ What is attached to an image (--vex referrers) is believed unless --vex-key says
 --fail-on takes [hot-|warm-|cold-] and any, kev, fixable, critical, high, medium, low, negligible or epss-PERCENT; a heat
 means that one and hotter ones, and what nobody recorded counts as hot. The exit code is then 11.")]
 pub(crate) struct ScanArgs {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], a path, a reference in a registry, or an SBOM (CycloneDX or
-    /// SPDX, JSON)
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], dir:ROOTFS (a directory or a tar of
+    /// one), a path, a reference in a registry, or an SBOM (CycloneDX or SPDX, JSON)
     #[arg(required_unless_present = "list", value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
     /// More images, one a line

@@ -32,6 +32,8 @@ fn help_of_each_command_has_not_changed_unseen() {
         "rbom",
         "vex",
         "attest",
+        "registry",
+        "registry scan",
     ] {
         let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let output = Command::new(CAREEN)

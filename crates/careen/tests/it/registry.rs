@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 use crate::scan::{database, image};
-use crate::support::{careen_command, skip, workdir};
+use crate::support::{careen_command, schema, skip, workdir};
 
 /// A registry, a database, and a data directory of one test.
 struct Place {
@@ -142,6 +142,11 @@ fn a_walk_scans_what_changed_and_goes_past_what_is_broken() {
         place.fails(&["registry", "scan", &place.registry.host, "--fail-on", "high", "--state", &state], 11);
     assert!(output.contains("3 high"), "{output}");
 
+    let schema = schema("../../docs/formats/registry-scan.schema.json", &[]);
+    schema.conforms(&first);
+    schema.conforms(&third);
+    schema.conforms(&crate::support::document(Path::new(&state)));
+
     let newest = place.json(&["registry", "scan", &place.name("shop/app"), "--newest", "1"], 0);
     assert_eq!(statuses(&newest), ["shop/app:1.10 scanned"]);
     let pattern = place.json(&["registry", "scan", &place.name("shop/*"), "--tags", "1.*"], 0);
@@ -149,6 +154,7 @@ fn a_walk_scans_what_changed_and_goes_past_what_is_broken() {
     // A tag that is not there fails alone.
     let broken = place.json(&["registry", "scan", &place.name("base:1"), &place.name("base:none")], 3);
     assert_eq!(statuses(&broken), ["base:1 scanned", "base:none failed"]);
+    schema.conforms(&broken);
     for (format, part) in [("table", "1 high"), ("csv", ",scanned,"), ("markdown", "| `")] {
         let _ = part;
         let output =
@@ -159,6 +165,36 @@ fn a_walk_scans_what_changed_and_goes_past_what_is_broken() {
     let reports = place.dir.path().join("reports");
     place.json(&["registry", "scan", &place.name("base:1"), "--reports", &reports.display().to_string()], 0);
     assert!(reports.join(&place.registry.host).join("base/1.json").is_file());
+}
+
+#[test]
+fn a_layer_that_an_earlier_walk_kept_is_not_fetched_again_for_a_new_image() {
+    let Some(place) = Place::new() else { return };
+    let base = || testkit::TarBuilder::from_text("etc/os-release:ID=debian usr/bin/base:x");
+    let push = |tag: &str, top: &str| {
+        let layers = testkit::ImageBuilder::new().layer(base()).layer(testkit::TarBuilder::from_text(top));
+        place.registry.push(layers.oci_layout().dir(), &format!("shop/app:{tag}"), None);
+    };
+    push("1", "usr/bin/one:1");
+    let walk = |more: &[&str]| {
+        place.json(&[&["registry", "scan", &place.name("shop/app"), "--keep-layers"], more].concat(), 0)
+    };
+    assert_eq!(walk(&[])["totals"]["scanned"], 1);
+    let before = place.large_blobs();
+    push("2", "usr/bin/two:22");
+    assert_eq!(walk(&["--tags", "2"])["totals"]["scanned"], 1);
+    // Manifest, config and the one layer that is new.
+    assert_eq!(place.large_blobs() - before, 3);
+    // What nobody read for a month makes room.
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(40 * 24 * 3600);
+    let times = fs::FileTimes::new().set_accessed(old).set_modified(old);
+    for blob in fs::read_dir(place.dir.path().join("data/blobs/sha256")).unwrap() {
+        fs::File::options().write(true).open(blob.unwrap().path()).unwrap().set_times(times).unwrap();
+    }
+    push("3", "usr/bin/three:333");
+    walk(&["--tags", "3"]);
+    // The new image's three, the base where times of access are kept, and none of the others' own.
+    assert!((3..=4).contains(&place.large_blobs()), "{}", place.large_blobs());
 }
 
 #[test]

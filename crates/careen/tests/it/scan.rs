@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -116,6 +117,159 @@ fn a_bill_of_materials_gives_the_findings_of_its_image() {
         assert!(careen(&["sbom", &image, "--format", format, "-o", &file]).status.success());
         assert_eq!(ids(&careen_json(&["scan", &file, "--db", &database])), of_image, "{format}");
     }
+}
+
+#[test]
+fn a_directory_is_scanned_as_the_image_that_it_was_unpacked_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let (image, database) = (image(dir.path()), database(dir.path()));
+    let root = dir.path().join("root");
+    for (path, content) in [
+        ("etc/os-release", "ID=debian\nVERSION_ID=12\nPRETTY_NAME=\"Debian 12\"\n"),
+        ("var/lib/dpkg/info/tool.list", "/usr/bin/tool\n"),
+        ("var/lib/dpkg/info/other.list", "/usr/bin/other\n"),
+        ("usr/bin/tool", "x"),
+        ("usr/bin/other", "x"),
+        (
+            "var/lib/dpkg/status",
+            "Package: tool\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0-1\n\n\
+             Package: other\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0-1\n",
+        ),
+    ] {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    let of_image = careen_json(&["scan", &image, "--db", &database]);
+    let of_directory = careen_json(&["scan", &format!("dir:{}", root.display()), "--db", &database]);
+    assert_eq!(of_image["counts"]["total"], 2);
+    assert_eq!(of_directory["counts"], of_image["counts"], "{of_directory:#}");
+    assert_eq!(of_directory["findings"], of_image["findings"]);
+    assert_eq!(of_directory["subject"]["distribution"], "Debian 12");
+    // Another state of the directory is another image: nothing of before is believed.
+    fs::write(
+        root.join("var/lib/dpkg/status"),
+        "Package: tool\nStatus: install ok installed\nVersion: 1.0-1\n",
+    )
+    .unwrap();
+    let changed = careen_json(&["scan", &format!("dir:{}", root.display()), "--db", &database]);
+    assert_eq!(changed["counts"]["total"], 1, "{changed:#}");
+}
+
+#[test]
+fn a_vulnerable_function_that_is_not_in_a_program_is_told_as_not_in_binary() {
+    if Command::new("go").arg("version").output().is_err() {
+        return crate::support::skip("go is not installed: apt-get install golang-go");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("shop");
+    fs::create_dir_all(source.join("dep")).unwrap();
+    for (name, text) in [
+        (
+            "go.mod",
+            "module example.com/shop\n\ngo 1.18\n\nrequire example.com/dep v1.0.0\n\n\
+             replace example.com/dep => ./dep\n",
+        ),
+        ("main.go", "package main\n\nimport \"example.com/dep\"\n\nfunc main() { println(dep.Used(3)) }\n"),
+        ("dep/go.mod", "module example.com/dep\n\ngo 1.18\n"),
+        (
+            "dep/dep.go",
+            "package dep\n\n//go:noinline\nfunc Used(n int) int { return n * 7 }\n\n\
+             //go:noinline\nfunc Unused(n int) int { return n * 9 }\n",
+        ),
+    ] {
+        fs::write(source.join(name), text).unwrap();
+    }
+    let built = Command::new("go")
+        .args(["build", "-buildvcs=false", "-ldflags=-s -w", "-o", "program", "."])
+        .current_dir(&source)
+        .env("GOCACHE", dir.path().join("cache"))
+        .env("GOFLAGS", "-mod=mod")
+        .env("CGO_ENABLED", "0")
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let program =
+        testkit::TarEntry::file("app/program", fs::read(source.join("program")).unwrap()).mode(0o755);
+    let layout = testkit::ImageBuilder::new().layer(testkit::TarBuilder::new().entry(program)).oci_layout();
+    let image = layout.dir().display().to_string();
+    let module = "example.com/dep";
+    let advisories = testkit::Advisories::new()
+        .go_functions("GO-2026-0001", module, module, &["Used"])
+        .go_functions("GO-2026-0002", module, module, &["Unused"]);
+    let database = crate::support::database(dir.path(), &advisories);
+    // The second time the answers are those that the first one kept.
+    for round in ["looked at", "kept"] {
+        let report = careen_json(&["scan", &image, "--db", &database]);
+        let told: Vec<_> = report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|found| (found["vulnerability"].as_str().unwrap(), found["symbols_in_binary"].to_string()))
+            .collect();
+        let of = |id: &str| &told.iter().find(|(known, _)| *known == id).unwrap().1;
+        assert!(
+            of("GO-2026-0001").contains("in-binary") && !of("GO-2026-0001").contains("not-in-binary"),
+            "{round}: {told:?}"
+        );
+        assert!(of("GO-2026-0002").contains("not-in-binary"), "{round}: {told:?}");
+    }
+    let output = careen(&["scan", &image, "--db", &database]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    let line = table.lines().find(|line| line.contains("GO-2026-0002")).unwrap();
+    assert!(table.contains("not in binary"), "{table}");
+    assert!(
+        !table.lines().any(|other| other.contains("GO-2026-0001") && other.contains("not in binary")),
+        "{line}"
+    );
+    // And a statement may say so.
+    let vex = careen(&["vex", &image, "--db", &database]);
+    let text = String::from_utf8(vex.stdout).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let of = |id: &str| {
+        let all = document["statements"].as_array().unwrap();
+        all.iter().find(|one| one["vulnerability"]["name"] == id).unwrap().clone()
+    };
+    assert_eq!(of("GO-2026-0002")["justification"], "vulnerable_code_not_present");
+    assert_eq!(of("GO-2026-0001")["status"], "under_investigation");
+}
+
+#[test]
+fn a_library_for_browsers_is_found_where_no_package_manager_put_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let layer = testkit::TarBuilder::new()
+        .entry(testkit::TarEntry::file("srv/static/app.js", "/*! jQuery v3.4.1 | (c) somebody */\nvar a;"))
+        .entry(testkit::TarEntry::file("srv/static/bootstrap-4.0.0.min.js", "var b;"))
+        .entry(testkit::TarEntry::file("srv/node_modules/x/jquery-1.0.0.js", "/*! jQuery v1.0.0 */"));
+    let layout = testkit::ImageBuilder::new().layer(layer).oci_layout();
+    let from = dir.path().join("from");
+    fs::create_dir(&from).unwrap();
+    let entry = |below: &str, id: &str| json!({"below": below, "severity": "medium", "identifiers": {"CVE": [id], "summary": "A hole"}, "info": []});
+    let repository = json!({
+        "jquery": {"npmname": "jquery", "vulnerabilities": [entry("3.5.0", "CVE-2026-1")], "extractors": {}},
+        "bootstrap": {"vulnerabilities": [entry("4.1.2", "CVE-2026-2"), entry("3.0.0", "CVE-2026-3")], "extractors": {}},
+    });
+    fs::write(from.join("jsrepository.json"), repository.to_string()).unwrap();
+    let database = dir.path().join("advisories.db").display().to_string();
+    let built = careen(&["db", "build", "--from", &from.display().to_string(), "-o", &database]);
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let report = careen_json(&["scan", &layout.dir().display().to_string(), "--db", &database]);
+    let found: Vec<_> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            (text(&found["vulnerability"]), text(&found["purl"]), text(&found["found_in"]["file"]))
+        })
+        .collect();
+    let expected = [
+        ("CVE-2026-1", "pkg:npm/jquery@3.4.1", "/srv/static/app.js"),
+        ("CVE-2026-2", "pkg:npm/bootstrap@4.0.0", "/srv/static/bootstrap-4.0.0.min.js"),
+    ]
+    .map(|(id, purl, file)| (id.to_owned(), purl.to_owned(), file.to_owned()));
+    assert_eq!(found, expected, "{report:#}");
+    assert_eq!(report["packages"][0]["ecosystem"], "javascript");
 }
 
 #[test]
