@@ -325,5 +325,9 @@ fn a_program_of_dotnet_names_what_it_was_linked_with() {
     assert_eq!(purls(&database, Ecosystem::Nuget), expected);
     // The library itself belongs to its own component.
     let own = database.packages.iter().find(|package| package.name == "Python.Runtime").unwrap();
-    assert!(own.files.contains(&common::path("/opt/pythonnet/runtime/Python.Runtime.dll")), "{:?}", own.files);
+    assert!(
+        own.files.contains(&common::path("/opt/pythonnet/runtime/Python.Runtime.dll")),
+        "{:?}",
+        own.files
+    );
 }

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -55,8 +56,12 @@ const DB: &str = "/usr/lib/sysimage/rpm";
 
 /// A root with three packages, made by rpm.
 fn rooted(dir: &Path) -> std::path::PathBuf {
+    rooted_of(dir, SPEC)
+}
+
+fn rooted_of(dir: &Path, text: &str) -> std::path::PathBuf {
     let spec = dir.join("demo.spec");
-    fs::write(&spec, SPEC).unwrap();
+    fs::write(&spec, text).unwrap();
     let top = dir.join("top");
     let define = format!("_topdir {}", top.display());
     run("rpmbuild", &["-bb", "--quiet", "--define", &define, spec.to_str().unwrap()]);
@@ -144,6 +149,51 @@ fn hard_71_rpm_itself_reads_the_filtered_database() {
     let database = read(&again).unwrap();
     assert_eq!(names(&database), ["demo", "demo-libs"]);
     assert_eq!(owned(&database, "demo"), [files[0], files[1], files[5]]);
+}
+
+#[test]
+fn what_a_package_needs_by_name_version_file_or_capability_is_found_in_both_forms_of_today() {
+    if !have(&["rpm", "rpmbuild"]) {
+        return;
+    }
+    let text = SPEC
+        .replacen(
+            "%description\n",
+            "Requires: demo-libs = 1:1.2-3\nRequires: /usr/bin/gone\nRequires: nobody\n%description\n",
+            1,
+        )
+        .replace("Summary: Libraries\n", "Summary: Libraries\nRequires: shop(till) >= 2\n")
+        .replace("Summary: Gone\n", "Summary: Gone\nProvides: shop(till) = 3\n");
+    let dir = tempfile::tempdir().unwrap();
+    let root = rooted_of(dir.path(), &text);
+    // rpm's own word: which of the packages answers to what the others ask for.
+    for (asked, answer) in
+        [("demo-libs", "demo-libs"), ("/usr/bin/gone", "demo-gone"), ("shop(till)", "demo-gone")]
+    {
+        assert_eq!(rpm(&root, &["-q", "--whatprovides", asked, "--qf", "%{NAME}"]), answer);
+    }
+    let needs = |root: &Path| -> BTreeMap<String, Vec<String>> {
+        let (_layout, image) = image_of(root);
+        let database = read(&image).unwrap();
+        let name = |index: packages::PackageIndex| database.packages[index.0].name.clone();
+        let found = packages::dependencies(&image, &database).unwrap();
+        found
+            .into_iter()
+            .filter(|(_, needed)| !needed.is_empty())
+            .map(|(own, needed)| (name(own), needed.into_iter().map(name).collect()))
+            .collect()
+    };
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let expected: BTreeMap<String, Vec<String>> =
+        [("demo".to_owned(), words("demo-gone demo-libs")), ("demo-libs".to_owned(), words("demo-gone"))]
+            .into();
+    assert_eq!(needs(&root), expected);
+    let headers = headers(&root);
+    let place = root.join(&DB[1..]);
+    fs::remove_dir_all(&place).unwrap();
+    fs::create_dir(&place).unwrap();
+    fs::write(place.join("Packages.db"), ndb(&headers)).unwrap();
+    assert_eq!(needs(&root), expected, "rpm's own form");
 }
 
 #[test]
