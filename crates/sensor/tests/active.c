@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +13,16 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Tests run at the same time on one host: one waits until the other is done with the port. */
+static int bind_patiently(int fd, const struct sockaddr_in *address)
+{
+	int result, one = 1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	for (int tries = 0; (result = bind(fd, (const void *)address, sizeof(*address))) && errno == EADDRINUSE && tries < 400; tries++)
+		usleep(25000);
+	return result;
+}
 
 static struct sockaddr_in in(const char *text, int port)
 {
@@ -43,10 +54,10 @@ int main(int count, char **arguments)
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT, .sin6_port = htons(38494) };
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	failures += bind(listener, (void *)&tcp, sizeof(tcp)) || listen(listener, 1);
+	failures += bind_patiently(listener, &tcp) || listen(listener, 1);
 	failures += !!connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&tcp, sizeof(tcp));
 	int receiver = socket(AF_INET, SOCK_DGRAM, 0);
-	failures += !!bind(receiver, (void *)&udp, sizeof(udp));
+	failures += !!bind_patiently(receiver, &udp);
 	sendto(receiver, "x", 1, 0, (void *)&away, sizeof(away));
 	connect(socket(AF_INET6, SOCK_DGRAM, 0), (void *)&six, sizeof(six));
 	failures += !!chown("/t/active", 1, 1);

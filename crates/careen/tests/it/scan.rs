@@ -28,7 +28,7 @@ pub(crate) fn image(dir: &Path) -> String {
         .entry(testkit::TarEntry::file("usr/bin/other", "x"));
     let layout = testkit::ImageBuilder::new().layer(layer).oci_layout();
     let target = dir.join("image");
-    let copied = std::process::Command::new("cp").arg("-r").arg(layout.dir()).arg(&target).status();
+    let copied = Command::new("cp").arg("-r").arg(layout.dir()).arg(&target).status();
     assert!(copied.unwrap().success());
     target.display().to_string()
 }
