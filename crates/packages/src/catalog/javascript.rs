@@ -97,7 +97,7 @@ pub(super) fn examine(path: &ImagePath, content: &mut dyn Content, limits: &Limi
             match banner(comment) {
                 Some((library, Some(version))) => drop(found.entry(library.name).or_insert(version)),
                 Some((library, None)) if !open.iter().any(|known| known.name == library.name) => {
-                    open.push(library)
+                    open.push(library);
                 }
                 _ => {}
             }
