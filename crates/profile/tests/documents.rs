@@ -62,7 +62,7 @@ fn run(coverage: &str, counters: Counters) -> Run {
             passed_over: Vec::new(),
             counters,
             verdict: counters.verdict(),
-            not_seen: vec!["io_uring".to_owned()],
+            not_seen: Vec::new(),
         },
         steps: vec![
             step("set and get", StepOutcome::Exited { code: 0 }),
@@ -104,6 +104,7 @@ fn annotated() -> Profile {
         files: BTreeSet::from([path("/usr/lib/libc.so.6"), path("/usr/lib/libm.so.6")]),
     });
     first.runs[0].activity = Some(activity());
+    first.runs[0].sensor.not_seen = vec!["io_uring".to_owned()];
     let facts = FileFacts { size_bytes: 7, digest: Some(Digest::of(b"libc")) };
     first.surroundings.files.insert(path("/usr/lib/libc.so.6"), facts);
     first.surroundings.unowned.insert(path("/usr/bin/shop"));
@@ -202,6 +203,10 @@ fn what_was_done_beyond_files_is_kept_by_run_and_a_parent_comes_first() {
     let read = Profile::from_json(&profile.to_json().unwrap()).unwrap();
     assert_eq!(read.runs[0].activity, Some(activity()));
     assert_eq!(read.runs[1].activity, None);
+    assert_eq!(
+        (&read.runs[0].sensor.not_seen[..], read.runs[1].sensor.not_seen.len()),
+        (&["io_uring".to_owned()][..], 0)
+    );
     let mut document = json(&profile);
     document["runs"][0]["activity"]["processes"][0]["parent"] = 0.into();
     let error = Profile::from_json(document.to_string().as_bytes()).unwrap_err();
