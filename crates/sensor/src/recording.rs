@@ -140,8 +140,8 @@ impl Recording {
             self.canaries.miss();
         }
         let stopped = self.sensor.stop()?;
-        let (strength, passed_over) = stopped.judge_hooks();
-        let Stopped { counters: kernel, skipped, harvest, noted, cut, .. } = stopped;
+        let Stopped { counters: kernel, skipped, mut passed_over, harvest, noted, cut, .. } = stopped;
+        let strength = judge_hooks(stopped.strength, stopped.hooks_skipped, &mut passed_over);
         let mut counters = Counters {
             seen: kernel.seen,
             duplicate: kernel.duplicate,
@@ -220,21 +220,17 @@ impl Unfinished {
     }
 }
 
-impl Stopped {
-    /// Which backend the record is of: hooks that the kernel skipped do not count, for nobody knows what they missed.
-    fn judge_hooks(&self) -> (Strength, Vec<PassedOver>) {
-        let mut passed_over = self.passed_over.clone();
-        if self.hooks_skipped == 0 {
-            return (self.strength, passed_over);
-        }
-        passed_over.push(PassedOver {
-            backend: self.strength.name().to_owned(),
-            reason: format!("the kernel skipped {} runs of its programs", self.hooks_skipped),
-            hint: "boot with bpf among lsm=, or with preempt=voluntary, on the kernel's command line"
-                .to_owned(),
-        });
-        (Strength::Base, passed_over)
+/// Which backend the record is of: hooks that the kernel skipped do not count, for nobody knows what they missed.
+fn judge_hooks(watched: Strength, skipped: u64, passed_over: &mut Vec<PassedOver>) -> Strength {
+    if skipped == 0 {
+        return watched;
     }
+    passed_over.push(PassedOver {
+        backend: watched.name().to_owned(),
+        reason: format!("the kernel skipped {skipped} runs of its programs"),
+        hint: "boot with bpf among lsm=, or with preempt=voluntary, on the kernel's command line".to_owned(),
+    });
+    Strength::Base
 }
 
 /// The uses that events tell of, and the paths that the kernel side named.
@@ -391,6 +387,16 @@ mod tests {
         let offsets = "monotonic     -86400       500\nboottime           0         0\n";
         assert_eq!(parse_offset(offsets), Some(-86_400_000_000_000 + 500));
         assert_eq!(parse_offset(""), None);
+    }
+
+    #[test]
+    fn hooks_that_were_skipped_do_not_count_and_the_record_says_so() {
+        let mut passed_over = Vec::new();
+        assert_eq!(judge_hooks(Strength::Fentry, 0, &mut passed_over), Strength::Fentry);
+        assert!(passed_over.is_empty());
+        assert_eq!(judge_hooks(Strength::Fentry, 3, &mut passed_over), Strength::Base);
+        assert_eq!(passed_over[0].backend, "ebpf-fentry");
+        assert_eq!(passed_over[0].reason, "the kernel skipped 3 runs of its programs");
     }
 
     #[test]
