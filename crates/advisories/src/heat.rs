@@ -238,6 +238,7 @@ mod tests {
                 name: "buy".into(),
                 outcome: StepOutcome::Exited { code: 0 },
                 allow_failure: false,
+                unmet: None,
                 compare: Compare::default(),
                 duration_ms: 1,
                 stdout: String::new(),

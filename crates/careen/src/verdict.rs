@@ -33,6 +33,9 @@ pub(crate) fn text(verification: &Verification) -> String {
     for step in verification.steps.iter().filter(|step| !step.passed) {
         let original = step.original.map_or_else(|| "not run".to_owned(), outcome_text);
         out += &format!("  step {}: {original} before, {} now\n", step.name, outcome_text(step.hardened));
+        if let Some(unmet) = &step.unmet {
+            out += &format!("    the output is not as the coverage asks: {unmet}\n");
+        }
         for difference in &step.differences {
             difference
                 .original

@@ -64,6 +64,7 @@ impl Leftover {
                 name: CUT_OFF.to_owned(),
                 outcome: StepOutcome::Signalled { signal: SIGKILL },
                 allow_failure: false,
+                unmet: None,
                 compare: Compare::Outcome,
                 stdout: String::new(),
                 stderr: String::new(),

@@ -144,10 +144,16 @@ impl Run<'_> {
         compare: profile::Compare,
     ) -> Result<(), RecordError> {
         let Performed { outcome, failure, stdout, stderr, duration } = performed;
+        let unmet = match &failure {
+            Some(Failure::Expectation(pattern)) => Some(format!("expect: {pattern}")),
+            Some(Failure::Rejected(pattern)) => Some(format!("reject: {pattern}")),
+            _ => None,
+        };
         self.results.push(StepResult {
             name: name.to_owned(),
             outcome,
             allow_failure,
+            unmet,
             compare,
             stdout: cut(&stdout),
             stderr: cut(&stderr),

@@ -202,6 +202,7 @@ mod tests {
                 name: name.into(),
                 outcome: StepOutcome::Exited { code },
                 allow_failure: true,
+                unmet: None,
                 compare: Compare::Exact,
                 stdout: stdout.into(),
                 stderr: String::new(),

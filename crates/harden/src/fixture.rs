@@ -126,6 +126,7 @@ pub(crate) fn run() -> Run {
             name: "ask".into(),
             outcome: StepOutcome::Exited { code: 0 },
             allow_failure: false,
+            unmet: None,
             compare: Compare::Outcome,
             stdout: String::new(),
             stderr: String::new(),

@@ -90,6 +90,10 @@ pub struct StepVerification {
     pub original: Option<StepOutcome>,
     /// How it ended on the hardened image.
     pub hardened: StepOutcome,
+    /// What the coverage asks of the output, if the output on the hardened image is otherwise and that on the original was
+    /// not, or the other way round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmet: Option<String>,
     /// Where the outputs differ, also when the coverage says that they do not count.
     pub differences: Vec<OutputDifference>,
 }
@@ -195,14 +199,20 @@ fn compare_steps(
 fn compare_step(coverage: &str, original: Option<&StepResult>, hardened: &StepResult) -> StepVerification {
     let mut differences = Vec::new();
     let mut passed = false;
+    let mut unmet = None;
     if let Some(original) = original {
+        if original.unmet != hardened.unmet {
+            unmet = hardened.unmet.clone().or_else(|| original.unmet.clone());
+        }
         for (stream, before, after) in
             [("stdout", &original.stdout, &hardened.stdout), ("stderr", &original.stderr, &hardened.stderr)]
         {
             differences.extend(outputs::difference(hardened.compare, stream, before, after));
         }
         let outputs_count = hardened.compare != Compare::Outcome;
-        passed = original.outcome == hardened.outcome && (differences.is_empty() || !outputs_count);
+        passed = original.outcome == hardened.outcome
+            && original.unmet == hardened.unmet
+            && (differences.is_empty() || !outputs_count);
     }
     StepVerification {
         coverage: coverage.to_owned(),
@@ -210,6 +220,7 @@ fn compare_step(coverage: &str, original: Option<&StepResult>, hardened: &StepRe
         passed,
         original: original.map(|step| step.outcome),
         hardened: hardened.outcome,
+        unmet,
         differences,
     }
 }
@@ -325,6 +336,7 @@ mod tests {
             name: name.into(),
             outcome: StepOutcome::Exited { code },
             allow_failure: true,
+            unmet: None,
             compare,
             stdout: stdout.into(),
             stderr: String::new(),
@@ -390,6 +402,22 @@ mod tests {
             );
             let judged = (found.steps[0].passed, !found.steps[0].differences.is_empty());
             assert_eq!(judged, (passed, differs), "{compare:?} {before:?} {after:?}");
+            assert_eq!(found.verdict == VerificationVerdict::Passed, passed);
+        }
+    }
+
+    #[test]
+    fn an_output_that_is_not_what_the_coverage_expects_fails_a_step_that_ends_as_before() {
+        let asked = "expect: ^PONG$".to_owned();
+        let unmet = |unmet: Option<&String>| {
+            vec![StepResult { unmet: unmet.cloned(), ..step("s", 0, Compare::Outcome, "") }]
+        };
+        for (before, after, passed) in
+            [(None, Some(&asked), false), (Some(&asked), None, false), (Some(&asked), Some(&asked), true)]
+        {
+            let found = verify_steps(unmet(before), unmet(after));
+            assert_eq!(found.steps[0].passed, passed, "{before:?} {after:?}");
+            assert_eq!(found.steps[0].unmet.as_ref(), Some(&asked).filter(|_| !passed));
             assert_eq!(found.verdict == VerificationVerdict::Passed, passed);
         }
     }

@@ -180,6 +180,9 @@ pub struct StepResult {
     pub outcome: StepOutcome,
     /// Whether the coverage lets it fail.
     pub allow_failure: bool,
+    /// What the coverage asks of its output, where the output is otherwise: `expect` or `reject`, a colon, and the pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmet: Option<String>,
     /// How outputs of two runs are to be compared; `exact` and `normalised` differences fail a verification.
     pub compare: Compare,
     /// Standard output, lossy UTF-8, cut at 64 KiB.

@@ -45,6 +45,7 @@ fn step(name: &str, outcome: StepOutcome) -> StepResult {
         name: name.to_owned(),
         outcome,
         allow_failure: false,
+        unmet: None,
         compare: Compare::Outcome,
         stdout: "OK\n".to_owned(),
         stderr: String::new(),

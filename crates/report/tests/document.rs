@@ -25,6 +25,7 @@ fn run(counters: Counters) -> Run {
         name: name.to_owned(),
         outcome,
         allow_failure: false,
+        unmet: None,
         compare: Compare::Outcome,
         stdout: "PONG\n".to_owned(),
         stderr: String::new(),
@@ -91,6 +92,7 @@ fn passed() -> Verification {
             passed: true,
             original: Some(StepOutcome::Exited { code: 0 }),
             hardened: StepOutcome::Exited { code: 0 },
+            unmet: None,
             differences: vec![OutputDifference {
                 stream: "stdout".to_owned(),
                 original: vec!["up for 1 day".to_owned()],

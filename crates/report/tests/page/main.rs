@@ -157,6 +157,7 @@ fn hardening() -> Hardening {
                 name: "ping <i>".into(),
                 outcome: StepOutcome::Exited { code: 0 },
                 allow_failure: false,
+                unmet: None,
                 compare: profile::Compare::Outcome,
                 stdout: "PONG\n".into(),
                 stderr: String::new(),
