@@ -10,13 +10,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Pid;
 
 use super::median::{Median, median};
 use super::page;
 use super::workloads::{self, Kind, PACKAGES, WORKLOADS, Workload};
 use crate::{apt, command, workspace};
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 11;
 const STRACE_ROUNDS: usize = 3;
 const FILES: usize = 1000;
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -63,10 +64,11 @@ fn text(rows: &[String], missed: &[String]) -> String {
         missed => format!("Missed: {}.", missed.join("; ")),
     };
     format!(
-        "Processor time of one operation, workload and sensor together, as a ratio to the same without a sensor: median of \
-         {ROUNDS} rounds, in each of which all are measured in turn, and the spread. *Watched*: in the container's cgroup. \
-         *Beside*: another cgroup is watched, which is what the rest of the host pays. strace, of programs that end by \
-         themselves, {STRACE_ROUNDS} rounds. Made by `cargo xtask bench sensor`.\n\n\
+        "Written by `cargo xtask bench sensor`; do not edit. Processor time of one operation, workload and sensor \
+         together, as a ratio to the same without a sensor: median of {ROUNDS} rounds, in each of which all are measured \
+         in turn, and the spread. Times are those that the kernel keeps of the cgroups; a service has a processor of its \
+         own, and its clients another. *Watched*: in the container's cgroup. *Beside*: another cgroup is watched, which is \
+         what the rest of the host pays. strace, of programs that end by themselves, {STRACE_ROUNDS} rounds.\n\n\
          | workload | one operation alone | watched | beside | `strace -f` | `strace -f --seccomp-bpf` |\n\
          |---|---|---|---|---|---|\n{}\n\n\
          Bounds for the medians: {} watched for the services, {} for open and close, {} for stat; {BESIDE} for everything \
@@ -139,11 +141,14 @@ fn has_strace() -> bool {
     Path::new("/usr/bin/strace").is_file()
 }
 
-/// A cgroup, an overlay mount with files, and the program that watches.
+/// Cgroups, an overlay mount with files, and the program that watches.
 #[derive(Debug)]
 struct Ground {
     dir: PathBuf,
+    /// What is watched, what is not, and the sensor itself.
     cgroup: PathBuf,
+    beside: PathBuf,
+    sensor: PathBuf,
     watch: PathBuf,
     postgres: PathBuf,
 }
@@ -168,12 +173,18 @@ impl Ground {
         let mounts = fs::read_to_string("/proc/self/mountinfo").context("cannot read the mounts")?;
         let line =
             mounts.lines().find(|line| line.contains(" - cgroup2 ")).context("no cgroup2 is mounted")?;
-        let cgroup = Path::new(line.split(' ').nth(4).unwrap_or_default())
-            .join(format!("careen-bench-{}", std::process::id()));
-        fs::create_dir(&cgroup).with_context(|| format!("cannot make {}", cgroup.display()))?;
+        let hierarchy = Path::new(line.split(' ').nth(4).unwrap_or_default());
+        clear_dead(hierarchy);
+        let cgroup = |name: &str| {
+            let cgroup = hierarchy.join(format!("careen-bench-{}-{name}", std::process::id()));
+            fs::create_dir(&cgroup)
+                .with_context(|| format!("cannot make {}", cgroup.display()))
+                .map(|()| cgroup)
+        };
         let watch = workspace::target_dir()?.join("release/sensor-watch");
         let postgres = newest_postgres().unwrap_or_default();
-        let this = Self { dir, cgroup, watch, postgres };
+        let (cgroup, beside, sensor) = (cgroup("watched")?, cgroup("beside")?, cgroup("sensor")?);
+        let this = Self { dir, cgroup, beside, sensor, watch, postgres };
         let options = format!("lowerdir={0}/lower,upperdir={0}/upper,workdir={0}/work", this.dir.display());
         command::run(
             Command::new("mount")
@@ -189,22 +200,21 @@ impl Ground {
             Mode::Inside | Mode::Outside => Some(Watcher::start(self)?),
             _ => None,
         };
-        let before = watcher.as_ref().map(Watcher::cpu_seconds).transpose()?;
-        let (cpu, operations) = match workload.kind {
+        let home = if mode == Mode::Outside { &self.beside } else { &self.cgroup };
+        let before = (cpu_seconds(home)?, cpu_seconds(&self.sensor)?);
+        let operations = match workload.kind {
             Kind::Batch { script, operations } => {
-                let (script, figures) = (self.traced(script, mode), self.dir.join("time"));
-                command::run(
-                    self.shell(&timed(&script, &figures), mode).stdout(Stdio::null()).stderr(Stdio::null()),
-                )?;
-                (read_cpu(&figures)?, f64::from(operations))
+                let mut shell = self.shell(&self.traced(script, mode), Some(home));
+                command::run(shell.stdout(Stdio::null()).stderr(Stdio::null()))?;
+                f64::from(operations)
             }
             Kind::Server { prepare, server, ready, load } => {
-                self.serve(mode, prepare, server, ready, load)?
+                self.serve(home, prepare, server, ready, load)?
             }
         };
-        let mut seconds = cpu;
-        if let (Some(watcher), Some(before)) = (watcher, before) {
-            let own = watcher.cpu_seconds()? - before;
+        let mut seconds = cpu_seconds(home)? - before.0;
+        if let Some(watcher) = watcher {
+            let own = cpu_seconds(&self.sensor)? - before.1;
             watcher.stop()?;
             seconds += if mode == Mode::Inside { own } else { 0.0 };
         }
@@ -221,39 +231,38 @@ impl Ground {
         format!("strace -f {options}-qq -o /dev/null -e trace=%file bash -c '{quoted}'")
     }
 
-    /// Processor time of a server under a load, and how many operations that were.
-    fn serve(&self, mode: Mode, prepare: &str, server: &str, ready: &str, load: &str) -> Result<(f64, f64)> {
-        let (port, figures) = (free_port()?, self.dir.join("time"));
-        let quiet = |script: &str, mode: Mode| {
-            let mut shell = self.shell(script, mode);
+    /// Serves a load within a cgroup; how many operations that were.
+    fn serve(&self, home: &Path, prepare: &str, server: &str, ready: &str, load: &str) -> Result<f64> {
+        let port = free_port()?;
+        let quiet = |script: &str, home: Option<&Path>| {
+            let mut shell = self.shell(script, home);
             shell.env("port", port.to_string()).stdin(Stdio::null()).stderr(Stdio::null());
             shell
         };
-        command::run(&mut quiet(prepare, Mode::Outside))?;
-        let child = quiet(&timed(server, &figures), mode).stdout(Stdio::null()).spawn().context("no bash")?;
-        let mut server = Server(child);
+        command::run(&mut quiet(prepare, None))?;
+        let mut server = quiet(&format!("{}{server}", on_processor(1)), Some(home));
+        let mut server = Server(server.stdout(Stdio::null()).spawn().context("no bash")?);
         let started = Instant::now();
-        while !quiet(ready, Mode::Outside).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
-        {
+        while !quiet(ready, None).stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
             if started.elapsed() > START_TIMEOUT || server.0.try_wait()?.is_some() {
                 bail!("the server does not answer");
             }
             thread::sleep(Duration::from_millis(50));
         }
-        let printed = command::output(&mut quiet(load, Mode::Outside))?;
+        let printed = command::output(&mut quiet(&format!("{}{load}", on_processor(0)), None))?;
         let count = printed.lines().last().and_then(|line| line.trim().parse().ok());
         let operations = count.with_context(|| format!("the load printed {printed:?}"))?;
         server.stop()?;
-        Ok((read_cpu(&figures)?, operations))
+        Ok(operations)
     }
 
-    /// A shell that is in the cgroup unless the mode is to be beside it.
-    fn shell(&self, script: &str, mode: Mode) -> Command {
-        let join = if mode == Mode::Outside { "" } else { "echo 0 > \"$cgroup/cgroup.procs\"; " };
+    /// A shell, within a cgroup or where the benchmark is.
+    fn shell(&self, script: &str, home: Option<&Path>) -> Command {
+        let join = home.map_or("", |_| "echo 0 > \"$home/cgroup.procs\"; ");
         let mut shell = Command::new("bash");
         shell.args(["-euc", &format!("{join}{script}")]);
         shell
-            .env("cgroup", &self.cgroup)
+            .env("home", home.unwrap_or(&self.dir))
             .env("dir", self.dir.join("files"))
             .env("root", self.dir.join("root"));
         shell.env("pg", &self.postgres).current_dir("/");
@@ -263,25 +272,56 @@ impl Ground {
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        let _ = fs::write(self.cgroup.join("cgroup.kill"), "1");
+        let cgroups = [&self.cgroup, &self.beside, &self.sensor];
+        for cgroup in cgroups {
+            let _ = fs::write(cgroup.join("cgroup.kill"), "1");
+        }
         let _ = Command::new("umount").arg("-l").arg(self.dir.join("root")).status();
         thread::sleep(Duration::from_millis(200));
-        let _ = fs::remove_dir(&self.cgroup);
+        for cgroup in cgroups {
+            let _ = fs::remove_dir(cgroup);
+        }
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
-/// A script whose processor time, that of all it started included, is written to a file.
-fn timed(script: &str, figures: &Path) -> String {
-    let quoted = script.replace('\'', r"'\''");
-    format!("exec /usr/bin/time --quiet --format '%U %S' --output '{}' bash -c '{quoted}'", figures.display())
+/// Ends and removes what runs left behind that were killed.
+fn clear_dead(hierarchy: &Path) {
+    let of_the_dead = |dir: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let dead = |path: &PathBuf| {
+            let name = path.file_name()?.to_str()?.strip_prefix("careen-bench-")?;
+            let pid: u32 = name.split('-').next()?.parse().ok()?;
+            Some(!Path::new("/proc").join(pid.to_string()).exists())
+        };
+        entries.filter(|path| dead(path) == Some(true)).collect()
+    };
+    let cgroups = of_the_dead(hierarchy);
+    for cgroup in &cgroups {
+        let _ = fs::write(cgroup.join("cgroup.kill"), "1");
+    }
+    thread::sleep(Duration::from_millis(if cgroups.is_empty() { 0 } else { 200 }));
+    for cgroup in &cgroups {
+        let _ = fs::remove_dir(cgroup);
+    }
+    for dir in of_the_dead(&std::env::temp_dir()) {
+        let _ = Command::new("umount").args(["-l", "-q"]).arg(dir.join("root")).status();
+        let _ = fs::remove_dir_all(dir);
+    }
 }
 
-fn read_cpu(figures: &Path) -> Result<f64> {
-    let text = fs::read_to_string(figures).with_context(|| format!("cannot read {}", figures.display()))?;
-    let seconds: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [user, system] = seconds[..] else { bail!("time printed {text:?}") };
-    Ok(user + system)
+/// Seconds of processor time of all that ran in a cgroup.
+fn cpu_seconds(cgroup: &Path) -> Result<f64> {
+    let file = cgroup.join("cpu.stat");
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let usage = text.lines().find_map(|line| line.strip_prefix("usage_usec ")?.parse::<f64>().ok());
+    Ok(usage.with_context(|| format!("{} tells no processor time", file.display()))? / 1e6)
+}
+
+/// What a script begins with to stay on one processor, where there is more than one.
+fn on_processor(number: usize) -> String {
+    let enough = thread::available_parallelism().is_ok_and(|count| count.get() > number);
+    if enough { format!("taskset -pc {number} $$ > /dev/null; ") } else { String::new() }
 }
 
 fn newest_postgres() -> Option<PathBuf> {
@@ -294,18 +334,13 @@ fn free_port() -> Result<u16> {
     Ok(listener.local_addr().context("a listener has no address")?.port())
 }
 
-/// A server beneath `time`; its own end is asked for, so that `time` tells.
+/// A server, which its shell has become.
 struct Server(Child);
 
 impl Server {
     fn stop(&mut self) -> Result<()> {
-        let children = format!("/proc/{0}/task/{0}/children", self.0.id());
-        let pids = fs::read_to_string(children).context("the server has ended")?;
-        for pid in pids.split_whitespace().filter_map(|pid| rustix::process::Pid::from_raw(pid.parse().ok()?))
-        {
-            rustix::process::kill_process(pid, rustix::process::Signal::INT)
-                .context("cannot stop the server")?;
-        }
+        rustix::process::kill_process(Pid::from_child(&self.0), rustix::process::Signal::INT)
+            .context("cannot stop the server")?;
         self.0.wait().context("cannot wait for the server")?;
         Ok(())
     }
@@ -327,6 +362,9 @@ impl Watcher {
         let mut command = Command::new(&ground.watch);
         command.arg(&ground.cgroup).arg(ground.dir.join("root")).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut this = Self(command.spawn().context("cannot start the sensor")?);
+        let procs = ground.sensor.join("cgroup.procs");
+        fs::write(&procs, this.0.id().to_string())
+            .with_context(|| format!("cannot write {}", procs.display()))?;
         if this.line()? != "ready" {
             bail!("the sensor does not watch");
         }
@@ -339,14 +377,6 @@ impl Watcher {
         let stdout = self.0.stdout.as_mut().context("the sensor prints nowhere")?;
         BufReader::with_capacity(1, stdout).read_line(&mut line).context("the sensor is gone")?;
         Ok(line.trim_end().to_owned())
-    }
-
-    fn cpu_seconds(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).context("the sensor is gone")?;
-        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
-        let (user, system) = ticks(11).zip(ticks(12)).context("its account is not understood")?;
-        Ok((user + system) / 100.0)
     }
 
     /// Ends it; what it saw must be complete.
@@ -383,16 +413,11 @@ mod tests {
     }
 
     #[test]
-    fn a_script_keeps_its_quotes_when_it_is_timed() {
-        if !Path::new("/usr/bin/time").is_file() {
-            println!("SKIP no /usr/bin/time");
-            return;
-        }
+    fn a_cgroup_tells_the_processor_time_of_what_ran_in_it() {
         let dir = tempfile::tempdir().unwrap();
-        let (figures, out) = (dir.path().join("time"), dir.path().join("out"));
-        let script = timed(&format!("printf '%s' \"it's\" > '{}'", out.display()), &figures);
-        assert!(Command::new("bash").args(["-euc", &script]).status().unwrap().success());
-        assert_eq!(fs::read_to_string(&out).unwrap(), "it's");
-        assert!(read_cpu(&figures).unwrap() < 5.0);
+        fs::write(dir.path().join("cpu.stat"), "usage_usec 1500000\nuser_usec 1\n").unwrap();
+        assert!((cpu_seconds(dir.path()).unwrap() - 1.5).abs() < 1e-9);
+        fs::write(dir.path().join("cpu.stat"), "user_usec 1\n").unwrap();
+        assert!(cpu_seconds(dir.path()).is_err());
     }
 }

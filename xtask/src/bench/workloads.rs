@@ -45,7 +45,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
             prepare: ":",
             server: REDIS,
             ready: REDIS_READY,
-            load: "redis-benchmark -p $port -n 60000 -c 50 -t set,get -q >&2; echo 120000",
+            load: "redis-benchmark -p $port -n 150000 -c 50 -t set,get -q >&2; echo 300000",
         },
     },
     Workload {
@@ -56,7 +56,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
             prepare: ":",
             server: REDIS,
             ready: REDIS_READY,
-            load: "redis-benchmark -p $port -n 400000 -c 50 -P 16 -t set,get -q >&2; echo 800000",
+            load: "redis-benchmark -p $port -n 1500000 -c 50 -P 16 -t set,get -q >&2; echo 3000000",
         },
     },
     Workload {
