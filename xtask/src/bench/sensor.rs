@@ -203,10 +203,12 @@ impl Ground {
         let home = if mode == Mode::Outside { &self.beside } else { &self.cgroup };
         let before = (cpu_seconds(home)?, cpu_seconds(&self.sensor)?);
         let operations = match workload.kind {
-            Kind::Batch { script, operations } => {
+            Kind::Batch { script, operations, slow } => {
+                let slow = if matches!(mode, Mode::Strace | Mode::StraceSeccomp) { slow } else { 1 };
                 let mut shell = self.shell(&self.traced(script, mode), Some(home));
+                shell.env("slow", slow.to_string());
                 command::run(shell.stdout(Stdio::null()).stderr(Stdio::null()))?;
-                f64::from(operations)
+                f64::from(operations) / f64::from(slow)
             }
             Kind::Server { prepare, server, ready, load } => {
                 self.serve(home, prepare, server, ready, load)?

@@ -15,8 +15,8 @@ pub(crate) struct Workload {
 /// a free port, and `$root` a mounted root file system with `/t/storm` and `/t/many`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
-    /// The script, and its number of operations.
-    Batch { script: &'static str, operations: u32 },
+    /// The script, and its number of operations; under strace it does `$slow` times fewer.
+    Batch { script: &'static str, operations: u32, slow: u32 },
     /// `server` is measured, while `load` works on it; it prints the number of operations on its last line.
     Server { prepare: &'static str, server: &'static str, ready: &'static str, load: &'static str },
 }
@@ -92,8 +92,9 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
         unit: "start",
         bound: None,
         kind: Kind::Batch {
-            script: "for i in 1 2 3 4 5 6 7 8; do /usr/bin/python3 -S -c 'import json, http.client, email, logging, unittest'; done",
+            script: "for ((i = 0; i < 8; i++)); do /usr/bin/python3 -S -c 'import json, http.client, email, logging, unittest'; done",
             operations: 8,
+            slow: 1,
         },
     },
     Workload {
@@ -101,26 +102,39 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
         unit: "start",
         bound: None,
         kind: Kind::Batch {
-            script: "for i in 1 2 3 4 5 6; do node -e 'require(\"http\")'; done",
+            script: "for ((i = 0; i < 6; i++)); do node -e 'require(\"http\")'; done",
             operations: 6,
+            slow: 1,
         },
     },
     Workload {
         name: "fork and exec",
         unit: "process",
         bound: None,
-        kind: Kind::Batch { script: "for ((i = 0; i < 1500; i++)); do /bin/true; done", operations: 1500 },
+        kind: Kind::Batch {
+            script: "for ((i = 0; i < 1500 / slow; i++)); do /bin/true; done",
+            operations: 1500,
+            slow: 5,
+        },
     },
     Workload {
         name: "open and close, 1000 files",
         unit: "pair",
         bound: Some(OPEN),
-        kind: Kind::Batch { script: "chroot $root /t/storm open 1 400000", operations: 400_000 },
+        kind: Kind::Batch {
+            script: "chroot $root /t/storm open 1 $((400000 / slow))",
+            operations: 400_000,
+            slow: 20,
+        },
     },
     Workload {
         name: "stat, 1000 files",
         unit: "call",
         bound: Some(STAT),
-        kind: Kind::Batch { script: "chroot $root /t/storm stat 1 600000", operations: 600_000 },
+        kind: Kind::Batch {
+            script: "chroot $root /t/storm stat 1 $((600000 / slow))",
+            operations: 600_000,
+            slow: 20,
+        },
     },
 ];
