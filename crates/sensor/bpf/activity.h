@@ -127,7 +127,7 @@ static __always_inline void put_program(struct record *r, struct task_struct *ta
 
 static __always_inline void send_process(void *record, u32 length)
 {
-	count(bpf_ringbuf_output(&ring, record, length, 0) ? ACTIVITY_DROPPED : PROCESSES);
+	count(hand_over(record, length) ? ACTIVITY_DROPPED : PROCESSES);
 }
 
 SEC("tp_btf/sched_process_fork")

@@ -212,6 +212,24 @@ static __always_inline void release(struct scratch *s)
 	__sync_lock_test_and_set(&s->busy, 0);
 }
 
+/* ---- the ring ---- */
+
+enum { AVAILABLE_DATA, RING_SIZE };	/* of bpf_ringbuf_query */
+enum { NO_WAKEUP = 1, FORCE_WAKEUP = 2 };
+#define WAKES_A_RING 32
+
+/*
+ * Hands a record over. The reader comes by itself some twenty times a second, and is woken only each time that another
+ * part of the ring is full: an interrupt and a switch for each record would cost more than the record.
+ */
+static __always_inline long hand_over(void *record, u64 length)
+{
+	u64 waiting = bpf_ringbuf_query(&ring, AVAILABLE_DATA);
+	u64 part = bpf_ringbuf_query(&ring, RING_SIZE) / WAKES_A_RING;
+	bool is_due = part && waiting / part != (waiting + length) / part;
+	return bpf_ringbuf_output(&ring, record, length, is_due ? FORCE_WAKEUP : NO_WAKEUP);
+}
+
 /* ---- chains of names ---- */
 
 static long walk_step(u32 index, u32 *slot)
@@ -454,7 +472,7 @@ __noinline int report(struct use *u)
 	u32 payload = s->walk.offset;
 	if (payload > PAYLOAD)
 		goto out;
-	if (bpf_ringbuf_output(&ring, &s->record, sizeof(s->record) + payload, 0))
+	if (hand_over(&s->record, sizeof(s->record) + payload))
 		goto out;
 	outcome = EMITTED;
 	remember(u, s);
