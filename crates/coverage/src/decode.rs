@@ -11,8 +11,7 @@ use crate::coverage::{
     ExpectedExit, Origin, Step, StopSettings, Wait, display_args,
 };
 use crate::fields::{Fields, Reader};
-use crate::yaml::{Node, Value};
-use crate::{Problem, Signal, yaml};
+use crate::Signal;
 
 /// The version of the file's form that this build reads.
 pub(crate) const FORMAT_VERSION: u32 = 1;
@@ -28,10 +27,8 @@ const RESERVED_NAMES: &[&str] = &["start", "stop"];
 
 /// Reads the YAML form. Files that it names are read relative to `directory`.
 pub(crate) fn decode(text: &str, origin: Origin, directory: &Path) -> Result<Coverage, Vec<Problem>> {
-    let root = yaml::parse(text).map_err(|error| {
-        let (line, column) = (error.at.line, error.at.column);
-        vec![Problem { line, column, field: String::new(), message: error.message, suggestion: None }]
-    })?;
+    let root =
+        settings::yaml(text).map_err(|error| vec![Problem::new(error.at, "", error.message)])?;
     let mut reader = Reader::new(directory);
     let coverage = coverage(&mut reader, &root, origin);
     let mut problems = reader.problems;
@@ -72,7 +69,7 @@ fn version(reader: &mut Reader<'_>, fields: &Fields<'_>) {
         return reader.problem(fields.at, "version", format!("is missing: write version: {FORMAT_VERSION}"));
     };
     let expected = FORMAT_VERSION.to_string();
-    if !matches!(&node.value, Value::Number(text) if *text == expected) {
+    if !matches!(&node.value, Value::Number(text, _) if *text == expected) {
         reader.problem(node.at, "version", format!("this build reads version {expected}"));
     }
 }

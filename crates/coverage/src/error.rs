@@ -1,8 +1,9 @@
 //! What can go wrong with a coverage file.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
+
+use settings::Problem;
 
 /// Why a coverage cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,49 +47,13 @@ pub enum LoadCoverageError {
         problem: String,
     },
     /// The YAML is broken, or says what a coverage cannot say.
-    #[error("{}", list(origin, problems))]
+    #[error("{}", settings::list("coverage", origin, problems))]
     Invalid {
         /// File or built-in name.
         origin: String,
         /// What is wrong, in the order of the file; at least one.
         problems: Vec<Problem>,
     },
-}
-
-/// One thing that is wrong in a coverage file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// From 1.
-    pub line: u64,
-    /// From 1, in characters.
-    pub column: u64,
-    /// The field, such as `steps[2].exec`; empty for the whole file. Lists are counted from 0.
-    pub field: String,
-    /// What is wrong.
-    pub message: String,
-    /// What was probably meant.
-    pub suggestion: Option<String>,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: ", self.line, self.column)?;
-        if !self.field.is_empty() {
-            write!(f, "{}: ", self.field)?;
-        }
-        f.write_str(&self.message)?;
-        self.suggestion.iter().try_for_each(|suggestion| write!(f, ", did you mean {suggestion}?"))
-    }
-}
-
-fn list(origin: &str, problems: &[Problem]) -> String {
-    match problems {
-        [problem] => format!("{origin}:{problem}"),
-        _ => {
-            let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {origin}:{problem}")).collect();
-            format!("coverage has {} problems:{}", problems.len(), lines.concat())
-        }
-    }
 }
 
 impl LoadCoverageError {

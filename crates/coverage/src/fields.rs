@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use settings::{Key, Node, Place, Problem, Value};
+
 use crate::coverage::Pattern;
 use crate::duration;
-use crate::error::Problem;
-use crate::yaml::{Key, Node, Place, Value};
 
 /// Collects problems; where files are relative to.
 pub(crate) struct Reader<'a> {
@@ -33,19 +33,11 @@ impl<'a> Reader<'a> {
     }
 
     fn suggest(&mut self, at: Place, field: &str, message: String, suggestion: Option<String>) {
-        let (line, column) = (at.line, at.column);
-        self.problems.push(Problem { line, column, field: field.to_owned(), message, suggestion });
+        self.problems.push(Problem::new(at, field, message).suggest(suggestion));
     }
 
     fn expected<T>(&mut self, node: &Node, path: &str, expected: &str) -> Option<T> {
-        let found = match &node.value {
-            Value::Null => "nothing",
-            Value::Bool(..) => "a truth value",
-            Value::Number(_) => "a number",
-            Value::Text(_) => "a text",
-            Value::List(_) => "a list",
-            Value::Map(_) => "a mapping",
-        };
+        let found = node.value.kind();
         self.problem(node.at, path, format!("should be {expected}, found {found}"));
         None
     }
@@ -77,7 +69,7 @@ impl<'a> Reader<'a> {
     /// A text; numbers and truth values as they are written.
     pub(crate) fn text(&mut self, node: &Node, path: &str) -> Option<String> {
         let text = match &node.value {
-            Value::Text(text) | Value::Number(text) | Value::Bool(_, text) => text.clone(),
+            Value::Text(text) | Value::Number(text, _) | Value::Bool(_, text) => text.clone(),
             _ => return self.expected(node, path, "a text"),
         };
         if text.contains('\0') {

@@ -24,7 +24,6 @@ mod run;
 mod script;
 pub mod signal;
 mod waiting;
-mod yaml;
 
 pub use builtin::{Builtin, builtins, show};
 pub use clock::rfc3339;
@@ -32,7 +31,8 @@ pub use coverage::{
     Action, Bind, Condition, ContainerSettings, Coverage, ExpectedExit, Origin, Pattern, Step, StopSettings,
     Wait,
 };
-pub use error::{LoadCoverageError, Problem};
+pub use error::LoadCoverageError;
+pub use settings::Problem;
 pub use load::{check, load};
 pub use observer::{Observer, RecordEvent, Silent};
 pub use record::{RecordOptions, give_listeners, record, record_on, target, watched};

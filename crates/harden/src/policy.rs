@@ -4,7 +4,6 @@ mod decode;
 mod error;
 mod file;
 mod pattern;
-mod tree;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::PlanError;
 
-pub use error::{LoadPolicyError, PolicyProblem};
+pub use error::LoadPolicyError;
+pub use settings::Problem as PolicyProblem;
 pub use file::{Form, MAX_FILE_BYTES, PolicyFile};
 pub(crate) use pattern::Pattern;
 pub use usage::{RuleUse, rule_uses};

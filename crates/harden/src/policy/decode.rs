@@ -2,7 +2,8 @@
 
 use std::fmt::Display;
 
-use super::tree::{self, Node, Place, Value};
+use settings::{Key, Node, Place, SyntaxError, Value};
+
 use super::{Form, Generalize, Kit, PackageDb, Pattern, PolicyFile, PolicyProblem, Preset, RuleKind};
 use crate::PlanError;
 
@@ -31,8 +32,8 @@ pub(crate) fn decode(text: &str, name: &str, form: Form) -> Result<PolicyFile, V
     let mut reader = Reader { name, file: PolicyFile::default(), problems: Vec::new() };
     match form {
         Form::List => reader.list_form(text),
-        Form::Toml => reader.document(tree::toml(text)),
-        Form::Yaml => reader.document(tree::yaml(text)),
+        Form::Toml => reader.document(settings::toml(text)),
+        Form::Yaml => reader.document(settings::yaml(text)),
     }
     reader.problems.sort_by_key(|problem| (problem.line, problem.column));
     if reader.problems.is_empty() { Ok(reader.file) } else { Err(reader.problems) }
@@ -47,13 +48,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn problem(&mut self, at: Place, field: &str, message: impl Display, suggestion: Option<&str>) {
-        self.problems.push(PolicyProblem {
-            line: at.line,
-            column: at.column,
-            field: field.to_owned(),
-            message: message.to_string(),
-            suggestion: suggestion.map(str::to_owned),
-        });
+        self.problems.push(PolicyProblem::new(at, field, message).suggest(suggestion));
     }
 
     /// One pattern a line: kept, or removed behind `!`. A relative path is one from the root.
@@ -76,28 +71,29 @@ impl Reader<'_> {
         }
     }
 
-    fn document(&mut self, parsed: Result<Node, (Place, String)>) {
+    fn document(&mut self, parsed: Result<Node, SyntaxError>) {
         let root = match parsed {
             Ok(root) => root,
-            Err((at, message)) => return self.problem(at, "", message, None),
+            Err(error) => return self.problem(error.at, "", error.message, None),
         };
         let Value::Map(entries) = &root.value else {
             let message = format!("should be keys and values, found {}", root.value.kind());
             return self.problem(root.at, "", message, None);
         };
-        if !entries.iter().any(|(key, ..)| key == "version") {
+        if !entries.iter().any(|(key, _)| key.text == "version") {
             let message = format!("is missing; this build reads version {VERSION}");
             self.problem(root.at, "version", message, None);
         }
-        for (key, at, node) in entries {
-            self.entry(key, *at, node);
+        for (key, node) in entries {
+            self.entry(key, node);
         }
     }
 
-    fn entry(&mut self, key: &str, at: Place, node: &Node) {
-        match key {
+    fn entry(&mut self, key: &Key, node: &Node) {
+        let Key { at, text: key } = key;
+        match key.as_str() {
             "version" => match node.value {
-                Value::Integer(VERSION) => {}
+                Value::Number(_, Some(VERSION)) => {}
                 _ => self.problem(node.at, key, format!("should be {VERSION}"), None),
             },
             "keep" => self.list(key, node, RuleKind::Keep),
@@ -123,7 +119,7 @@ impl Reader<'_> {
             "keep-data-files" => self.file.keep_data_files = self.flag(key, node),
             "keep-licenses" => self.file.keep_licenses = self.flag(key, node),
             "max-uncertain" => match node.value {
-                Value::Integer(percent @ 0..=100) => self.file.max_uncertain = u8::try_from(percent).ok(),
+                Value::Number(_, Some(percent @ 0..=100)) => self.file.max_uncertain = u8::try_from(percent).ok(),
                 _ => self.problem(node.at, key, "should be a number from 0 to 100", None),
             },
             _ => {
@@ -132,13 +128,13 @@ impl Reader<'_> {
                     Some(_) => "unknown key".to_owned(),
                     None => format!("unknown key; known are {}", KEYS.join(", ")),
                 };
-                self.problem(at, key, message, suggestion);
+                self.problem(*at, key, message, suggestion);
             }
         }
     }
 
     fn flag(&mut self, key: &str, node: &Node) -> Option<bool> {
-        if let Value::Bool(value) = node.value {
+        if let Value::Bool(value, _) = node.value {
             return Some(value);
         }
         self.problem(node.at, key, format!("should be true or false, found {}", node.value.kind()), None);
@@ -163,7 +159,7 @@ impl Reader<'_> {
     fn list(&mut self, key: &str, node: &Node, kind: RuleKind) {
         let items = match &node.value {
             Value::List(items) => items,
-            Value::Other("nothing") => return,
+            Value::Null => return,
             other => {
                 let message = format!("should be a list, found {}", other.kind());
                 return self.problem(node.at, key, message, None);

@@ -1,62 +1,20 @@
-//! YAML as a tree that knows the line and column of each of its values.
+//! YAML as a tree.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-/// Where a value begins in its file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    /// From 1.
-    pub(crate) line: u64,
-    /// From 1, in characters.
-    pub(crate) column: u64,
-}
-
-/// A value and where it begins.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Node {
-    pub(crate) at: Place,
-    pub(crate) value: Value,
-}
-
-/// A YAML value.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
-    /// `~`, `null`, nothing.
-    Null,
-    /// A truth value, and how it is written.
-    Bool(bool, String),
-    /// A number as it is written, so that `1.50` as an argument stays `1.50`.
-    Number(String),
-    /// A text.
-    Text(String),
-    /// A list.
-    List(Vec<Node>),
-    /// A mapping, in the order of the file; keys are texts and each stands once.
-    Map(Vec<(Key, Node)>),
-}
-
-/// A key of a mapping.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Key {
-    pub(crate) at: Place,
-    pub(crate) text: String,
-}
-
-/// What is wrong with a text that is no YAML.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SyntaxError {
-    pub(crate) at: Place,
-    pub(crate) message: String,
-}
+use crate::{Key, Node, Place, SyntaxError, Value};
 
 /// Parses one YAML document. The parser's own budgets bound depth, node count and alias expansion.
-pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
+///
+/// # Errors
+/// [`SyntaxError`]: it is no YAML, a key is none, or stands twice.
+pub fn yaml(text: &str) -> Result<Node, SyntaxError> {
     let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
     let parsed: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let at = error.location().map_or(Place { line: 1, column: 1 }, place);
+        let at = error.location().map_or(Place::START, place);
         // Less the place, which we show ourselves, and advice about the parser's interface.
         let mut message = error.to_string();
         for end in [" at line ", ", set ", "; use "] {
@@ -71,7 +29,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
 enum Raw {
     Null,
     Bool(bool),
-    Number(String),
+    Number(String, Option<i64>),
     Text(String),
     List(Vec<Spanned<Raw>>),
     Map(Vec<(Spanned<String>, Spanned<Raw>)>),
@@ -98,7 +56,7 @@ fn build(raw: Spanned<Raw>, source: &str) -> Node {
     let value = match raw.value {
         Raw::Null => Value::Null,
         Raw::Bool(value) => Value::Bool(value, spelling(value.to_string())),
-        Raw::Number(text) => Value::Number(spelling(text)),
+        Raw::Number(text, integer) => Value::Number(spelling(text), integer),
         Raw::Text(text) => Value::Text(text),
         Raw::List(items) => Value::List(items.into_iter().map(|item| build(item, source)).collect()),
         Raw::Map(entries) => Value::Map(
@@ -137,23 +95,23 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
-        Ok(Raw::Number(value.to_string()))
+        Ok(Raw::Number(value.to_string(), Some(value)))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
-        Ok(Raw::Number(value.to_string()))
+        Ok(Raw::Number(value.to_string(), i64::try_from(value).ok()))
     }
 
     fn visit_i128<E>(self, value: i128) -> Result<Raw, E> {
-        Ok(Raw::Number(value.to_string()))
+        Ok(Raw::Number(value.to_string(), i64::try_from(value).ok()))
     }
 
     fn visit_u128<E>(self, value: u128) -> Result<Raw, E> {
-        Ok(Raw::Number(value.to_string()))
+        Ok(Raw::Number(value.to_string(), i64::try_from(value).ok()))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
-        Ok(Raw::Number(value.to_string()))
+        Ok(Raw::Number(value.to_string(), None))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
@@ -191,7 +149,7 @@ mod tests {
 
     #[test]
     fn values_know_their_place() {
-        let node = parse("a: 1\nb:\n  - x\n  - {c: y}\n").unwrap();
+        let node = yaml("a: 1\nb:\n  - x\n  - {c: y}\n").unwrap();
         let Value::Map(entries) = &node.value else { panic!("{node:?}") };
         assert_eq!(entries[1].0.at, Place { line: 2, column: 1 });
         let Value::List(items) = &entry(&node, "b").value else { panic!("{node:?}") };
@@ -201,12 +159,12 @@ mod tests {
 
     #[test]
     fn numbers_and_truth_values_keep_their_spelling() {
-        let node = parse("[1.50, 007, 1e3, True, '2', 0x1F, 18446744073709551616, 12]").unwrap();
+        let node = yaml("[1.50, 007, 1e3, True, '2', 0x1F, 18446744073709551616, 12]").unwrap();
         let Value::List(items) = node.value else { panic!("no list") };
         let texts: Vec<_> = items
             .into_iter()
             .map(|item| match item.value {
-                Value::Number(text) | Value::Text(text) | Value::Bool(_, text) => text,
+                Value::Number(text, _) | Value::Text(text) | Value::Bool(_, text) => text,
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -215,7 +173,7 @@ mod tests {
 
     #[test]
     fn yes_and_no_are_texts() {
-        let node = parse("[yes, no, on]").unwrap();
+        let node = yaml("[yes, no, on]").unwrap();
         let Value::List(items) = node.value else { panic!("no list") };
         assert!(items.iter().all(|item| matches!(item.value, Value::Text(_))), "{items:?}");
     }
@@ -224,7 +182,7 @@ mod tests {
     fn broken_yaml_names_its_place() {
         for text in ["a: [1, 2", "a: 1\na: 2\n", "a: b: c\n", "a:\n\t- b\n", "a: *nothing\n", "? [x]\n: 1\n"]
         {
-            let error = parse(text).unwrap_err();
+            let error = yaml(text).unwrap_err();
             assert!(!error.message.is_empty() && error.at.line >= 1, "{text:?}: {error:?}");
         }
     }
@@ -237,7 +195,7 @@ mod tests {
             let items = vec![format!("*a{previous}"); 9].join(", ");
             text.push_str(&format!("a{n}: &a{n} [{items}]\n"));
         }
-        assert!(parse(&text).is_err());
-        assert!(parse(&"[".repeat(100_000)).is_err());
+        assert!(yaml(&text).is_err());
+        assert!(yaml(&"[".repeat(100_000)).is_err());
     }
 }
