@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use profile::Compare;
+use settings::{Node, Problem, Value};
 
+use crate::Signal;
 use crate::coverage::{
     Action, Bind, Condition, ContainerSettings, Coverage, DEFAULT_STEP_TIMEOUT, DEFAULT_WAIT_TIMEOUT,
     ExpectedExit, Origin, Step, StopSettings, Wait, display_args,
 };
 use crate::fields::{Fields, Reader};
-use crate::Signal;
 
 /// The version of the file's form that this build reads.
 pub(crate) const FORMAT_VERSION: u32 = 1;
@@ -27,8 +28,7 @@ const RESERVED_NAMES: &[&str] = &["start", "stop"];
 
 /// Reads the YAML form. Files that it names are read relative to `directory`.
 pub(crate) fn decode(text: &str, origin: Origin, directory: &Path) -> Result<Coverage, Vec<Problem>> {
-    let root =
-        settings::yaml(text).map_err(|error| vec![Problem::new(error.at, "", error.message)])?;
+    let root = settings::yaml(text).map_err(|error| vec![Problem::new(error.at, "", error.message)])?;
     let mut reader = Reader::new(directory);
     let coverage = coverage(&mut reader, &root, origin);
     let mut problems = reader.problems;

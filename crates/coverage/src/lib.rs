@@ -32,10 +32,10 @@ pub use coverage::{
     Wait,
 };
 pub use error::LoadCoverageError;
-pub use settings::Problem;
 pub use load::{check, load};
 pub use observer::{Observer, RecordEvent, Silent};
 pub use record::{RecordOptions, give_listeners, record, record_on, target, watched};
 pub use record_error::{Failure, RecordError, StepFailure};
 pub use recover::{Leftover, RecoverError};
+pub use settings::Problem;
 pub use signal::Signal;

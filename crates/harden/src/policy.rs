@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::PlanError;
 
 pub use error::LoadPolicyError;
-pub use settings::Problem as PolicyProblem;
 pub use file::{Form, MAX_FILE_BYTES, PolicyFile};
 pub(crate) use pattern::Pattern;
+pub use settings::Problem as PolicyProblem;
 pub use usage::{RuleUse, rule_uses};
 
 /// How much of what a profile of another version of the image says may be uncertain or lost, in percent, where the
