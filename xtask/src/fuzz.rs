@@ -101,6 +101,8 @@ fn build() -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -125,5 +127,37 @@ mod tests {
             assert!(corpus.count() > 0, "{target}");
             assert!(program.contains(&format!("(\"{target}\", ")), "{target}");
         }
+    }
+
+    /// The names of a manifest's or a lock file's dependencies; renamed ones by the name of their package.
+    fn dependencies(manifest: &toml::Table, renamed: &toml::Table) -> BTreeSet<String> {
+        let sections =
+            ["dependencies", "build-dependencies"].iter().filter_map(|name| manifest.get(*name)?.as_table());
+        let name = |name: &String| {
+            let package = renamed.get(name).and_then(|entry| entry.get("package")?.as_str());
+            package.unwrap_or(name).to_owned()
+        };
+        sections.flat_map(toml::Table::keys).map(name).collect()
+    }
+
+    #[test]
+    fn the_fuzzers_lock_file_knows_what_our_crates_depend_on() {
+        let read = |path: &str| -> toml::Table {
+            std::fs::read_to_string(workspace::root().join(path)).unwrap().parse().unwrap()
+        };
+        let (lock, root) = (read("fuzz/Cargo.lock"), read("Cargo.toml"));
+        let renamed = root["workspace"]["dependencies"].as_table().unwrap();
+        let mut ours = 0;
+        for package in lock["package"].as_array().unwrap() {
+            let name = package["name"].as_str().unwrap();
+            let Some(short) = name.strip_prefix("careen-").filter(|short| *short != "fuzz") else { continue };
+            let locked = package.get("dependencies").and_then(toml::Value::as_array).into_iter().flatten();
+            // With a version behind it where there are several.
+            let locked = locked.map(|entry| entry.as_str().unwrap().split(' ').next().unwrap().to_owned());
+            let wanted = dependencies(&read(&format!("crates/{short}/Cargo.toml")), renamed);
+            assert_eq!(locked.collect::<BTreeSet<_>>(), wanted, "{name}: run cargo metadata in fuzz/");
+            ours += 1;
+        }
+        assert!(ours >= 4, "{ours}");
     }
 }
