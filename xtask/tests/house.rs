@@ -9,8 +9,9 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// A crate may depend on crates of a lower rank only.
-const RANKS: [(&str, u32); 15] = [
+const RANKS: [(&str, u32); 16] = [
     ("careen-sys", 0),
+    ("careen-settings", 0),
     ("careen-image", 1),
     ("careen-profile", 2),
     ("careen-registry", 2),
