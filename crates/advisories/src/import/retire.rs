@@ -44,6 +44,16 @@ struct Identifiers {
     #[serde(rename = "githubID")]
     github: Option<String>,
     retid: Option<String>,
+    issue: Option<String>,
+}
+
+impl Identifiers {
+    /// The name under which a vulnerability is one row: some have no more than a number in the library's own list.
+    fn name(&self, library: &str) -> Option<String> {
+        let own = || self.retid.as_ref().map(|id| format!("RETIRE-{id}"));
+        let issue = || self.issue.as_ref().map(|issue| format!("RETIRE-{library}-{issue}"));
+        self.github.clone().or_else(own).or_else(|| self.cve.iter().min().cloned()).or_else(issue)
+    }
 }
 
 /// Reads the repository.
@@ -79,14 +89,13 @@ pub(super) fn read(text: &str, sink: &mut Sink<'_>) {
 }
 
 fn one(library: &str, npm: Option<&str>, entry: Entry, sink: &mut Sink<'_>) {
-    let Identifiers { summary, cve, github, retid } = entry.identifiers;
-    let names: BTreeSet<String> = cve.into_iter().chain(github.clone()).collect();
-    let own = retid.map(|id| format!("RETIRE-{id}"));
-    let Some(id) = github.or(own).or_else(|| names.first().cloned()) else {
+    let Some(id) = entry.identifiers.name(library) else {
         // Without any name it cannot be one row with what others say of it.
         let bound = entry.below.as_deref().unwrap_or("-");
         return sink.broken(&RETIRE, &format!("{library} below {bound}: no name of a vulnerability"));
     };
+    let Identifiers { summary, cve, github, .. } = entry.identifiers;
+    let names: BTreeSet<String> = cve.into_iter().chain(github).collect();
     sink.read(&RETIRE, None);
     let mut ranges = vec![Range { introduced: entry.at_or_above, fixed: entry.below, ..Range::default() }];
     for excluded in entry.excludes {
@@ -121,4 +130,20 @@ fn without(range: Range, version: &str) -> Vec<Range> {
         Range { fixed: Some(version.to_owned()), introduced: range.introduced, ..Range::default() },
         Range { introduced: Some(next), ..range },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vulnerability_has_the_best_name_that_it_is_given() {
+        let name = |json: &str| serde_json::from_str::<Identifiers>(json).unwrap().name("jquery");
+        let all = r#"{"githubID": "GHSA-1", "retid": "7", "CVE": ["CVE-2"], "issue": "11"}"#;
+        assert_eq!(name(all).as_deref(), Some("GHSA-1"));
+        assert_eq!(name(r#"{"retid": "7", "CVE": ["CVE-2"]}"#).as_deref(), Some("RETIRE-7"));
+        assert_eq!(name(r#"{"CVE": ["CVE-3", "CVE-2"], "issue": "11"}"#).as_deref(), Some("CVE-2"));
+        assert_eq!(name(r#"{"issue": "11", "summary": "scripts run"}"#).as_deref(), Some("RETIRE-jquery-11"));
+        assert_eq!(name(r#"{"summary": "scripts run"}"#), None);
+    }
 }

@@ -54,7 +54,7 @@ pub(super) const LIBRARIES: &[Library] = libraries![
     "underscore", "underscore", "underscore.js", r#"[a-z]\.VERSION ?= ?["'](\d+\.\d+\.\d+)["']"#, "";
     "bootstrap", "bootstrap bootstrap.bundle", "bootstrap.js|bootstrap", "", "bootstrap";
     "bootstrap-select", "bootstrap-select", "bootstrap-select", "", "bootstrap-select";
-    "ckeditor", "ckeditor", "ckeditor", r#"timestamp:"[^"]*",version:"(\d+\.\d+[^"]*)""#, "ckeditor";
+    "ckeditor", "ckeditor", "ckeditor", r#"timestamp:"[^"]*",version:"(\d+(?:\.\d+)+)"#, "ckeditor";
     "vue", "vue vue.runtime vue.global vue.global.prod", "vue.js|vue", "", "vue";
     "extjs", "ext-all ext-all-debug ext-base", "ext js library|ext js", "", "ExtJS";
     "svelte", "svelte", "svelte", "", "svelte";
