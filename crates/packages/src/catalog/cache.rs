@@ -1,6 +1,6 @@
 //! What layers and images hold, kept on disk.
 //!
-//! A file of the cache is named by what it depends on: the version of the catalogers, the limits, and the diff ID of a
+//! A file of the cache is named by what it depends on: the catalogers' source, the limits, and the diff ID of a
 //! layer or the diff IDs of an image. Nothing in it depends on time, so nothing in it grows old. Its first line is the
 //! digest of the rest; a file that is broken, or of another version, is as good as none.
 
@@ -17,8 +17,8 @@ use super::found::Findings;
 use crate::symbols::{Answer, Question};
 use crate::{Limits, OsRelease, Package, PackageDatabase, Problem};
 
-/// To be raised whenever a cataloger finds something else in the same bytes.
-const VERSION: u32 = 3;
+/// What wrote a file of the cache: other catalogers may find something else in the same bytes. See `build.rs`.
+const CATALOGERS: &str = env!("CAREEN_CATALOGERS");
 /// A larger file of the cache is not ours.
 const MAX_BYTES: u64 = 1 << 30;
 
@@ -129,7 +129,7 @@ impl Cache {
     }
 
     fn file(&self, kind: &str, subject: &str, limits: &Limits) -> PathBuf {
-        let key = Digest::of(format!("{VERSION} {limits:?} {subject}").as_bytes());
+        let key = Digest::of(format!("{CATALOGERS} {limits:?} {subject}").as_bytes());
         self.directory.join(format!("{kind}-{}", key.hex()))
     }
 }

@@ -139,11 +139,14 @@ fn comments<'t>(text: &'t [u8], is_last: bool, left: &mut usize) -> Vec<&'t [u8]
         all.push(&text[at..text.len().min(at + COMMENT_BYTES)]);
     };
     SIGN.get_or_init(|| Finder::new(b"/*")).find_iter(text).for_each(|at| add(at + 2));
-    // Line comments only where a file or a line begins with one, indented or not: elsewhere they are addresses.
+    // Line comments only where a file or a line begins with one: elsewhere they are addresses. In what was put together
+    // from several files they are indented; there only those count that minifying would keep.
     for at in LINE.get_or_init(|| Finder::new(b"//")).find_iter(text) {
+        let is_kept = text.get(at + 2) == Some(&b'!');
         let line = &text[at.saturating_sub(MAX_INDENT)..at];
-        let before = line.iter().rposition(|byte| !matches!(byte, b' ' | b'\t'));
-        if before.map_or(line.len() < MAX_INDENT, |before| line[before] == b'\n') {
+        let indent = line.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let begins = at == indent || line.get(line.len().wrapping_sub(indent + 1)) == Some(&b'\n');
+        if begins && (indent == 0 || is_kept) {
             add(at + 2);
         }
     }
@@ -340,6 +343,7 @@ mod tests {
 
     #[test]
     fn what_only_speaks_of_a_library_is_not_it() {
+        assert_eq!(found("/app/x.js", "x()\n  // Angular 1.2+ requires jQuery 1.7+\n"), [""; 0]);
         for text in [
             "/*! jQuery Cookie Plugin v1.4.0 */",
             "/* jquery-ui-timepicker-addon v1.6.3 */",
