@@ -47,13 +47,16 @@ impl Backend {
             Choice::Ebpf | Choice::Base | Choice::Fentry | Choice::Lsm => {
                 Sensor::load(options).map(Box::new).map(Self::Ebpf)
             }
-            Choice::Auto => match Sensor::load(options) {
-                Ok(sensor) => Ok(Self::Ebpf(Box::new(sensor))),
-                Err(error) => {
-                    tracing::info!(%error, "eBPF does not load here, system calls are watched by notification");
-                    Ok(Self::Notify(Watcher::new()))
+            Choice::Auto => {
+                let mut passed_over = Vec::new();
+                match Sensor::load_noting(options, &mut passed_over) {
+                    Ok(sensor) => Ok(Self::Ebpf(Box::new(sensor))),
+                    Err(error) => {
+                        tracing::info!(%error, "eBPF does not load here, system calls are watched by notification");
+                        Ok(Self::Notify(Watcher::in_place_of(passed_over)))
+                    }
                 }
-            },
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use aya::programs::ProgramError;
 use aya::{BtfError, EbpfError};
 use profile::PassedOver;
 
-use crate::hooks::{HookError, Strength};
+use crate::hooks::{HookError, Strength, refusal};
 use crate::wire::BadRecord;
 
 /// Why the sensor cannot be loaded.
@@ -196,10 +196,23 @@ impl LoadError {
     pub(crate) fn passed_over(&self, strength: Strength) -> PassedOver {
         let reason = match self {
             Self::Hooks { source, .. } => source.reason(),
-            other => other.to_string(),
+            Self::Program { source, .. } => format!("{self}: {}", refusal(source)),
+            Self::Object { .. } => {
+                root_cause(self).map_or_else(|| self.to_string(), |why| format!("{self}: {why}"))
+            }
+            Self::NoBtf { .. } | Self::Consumer { .. } => self.to_string(),
         };
         PassedOver { backend: strength.name().to_owned(), reason, hint: self.hint().unwrap_or_default() }
     }
+}
+
+/// What lies at the bottom of an error, in one line.
+fn root_cause(error: &dyn std::error::Error) -> Option<String> {
+    let mut cause = error.source()?;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string().lines().next().map(str::to_owned)
 }
 
 impl SensorError {

@@ -32,6 +32,8 @@ const LSM: [(&str, &str); 11] = [
     ("lsm_unix_connect", "unix_stream_connect"),
     ("lsm_unix_send", "unix_may_send"),
 ];
+/// No kernel has a function or a hook of this name.
+const NOWHERE: &str = "careen_nowhere";
 /// Tells whether the kernel runs programs of the security module.
 const TRIAL: (&str, &str) = ("lsm_trial", "file_open");
 
@@ -139,15 +141,20 @@ impl HookError {
     /// The message and its causes in one line, without what the verifier wrote.
     pub(crate) fn reason(&self) -> String {
         match self {
-            Self::Refused { source, .. } if is_not_permitted(source) => format!("{self}: not permitted"),
-            Self::Refused { source, .. } => match &**source {
-                ProgramError::LoadError { io_error, .. } => format!("{self}: {io_error}"),
-                other => format!("{self}: {other}"),
-            },
+            Self::Refused { source, .. } => format!("{self}: {}", refusal(source)),
             Self::NoHook { source, .. } => format!("{self}: {source}"),
             Self::NotActive { .. } => self.to_string(),
             Self::Trial { source } => format!("{self}: {source}"),
         }
+    }
+}
+
+/// How the kernel refused a program, in a few words.
+pub(crate) fn refusal(error: &ProgramError) -> String {
+    match error {
+        error if is_not_permitted(error) => "not permitted".to_owned(),
+        ProgramError::LoadError { io_error, .. } => io_error.to_string(),
+        other => other.to_string(),
     }
 }
 
@@ -175,21 +182,22 @@ impl fmt::Debug for Hooks {
 }
 
 impl Hooks {
-    /// Loads and attaches all of them, or none.
-    pub(crate) fn attach(strength: Strength, ebpf: &mut Ebpf, btf: &Btf) -> Result<Self, HookError> {
+    /// Loads and attaches all of them, or none. `absent` is a program whose place is looked for in vain.
+    pub(crate) fn attach(
+        strength: Strength,
+        ebpf: &mut Ebpf,
+        btf: &Btf,
+        absent: Option<&str>,
+    ) -> Result<Self, HookError> {
+        let place = |(program, place)| (program, if absent == Some(program) { NOWHERE } else { place });
         match strength {
             Strength::Base => Ok(Self::None),
-            Strength::Fentry => FENTRY
-                .into_iter()
-                .map(|hook| attach_fentry(ebpf, btf, hook))
-                .collect::<Result<_, _>>()
-                .map(Self::Fentry),
+            Strength::Fentry => {
+                all_or_none(&FENTRY.map(place), |hook| attach_fentry(ebpf, btf, hook)).map(Self::Fentry)
+            }
             Strength::Lsm => {
                 try_lsm(ebpf, btf)?;
-                LSM.into_iter()
-                    .map(|hook| attach_lsm(ebpf, btf, hook))
-                    .collect::<Result<_, _>>()
-                    .map(Self::Lsm)
+                all_or_none(&LSM.map(place), |hook| attach_lsm(ebpf, btf, hook)).map(Self::Lsm)
             }
         }
     }
@@ -212,6 +220,14 @@ impl Hooks {
         }
         Ok(total)
     }
+}
+
+/// Attaches each hook. Whatever was attached before a failure is detached with its link.
+fn all_or_none<L>(
+    hooks: &[(&'static str, &'static str)],
+    attach: impl FnMut((&'static str, &'static str)) -> Result<L, HookError>,
+) -> Result<Vec<L>, HookError> {
+    hooks.iter().copied().map(attach).collect()
 }
 
 fn attach_fentry(
@@ -267,7 +283,50 @@ fn try_lsm(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), HookError> {
 
 #[cfg(test)]
 mod tests {
+    use aya::programs::{BtfTracePoint, loaded_links};
+
     use super::*;
+    use crate::sensor::{Helper, SensorOptions, load_object};
+
+    #[test]
+    fn what_was_attached_before_a_hook_that_is_missing_is_detached() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIP: BPF needs root");
+            assert!(std::env::var_os("CAREEN_NO_SKIP").is_none(), "must not skip here");
+            return;
+        }
+        let btf = Btf::from_sys_fs().unwrap();
+        let options = SensorOptions::new(Helper { program: "/bin/true".into(), args: Vec::new() });
+        let mut ebpf = load_object(&options, &btf, Strength::Base).unwrap();
+        let mut programs = Vec::new();
+        let attached = |programs: &[u32]| {
+            loaded_links().flatten().filter(|link| programs.contains(&link.program_id())).count()
+        };
+        // Where the kernel takes no hooks it takes tracepoints, whose links are of the same kind.
+        let hooks = [
+            ("on_exec", "sched_process_exec"),
+            ("on_uring_submit", "io_uring_submit_req"),
+            ("on_sys_exit", NOWHERE),
+        ];
+        let failed = all_or_none(&hooks, |(name, tracepoint)| {
+            let mut attach = || {
+                let program = program::<BtfTracePoint>(&mut ebpf, name)?;
+                program.load(tracepoint, &btf)?;
+                programs.push(program.info()?.id());
+                let id = program.attach()?;
+                program.take_link(id)
+            };
+            let link = attach().map_err(|error| hook_error(name, error))?;
+            assert_eq!(attached(&programs), programs.len());
+            Ok(link)
+        });
+        assert!(
+            matches!(failed, Err(HookError::NoHook { program: "on_sys_exit", .. })),
+            "{:?}",
+            failed.map(|_| ())
+        );
+        assert_eq!((programs.len(), attached(&programs)), (2, 0));
+    }
 
     #[test]
     fn every_hook_is_in_the_source_under_its_name() {

@@ -157,15 +157,28 @@ impl Recording {
         let observer = Observer { tree, rootfs: &self.rootfs };
         let events = harvest.events.iter().filter(|(event, _)| !own.contains(&event.program.id));
         let events = events.filter(|(event, _)| strength != Strength::Base || !event.flags.hook());
-        let (mut uses, mut named) = resolve(events.map(|(event, time)| (event, *time)), &observer);
+        let (mut uses, named) = resolve(events.map(|(event, time)| (event, *time)), &observer);
         self.held.retain(|held, _| !own.contains(&held.program.id));
         compare_held(&self.held, &observer, &mut uses, &mut counters);
         let programs = harvest.events.keys().map(|event| &event.program);
         let activity = activity(&noted, &harvest.processes, programs, &own, &observer, &self.marks, cut);
-        let observations = uses.into_observations(&self.marks);
+        let record = Record::new(uses, named, &self.marks, counters, strength.name());
+        Ok(Record { activity: Some(activity), passed_over, ..record })
+    }
+}
+
+impl Record {
+    /// What was used, by the account of a backend; what else is known of the recording is to be added.
+    pub(crate) fn new(
+        uses: Uses,
+        mut named: BTreeSet<ImagePath>,
+        marks: &[(u64, Step)],
+        counters: Counters,
+        backend: &'static str,
+    ) -> Self {
+        let observations = uses.into_observations(marks);
         let known: BTreeSet<_> = observations.iter().map(|observation| &observation.path).collect();
         named.retain(|path| known.contains(path));
-        let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
         tracing::info!(
             observations = observations.len(),
             counters.seen,
@@ -174,16 +187,16 @@ impl Recording {
             "recorded {} uses of the image",
             observations.len()
         );
-        Ok(Record {
+        Self {
             observations,
             named,
-            activity: Some(activity),
+            activity: None,
             counters,
-            backend: strength.name(),
-            passed_over,
-            kernel,
-            not_seen: Vec::new(),
-        })
+            backend,
+            passed_over: Vec::new(),
+            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            not_seen: not_seen(backend),
+        }
     }
 }
 
@@ -199,24 +212,13 @@ impl Unfinished {
         let (uses, named) = resolve(events.map(|(event, time)| (event, *time)), &observer);
         let count = self.events.len() as u64;
         let counters = Counters { seen: count, emitted: count, received: count, ..Counters::default() };
-        let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
-        let observations = uses.into_observations(&self.marks);
         // Since it was last noted down, more may have been done.
         let cut = BTreeSet::from(["activity".to_owned()]);
         let activity = self.noted.map(|noted| {
             let programs = self.events.keys().map(|event| &event.program);
             activity(&noted, &self.processes, programs, &own, &observer, &self.marks, cut)
         });
-        Record {
-            observations,
-            named,
-            activity,
-            counters,
-            backend: Strength::Base.name(),
-            passed_over: Vec::new(),
-            kernel,
-            not_seen: Vec::new(),
-        }
+        Record { activity, ..Record::new(uses, named, &self.marks, counters, Strength::Base.name()) }
     }
 }
 

@@ -57,6 +57,8 @@ pub struct SensorOptions {
     pub choice: Choice,
     /// What to run for canaries.
     pub helper: Helper,
+    /// A fault to try: the hook of this program is looked for where no kernel has one.
+    pub absent_hook: Option<&'static str>,
 }
 
 /// A program, with leading arguments, that ends up in [`crate::canary_main`] with the arguments after those.
@@ -72,7 +74,7 @@ impl SensorOptions {
     /// The ordinary settings: a ring of 64 MiB, which holds the 200,000 uses of a storm while nobody takes them in, and
     /// 262,144 distinct uses.
     pub fn new(helper: Helper) -> Self {
-        Self { ring_bytes: 64 << 20, dedup_entries: 1 << 18, choice: Choice::Auto, helper }
+        Self { ring_bytes: 64 << 20, dedup_entries: 1 << 18, choice: Choice::Auto, helper, absent_hook: None }
     }
 }
 
@@ -131,25 +133,25 @@ impl Sensor {
     /// # Errors
     /// [`LoadError`] names what is missing.
     pub fn load(options: &SensorOptions) -> Result<Self, LoadError> {
-        let btf = Btf::from_sys_fs().map_err(|source| LoadError::NoBtf { source })?;
-        let (last, stronger) =
-            Strength::candidates(options.choice).split_last().expect("there is a candidate for every choice");
-        let mut passed_over = Vec::new();
-        for &strength in stronger {
-            match Self::load_with(options, &btf, strength) {
-                Ok(sensor) => return Ok(Self { passed_over, ..sensor }),
-                Err(error) => {
-                    tracing::debug!(%error, "the backend {} is passed over", strength.name());
-                    passed_over.push(error.passed_over(strength));
-                }
-            }
-        }
-        Self::load_with(options, &btf, *last).map(|sensor| Self { passed_over, ..sensor })
+        Self::load_noting(options, &mut Vec::new())
+    }
+
+    /// The same. What cannot be used is noted, the last one too.
+    pub(crate) fn load_noting(
+        options: &SensorOptions,
+        passed_over: &mut Vec<PassedOver>,
+    ) -> Result<Self, LoadError> {
+        let candidates = Strength::candidates(options.choice);
+        let btf = Btf::from_sys_fs()
+            .map_err(|source| LoadError::NoBtf { source })
+            .inspect_err(|error| passed_over.extend(candidates.iter().map(|&s| error.passed_over(s))))?;
+        let sensor = strongest(candidates, passed_over, |strength| Self::load_with(options, &btf, strength))?;
+        Ok(Self { passed_over: passed_over.clone(), ..sensor })
     }
 
     fn load_with(options: &SensorOptions, btf: &Btf, strength: Strength) -> Result<Self, LoadError> {
         let mut ebpf = load_object(options, btf, strength)?;
-        let hooks = Hooks::attach(strength, &mut ebpf, btf)
+        let hooks = Hooks::attach(strength, &mut ebpf, btf, options.absent_hook)
             .map_err(|source| LoadError::Hooks { backend: strength.name(), source })?;
         let ring = take_map(&mut ebpf, "ring").and_then(|map| RingBuf::try_from(map).map_err(in_object))?;
         let targets =
@@ -357,7 +359,28 @@ fn parse_recursion_misses(fdinfo: &str) -> Option<u64> {
     fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
 }
 
-fn load_object(options: &SensorOptions, btf: &Btf, strength: Strength) -> Result<Ebpf, LoadError> {
+/// What the first of these candidates that loads gives. Those that do not are noted.
+fn strongest<T>(
+    candidates: &[Strength],
+    passed_over: &mut Vec<PassedOver>,
+    mut load: impl FnMut(Strength) -> Result<T, LoadError>,
+) -> Result<T, LoadError> {
+    let (&last, stronger) = candidates.split_last().expect("there is a candidate for every choice");
+    let mut attempt = |strength: Strength| {
+        load(strength).inspect_err(|error| {
+            tracing::debug!(%error, "the backend {} is passed over", strength.name());
+            passed_over.push(error.passed_over(strength));
+        })
+    };
+    for &strength in stronger {
+        if let Ok(loaded) = attempt(strength) {
+            return Ok(loaded);
+        }
+    }
+    attempt(last)
+}
+
+pub(crate) fn load_object(options: &SensorOptions, btf: &Btf, strength: Strength) -> Result<Ebpf, LoadError> {
     const PAGE: u32 = 4096;
     let ring_bytes = options.ring_bytes.clamp(PAGE, 1 << 30).next_power_of_two();
     let entries = options.dedup_entries.max(1);
@@ -399,6 +422,40 @@ fn in_program(program: &'static str, source: ProgramError) -> LoadError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hooks::HookError;
+
+    #[test]
+    fn one_hook_that_fails_leaves_the_choice_to_the_next_backend_with_the_reason() {
+        let no_hook = |program| {
+            let source = aya::BtfError::UnknownBtfTypeName { type_name: "bpf_lsm_path_unlink".to_owned() };
+            HookError::NoHook { program, source }
+        };
+        let failed = |strength: Strength, source| LoadError::Hooks { backend: strength.name(), source };
+        let candidates = Strength::candidates(Choice::Auto);
+        let mut passed_over = Vec::new();
+        let loaded = strongest(candidates, &mut passed_over, |strength| match strength {
+            Strength::Lsm => Err(failed(strength, no_hook("lsm_path_unlink"))),
+            _ => Ok(strength),
+        });
+        assert_eq!(loaded.unwrap(), Strength::Fentry);
+        let [lsm] = &passed_over[..] else { panic!("{passed_over:?}") };
+        assert_eq!(lsm.backend, "ebpf-lsm");
+        assert!(lsm.reason.contains("`lsm_path_unlink`"), "{}", lsm.reason);
+        assert!(lsm.hint.contains("CONFIG_BPF_LSM"), "{}", lsm.hint);
+
+        let mut passed_over = Vec::new();
+        let none: Result<Strength, _> = strongest(candidates, &mut passed_over, |strength| {
+            let source = Box::new(ProgramError::SyscallError(aya::sys::SyscallError {
+                call: "bpf_link_create",
+                io_error: std::io::ErrorKind::PermissionDenied.into(),
+            }));
+            Err(failed(strength, HookError::Refused { program: "a_hook", source }))
+        });
+        assert!(matches!(none, Err(LoadError::Hooks { backend: "ebpf-base", .. })));
+        let names: Vec<_> = passed_over.iter().map(|other| other.backend.as_str()).collect();
+        assert_eq!(names, ["ebpf-lsm", "ebpf-fentry", "ebpf-base"]);
+        assert!(passed_over.iter().all(|other| other.reason.ends_with("`a_hook`: not permitted")));
+    }
 
     #[test]
     fn recursion_misses_are_read_from_fdinfo() {

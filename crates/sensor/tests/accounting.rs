@@ -8,7 +8,7 @@ use std::path::Path;
 
 use fixture::{Container, STATIC, assert_complete, choice, compile, kinds, make, options};
 use profile::{Incomplete, Step, Verdict};
-use sensor::{Choice, Sensor};
+use sensor::{Choice, Sensor, SensorOptions};
 
 fn container(files: usize) -> Option<Container> {
     Container::new(|lower| {
@@ -75,6 +75,39 @@ fn the_strongest_backend_that_loads_watches_and_those_before_it_say_why_they_do_
         let choice = if other.backend == "ebpf-lsm" { Choice::Lsm } else { Choice::Fentry };
         let error = Sensor::load(&options(choice)).unwrap_err();
         assert_eq!(error.hint().as_ref(), Some(&other.hint));
+    }
+}
+
+#[test]
+fn a_backend_that_lacks_one_hook_is_passed_over_whole_and_the_next_one_watches() {
+    let Some(container) = container(1) else { return };
+    // Of one backend the first hook, before which nothing is attached, of the other the last but one.
+    for (absent, backend, forced) in
+        [("fentry_file_open", "ebpf-fentry", Choice::Fentry), ("lsm_unix_connect", "ebpf-lsm", Choice::Lsm)]
+    {
+        let faulty = |choice| SensorOptions { absent_hook: Some(absent), ..options(choice) };
+        assert!(Sensor::load(&faulty(forced)).unwrap_err().hint().is_some());
+        let sensor = Sensor::load(&faulty(Choice::Ebpf)).unwrap();
+        assert_ne!(sensor.backend(), backend);
+        if let Some(other) = sensor.passed_over().iter().find(|other| other.backend == backend) {
+            let is_told = other.reason.contains(&format!("no place for `{absent}`"));
+            // Some kernels refuse the whole backend before that.
+            assert!(is_told || Sensor::load(&options(forced)).is_err(), "{other:?}");
+            let of_backend = |name: &str| name.starts_with(&absent[..absent.find('_').unwrap()]);
+            let loaded = aya::programs::loaded_programs().flatten();
+            let left: Vec<_> = loaded
+                .filter_map(|program| program.name_as_str().map(str::to_owned))
+                .filter(|n| of_backend(n))
+                .collect();
+            assert_eq!(left, Vec::<String>::new());
+        } else {
+            assert_eq!(sensor.backend(), "ebpf-lsm", "a stronger one watches");
+        }
+        let recording = container.watch(sensor);
+        container.run(&["/t/storm", "wait", "0", "0", "/t/many/f0"]);
+        let record = container.finish(recording);
+        assert_complete(&record);
+        assert_eq!(kinds(&record, b"t/many/f0"), ["open-read"]);
     }
 }
 

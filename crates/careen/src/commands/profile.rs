@@ -106,8 +106,9 @@ fn text(profile: &Profile, paths: bool, missing: bool, wanted: Wanted) -> String
         if let Some(other) = &run.carried_from {
             out += &format!("    carried over from {} ({})\n", other.reference, other.manifest_digest);
         }
-        for other in &run.sensor.passed_over {
-            out += &format!("    not {}: {}\n", other.backend, other.reason);
+        for others in run.sensor.passed_over.chunk_by(|one, next| one.reason == next.reason) {
+            let names: Vec<_> = others.iter().map(|other| other.backend.as_str()).collect();
+            out += &format!("    not {}: {}\n", names.join(", "), others[0].reason);
         }
         run.sensor.not_seen.iter().for_each(|what| out += &format!("    not seen: {what}\n"));
         let counters = &run.sensor.counters;

@@ -118,5 +118,12 @@ fn without_type_information_ebpf_is_refused_and_notification_watches() {
     assert!(output.status.success(), "{}", text(&output));
     let sensor = &show(&path("redis.profile"))["runs"][0]["sensor"];
     assert_eq!((&sensor["backend"], &sensor["verdict"]), (&"seccomp-notify".into(), &"complete".into()));
+    let passed_over = sensor["passed_over"].as_array().unwrap();
+    let names: Vec<_> = passed_over.iter().map(|other| &other["backend"]).collect();
+    assert_eq!(names, ["ebpf-lsm", "ebpf-fentry", "ebpf-base"]);
+    assert!(passed_over[2]["reason"].as_str().unwrap().contains("(BTF)"), "{passed_over:?}");
+    let shown = careen_command(&["profile", "show", &path("redis.profile")]).output().unwrap().stdout;
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(shown.contains("    not ebpf-lsm, ebpf-fentry, ebpf-base: the kernel has no type"), "{shown}");
     assert_eq!(sensor["not_seen"].as_array().map(Vec::len), Some(sensor::notify::NOT_SEEN.len()));
 }

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use image::Tree;
-use profile::{Counters, Step};
+use profile::{Counters, PassedOver, Step};
 use rustix::pipe::{PipeFlags, pipe_with};
 use sys::seccomp::Instruction;
 
@@ -20,7 +20,7 @@ use crate::observe::Observer;
 use crate::recording::{Uses, compare_held, now};
 use crate::rootfs::Rootfs;
 use crate::snapshot::Held;
-use crate::{Journal, Record, SensorError, Target, not_seen};
+use crate::{Journal, Record, SensorError, Target};
 
 /// The name under which this backend stands in profiles.
 pub const BACKEND: &str = "seccomp-notify";
@@ -49,6 +49,7 @@ pub struct Canary {
 pub struct Watcher {
     canary: Canary,
     journal: Option<Arc<Journal>>,
+    passed_over: Vec<PassedOver>,
 }
 
 impl Default for Watcher {
@@ -61,7 +62,12 @@ impl Watcher {
     /// A watcher for one recording.
     pub fn new() -> Self {
         let path = format!("/careen-canary-{}-{}/stat", std::process::id(), now());
-        Self { canary: Canary { path }, journal: None }
+        Self { canary: Canary { path }, journal: None, passed_over: Vec::new() }
+    }
+
+    /// A watcher for one recording that others cannot make.
+    pub(crate) fn in_place_of(passed_over: Vec<PassedOver>) -> Self {
+        Self { passed_over, ..Self::new() }
     }
 
     /// Keeps the recording in a journal while it goes on.
@@ -108,6 +114,7 @@ impl Watcher {
             journal: self.journal,
             marks: Vec::new(),
             held: BTreeMap::new(),
+            passed_over: self.passed_over,
         };
         recording.look_again();
         Ok(recording)
@@ -141,6 +148,7 @@ pub struct Recording {
     /// Beginnings of steps, in order of time.
     marks: Vec<(u64, Step)>,
     held: BTreeMap<Held, u64>,
+    passed_over: Vec<PassedOver>,
 }
 
 impl Recording {
@@ -212,27 +220,8 @@ impl Recording {
             named.extend(observer.named(event));
         }
         compare_held(&self.held, &observer, &mut uses, &mut counters);
-        let observations = uses.into_observations(&self.marks);
-        let known: BTreeSet<_> = observations.iter().map(|observation| &observation.path).collect();
-        named.retain(|path| known.contains(path));
-        let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
-        tracing::info!(
-            observations = observations.len(),
-            counters.seen,
-            counters.emitted,
-            "recorded {} uses of the image",
-            observations.len()
-        );
-        Ok(Record {
-            observations,
-            named,
-            activity: None,
-            counters,
-            backend: BACKEND,
-            passed_over: Vec::new(),
-            kernel,
-            not_seen: not_seen(BACKEND),
-        })
+        let passed_over = std::mem::take(&mut self.passed_over);
+        Ok(Record { passed_over, ..Record::new(uses, named, &self.marks, counters, BACKEND) })
     }
 
     fn end(&mut self) -> Option<Account> {
