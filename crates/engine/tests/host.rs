@@ -13,22 +13,9 @@ use common::*;
 
 /// Runs an ignored test of this file in mount and PID namespaces of its own, after a shell script has changed it.
 fn in_changed_host(script: &str, test: &str) {
-    let output = Command::new("unshare")
-        .args([
-            "--mount",
-            "--pid",
-            "--fork",
-            "--mount-proc",
-            "sh",
-            "-ec",
-            &format!("{script}\nexec \"$0\" \"$@\""),
-        ])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let script = format!("{script}\nexec \"$0\" \"$@\"");
+    let namespaces = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-ec", &script];
+    testkit::in_changed_host(&namespaces, test);
 }
 
 #[test]

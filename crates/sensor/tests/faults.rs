@@ -4,12 +4,12 @@
 mod fixture;
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use fixture::{Container, STATIC, assert_complete, compile, kinds, make};
 use profile::Step;
 use sensor::{Backend, Choice, Helper, Journal, LoadError, Sensor, SensorOptions, Unfinished};
+use testkit::in_changed_host;
 
 fn options(choice: Choice) -> SensorOptions {
     let program = env!("CARGO_BIN_EXE_sensor-canary").into();
@@ -23,23 +23,6 @@ fn container() -> Option<Container> {
             make(lower, name, "");
         }
     })
-}
-
-/// Runs an ignored test of this file beneath these commands, which change the host that it sees.
-fn in_changed_host(commands: &[&str], test: &str) {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIP: namespaces need root");
-        assert!(std::env::var_os("CAREEN_NO_SKIP").is_none(), "must not skip here");
-        return;
-    }
-    let output = Command::new(commands[0])
-        .args(&commands[1..])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 //! [`image`] makes an OCI layout from one string for each layer; [`ImageBuilder`] says more about it; [`TarBuilder`]
 //! makes any tar, well-formed or hostile. Everything lies in a temporary directory that goes with the value.
 #![forbid(unsafe_code)]
-#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a fixture that cannot be made fails its test")]
 
 pub mod builder;
+pub mod host;
 pub mod osv;
 pub mod registry;
 pub mod store;
@@ -13,6 +14,7 @@ pub mod tar;
 pub mod words;
 
 pub use builder::{BuiltImage, Compression, ImageBuilder};
+pub use host::in_changed_host;
 pub use osv::Advisories;
 pub use registry::{Auth, Registry};
 pub use store::{Archive, Layout, OciStore, docker_archive, docker_archive_legacy};
