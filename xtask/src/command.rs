@@ -2,21 +2,30 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
+
+use crate::interrupt;
 
 /// How many lines of a log a failure shows.
 const TAIL_LINES: usize = 40;
 
 /// Runs a program on our own terminal, without input.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status =
-        command.stdin(Stdio::null()).status().with_context(|| format!("cannot start {}", shown(command)))?;
+    let status = status_of(command.stdin(Stdio::null()))?;
     if !status.success() {
         bail!("{} failed: {status}", shown(command));
     }
     Ok(())
+}
+
+/// How a program ends, unless the user wants us to end.
+fn status_of(command: &mut Command) -> Result<ExitStatus> {
+    let start = command.spawn().and_then(|mut child| interrupt::wait(&mut child));
+    let status = start.with_context(|| format!("cannot start {}", shown(command)))?;
+    interrupt::check()?;
+    Ok(status)
 }
 
 /// Runs a program whose output only matters if it fails; it is appended to `log`.
@@ -28,12 +37,7 @@ pub(crate) fn run_logged(command: &mut Command, log: &Path) -> Result<()> {
             .open(log)
             .with_context(|| format!("cannot write {}", log.display()))
     };
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(open()?)
-        .stderr(open()?)
-        .status()
-        .with_context(|| format!("cannot start {}", shown(command)))?;
+    let status = status_of(command.stdin(Stdio::null()).stdout(open()?).stderr(open()?))?;
     if !status.success() {
         let text = String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into_owned();
         let lines: Vec<&str> = text.lines().collect();

@@ -16,6 +16,7 @@ mod demo;
 mod evaluations;
 mod fuzz;
 mod images;
+mod interrupt;
 mod results;
 mod test;
 mod vm;
@@ -32,7 +33,8 @@ Commands:
   demo             Harden a Redis image and show that the new one works
   test [FILTER]    Run what CI runs; with a filter only the tests that match it
                    --all-images [NAME...]: harden and check every declared image, write docs/results.md
-  vm-test [RUN...]  The sensor's backends on a kernel of Debian's, in an emulated machine
+  vm-test [RUN...]  The sensor's backends on a kernel of Debian's, in emulated machines
+                   --or-skip: say so and succeed where no such machine can be had
   evaluate [NAME...]
                    Leave out each step of the images' coverages once; writes that part of docs/results.md
                    --page-only: only write it, with what earlier calls measured
@@ -76,7 +78,8 @@ fn main() -> ExitCode {
             for cause in error.chain().skip(1) {
                 eprintln!("  caused by: {cause}");
             }
-            ExitCode::FAILURE
+            let is_interrupted = error.chain().any(|cause| cause.is::<interrupt::Interrupted>());
+            if is_interrupted { ExitCode::from(interrupt::EXIT_CODE) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -1,53 +1,69 @@
-//! `cargo xtask vm-test`: the sensor on another kernel, in a virtual machine whose processor is emulated.
+//! `cargo xtask vm-test`: the sensor on another kernel, in virtual machines whose processors are emulated.
 //!
 //! Some kernels refuse what stronger backends are made of. Debian's refuses nothing, and a machine that is emulated in
 //! software runs anywhere, slowly. Each backend is forced once, and again on a kernel that lets itself be preempted
-//! anywhere; then the choice is left to the sensor where the BPF security module is not active.
+//! anywhere; then the choice is left to the sensor where the BPF security module is not active. Most of a run keeps one
+//! processor busy, so two machines run at once where there is room.
 
 mod disk;
 mod kernel;
 mod machine;
 mod parts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace;
-use machine::{Machine, Outcome};
+use crate::{interrupt, workspace};
+use machine::{Ended, Machine, Outcome};
 use parts::{Part, Run};
 
 /// Where the columns of `docs/sensor.md` are kept.
 const TABLE: &str = "crates/sensor/tests/table";
-/// For one run of the machine.
+/// For one run of a machine.
 const LIMIT: Duration = Duration::from_secs(1500);
+/// How many machines run at once.
+const AT_ONCE: usize = 2;
+/// What one of them takes of the host's memory, with what the emulator itself needs.
+const MEMORY_KIB: u64 = 3 << 20;
+/// Succeed where no machine can be had.
+const OR_SKIP: &str = "--or-skip";
 
-/// Without arguments all runs, else those that are named.
+/// Without names all runs, else those that are named.
 pub(crate) fn main(arguments: &[String]) -> Result<()> {
+    let (options, names): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| argument.starts_with('-'));
+    if let Some(unknown) = options.iter().find(|option| option.as_str() != OR_SKIP) {
+        bail!("`vm-test` has no option {unknown}");
+    }
     let all = parts::runs();
-    if let Some(unknown) = arguments.iter().find(|name| all.iter().all(|run| run.name != name.as_str())) {
+    if let Some(unknown) = names.iter().find(|name| all.iter().all(|run| run.name != name.as_str())) {
         let names: Vec<_> = all.iter().map(|run| run.name).collect();
         bail!("`vm-test` knows no run {unknown:?}; there are {}", names.join(", "));
     }
     let start = Instant::now();
-    let kernel = kernel::ensure()?;
-    let dir = workspace::target_dir()?.join("vm");
-    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let disk = disk::make(&dir, &all)?;
-    let initial = disk::make_initial(&dir, &kernel)?;
+    let kernel = match kernel::ensure() {
+        Ok(kernel) => kernel,
+        Err(error) if !options.is_empty() && std::env::var_os("CAREEN_NO_SKIP").is_none() => {
+            println!("SKIP the sensor's backends on another kernel: {error:#}");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    interrupt::take_over()?;
+    let place = Place::new(workspace::target_dir()?.join("vm"))?;
+    let disk = disk::make(&place.dir, &all)?;
+    let initial = disk::make_initial(&place.dir, &kernel)?;
     println!("built in {:.0} s", start.elapsed().as_secs_f64());
     let machine = Machine { kernel: &kernel, initial: &initial, disk: &disk };
-    let mut failures = Vec::new();
-    for run in all.iter().filter(|run| arguments.is_empty() || arguments.iter().any(|name| name == run.name))
-    {
-        match perform(&machine, run) {
-            Ok(found) => failures.extend(found),
-            Err(error) => failures.push(format!("{}: {error:#}", run.name)),
-        }
-    }
-    fs::remove_file(&disk).with_context(|| format!("cannot remove {}", disk.display()))?;
+    let wanted: Vec<_> =
+        all.iter().filter(|run| names.is_empty() || names.iter().any(|name| *name == run.name)).collect();
+    let failures = perform_all(&machine, &wanted, &place.dir);
+    interrupt::check()?;
     println!("{:.0} s in all", start.elapsed().as_secs_f64());
     if !failures.is_empty() {
         bail!("{} things are not in order\n{}", failures.len(), failures.join("\n"));
@@ -55,30 +71,87 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Where all of it lies. What is only needed while machines run goes in the end, however that comes.
+struct Place {
+    dir: PathBuf,
+}
+
+impl Place {
+    fn new(dir: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let place = Self { dir };
+        place.clear();
+        Ok(place)
+    }
+
+    fn clear(&self) {
+        for name in [disk::DISK, disk::INITIAL] {
+            let _ = fs::remove_file(self.dir.join(name));
+        }
+        let _ = fs::remove_dir_all(self.dir.join(disk::ROOT));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// How many machines this host can run at once.
+fn at_once() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let free = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let free = free.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0);
+    let with_room = usize::try_from(free / MEMORY_KIB).unwrap_or(AT_ONCE);
+    AT_ONCE.min(processors).min(with_room).max(1)
+}
+
+/// Performs the runs, the first ones first. Returns what is not in order, in their order.
+fn perform_all(machine: &Machine<'_>, runs: &[&Run], dir: &Path) -> Vec<String> {
+    let queue = Mutex::new(runs.iter().enumerate());
+    let found = Mutex::new(BTreeMap::new());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    std::thread::scope(|scope| {
+        for _ in 0..at_once() {
+            scope.spawn(|| {
+                while let Some((index, run)) = next() {
+                    let failures = perform(machine, run, &dir.join(run.name))
+                        .unwrap_or_else(|error| vec![format!("{}: {error:#}", run.name)]);
+                    found.lock().unwrap_or_else(PoisonError::into_inner).insert(index, failures);
+                }
+            });
+        }
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().flatten().collect()
+}
+
 /// Performs one run and prints what came of each part. Returns what is not in order.
-fn perform(machine: &Machine<'_>, run: &Run) -> Result<Vec<String>> {
-    eprintln!("--- {}", run.name);
+fn perform(machine: &Machine<'_>, run: &Run, dir: &Path) -> Result<Vec<String>> {
     let start = Instant::now();
-    let dir = workspace::target_dir()?.join("vm").join(run.name);
-    let outcome = machine.run(run.name, run.boot, LIMIT, &dir)?;
+    let outcome = machine.run(run.name, run.boot, LIMIT, dir)?;
     let seconds = start.elapsed().as_secs_f64();
-    println!("{}: {seconds:.0} s, of which {:.0} s until it was up", run.name, outcome.boot_seconds);
+    let mut report =
+        format!("{}: {seconds:.0} s, of which {:.0} s until it was up\n", run.name, outcome.boot_seconds);
     let mut failures = Vec::new();
     let mut hardened = BTreeSet::new();
     for part in &run.parts {
         match judge(&outcome, part) {
-            Ok((seconds, found)) => {
-                println!("  ok     {seconds:6.1} s  {}: {found}", part.name);
+            Ok((Ended { seconds, busy, .. }, found)) => {
+                let _infallible =
+                    writeln!(report, "  ok     {seconds:6.1} s, {busy:.1} busy  {}: {found}", part.name);
                 if part.name.starts_with("harden") {
                     hardened.insert(found);
                 }
             }
             Err(error) => {
-                println!("  FAILED           {}", part.name);
+                let _infallible = writeln!(report, "  FAILED                     {}", part.name);
                 failures.push(format!("{}: {error:#}", run.name));
             }
         }
     }
+    print!("{report}");
     if hardened.len() > 1 {
         failures.push(format!("{}: the hardened images differ by backend: {hardened:?}", run.name));
     }
@@ -88,10 +161,9 @@ fn perform(machine: &Machine<'_>, run: &Run) -> Result<Vec<String>> {
     Ok(failures)
 }
 
-fn judge(outcome: &Outcome, part: &Part) -> Result<(f64, String)> {
-    let (code, seconds) =
-        *outcome.ended.get(&part.name).with_context(|| format!("{} did not run", part.name))?;
-    Ok((seconds, parts::judge(part, code, &outcome.dir)?))
+fn judge(outcome: &Outcome, part: &Part) -> Result<(Ended, String)> {
+    let ended = *outcome.ended.get(&part.name).with_context(|| format!("{} did not run", part.name))?;
+    Ok((ended, parts::judge(part, ended.code, &outcome.dir)?))
 }
 
 /// Leaves the columns of the torture program's table where the test that makes the page takes them in, and compares them

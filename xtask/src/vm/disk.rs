@@ -22,6 +22,12 @@ const PROGRAMS: [(&str, &[&str]); 3] = [
     ("nothing", &["-nostdlib", "-pie", "-Wl,--dynamic-linker=/t/f_loader"]),
 ];
 const IMAGES: [&str; 1] = ["busybox"];
+
+/// Names of what is made, beneath the directory for all of it: the disk, what it is made of, the initial RAM disk.
+pub(crate) const DISK: &str = "disk";
+pub(crate) const ROOT: &str = "root";
+pub(crate) const INITIAL: &str = "initial";
+
 const FOLDERS: [&str; 14] = [
     "usr/bin",
     "usr/sbin",
@@ -43,11 +49,8 @@ const FOLDERS: [&str; 14] = [
 pub(crate) fn make(dir: &Path, runs: &[Run]) -> Result<PathBuf> {
     let layouts = images::build(&IMAGES.map(str::to_owned), false)?;
     let careen = workspace::build_careen()?;
-    let (tests, canary) = build_tests()?;
-    let root = dir.join("root");
-    if root.exists() {
-        fs::remove_dir_all(&root).with_context(|| format!("cannot clear {}", root.display()))?;
-    }
+    let (tests, canary) = build_tests(dir)?;
+    let root = dir.join(ROOT);
     for folder in FOLDERS {
         fs::create_dir_all(root.join(folder))?;
     }
@@ -89,8 +92,7 @@ pub(crate) fn make(dir: &Path, runs: &[Run]) -> Result<PathBuf> {
         let lines = lines.map(|part| format!("{} {} {}\n", part.name, part.limit_seconds, part.command));
         fs::write(root.join("vm/parts").join(run.name), lines.collect::<String>())?;
     }
-    let disk = dir.join("disk");
-    let _ = fs::remove_file(&disk);
+    let disk = dir.join(DISK);
     let mut make = Command::new("/sbin/mke2fs");
     make.args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d"]).arg(&root).arg(&disk).arg("1G");
     command::run(&mut make).context("cannot make the disk of the virtual machine")?;
@@ -112,7 +114,7 @@ pub(crate) fn make_initial(dir: &Path, kernel: &Kernel) -> Result<PathBuf> {
         copy(module, &root.join("modules").join(format!("{index}-{name}")))?;
     }
     let names = command::output(Command::new("find").current_dir(root).arg("."))?;
-    let archive = dir.join("initial");
+    let archive = dir.join(INITIAL);
     let mut cpio = Command::new("busybox");
     cpio.args(["cpio", "-o", "-H", "newc", "-R", "0:0"]).current_dir(root);
     let mut child = cpio
@@ -129,11 +131,15 @@ pub(crate) fn make_initial(dir: &Path, kernel: &Kernel) -> Result<PathBuf> {
 }
 
 /// The test programs in order, and the program that lets out canaries.
-fn build_tests() -> Result<(Vec<PathBuf>, PathBuf)> {
+fn build_tests(dir: &Path) -> Result<(Vec<PathBuf>, PathBuf)> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(workspace::root()).args(["test", "--release", "--locked", "--no-run", "--package"]);
-    cargo.args(["careen-sensor", "--message-format=json-render-diagnostics"]).stderr(Stdio::inherit());
-    let messages = command::output(&mut cargo).context("cannot build the tests")?;
+    cargo.args(["careen-sensor", "--message-format=json-render-diagnostics"]);
+    // Into a file, since who waits for a pipe to close cannot be interrupted.
+    let told = tempfile::NamedTempFile::new_in(dir)?;
+    cargo.stdout(told.reopen()?);
+    command::run(&mut cargo).context("cannot build the tests")?;
+    let messages = fs::read_to_string(told.path())?;
     let built = |name: &str, kind: &str| {
         messages.lines().find_map(|line| {
             let message: serde_json::Value = serde_json::from_str(line).ok()?;

@@ -27,16 +27,29 @@ pub(crate) struct Kernel {
 /// Makes sure that the emulator is there, and the kernel in the user's cache directory.
 ///
 /// # Errors
-/// Says what cannot be had here.
+/// Says what cannot be had here, and how to have it by hand.
 pub(crate) fn ensure() -> Result<Kernel> {
-    if !cfg!(target_arch = "x86_64") {
-        bail!("the virtual machine is one of x86_64 only");
-    }
-    apt::ensure(&["busybox-static", "e2fsprogs", "xz-utils"])?;
-    ensure_emulator().context("there is no emulator that works")?;
     let dir = workspace::cache()?.join("vm/kernel");
+    ensure_in(&dir).with_context(|| {
+        format!(
+            "cannot have a virtual machine here: it takes an x86_64 host, QEMU 8 or newer (qemu-system-x86; for \
+             Debian 12 from its backports), busybox-static, e2fsprogs, and of the package {PACKAGE} vmlinuz, {} in {}",
+            MODULES.map(|module| format!("{module}.ko")).join(" and "),
+            dir.display()
+        )
+    })
+}
+
+fn ensure_in(dir: &Path) -> Result<Kernel> {
+    if !cfg!(target_arch = "x86_64") {
+        bail!("this host is not one of x86_64");
+    }
+    let tools = [("/bin/busybox", "busybox-static"), ("/sbin/mke2fs", "e2fsprogs")];
+    let missing: Vec<_> = tools.into_iter().filter(|(program, _)| !Path::new(program).exists()).collect();
+    apt::ensure(&missing.into_iter().map(|(_, package)| package).collect::<Vec<_>>())?;
+    ensure_emulator().context("there is no emulator that works")?;
     if !dir.join("vmlinuz").is_file() {
-        fetch(&dir).context("cannot get a kernel for the virtual machine")?;
+        apt::ensure(&["xz-utils"]).and_then(|()| fetch(dir)).context("there is no kernel to boot")?;
     }
     let modules = MODULES.map(|name| dir.join(format!("{name}.ko"))).to_vec();
     Ok(Kernel { image: dir.join("vmlinuz"), modules })
@@ -52,7 +65,7 @@ fn ensure_emulator() -> Result<()> {
     }
     apt::ensure_from(&apt::newest_suite()?, &["qemu-system-x86"])?;
     if !works() {
-        bail!("{EMULATOR} is missing, or one with which guests die");
+        bail!("{EMULATOR} is missing, or of {BROKEN_EMULATOR}x, with which guests die");
     }
     Ok(())
 }

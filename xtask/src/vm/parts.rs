@@ -11,6 +11,7 @@ pub(crate) const BACKENDS: [&str; 3] = ["ebpf-base", "ebpf-lsm", "ebpf-fentry"];
 
 const EVERY_WAY: &str = "every_way_to_use_a_file_is_recorded_as_what_it_is";
 const CHOICE: &str = "the_strongest_backend_that_loads_watches_and_those_before_it_say_why_they_do_not";
+const FALL_BACK: &str = "a_backend_that_lacks_one_hook_is_passed_over_whole_and_the_next_one_watches";
 const STORM: &str = "hard_21_sixteen_threads_are_counted_to_the_last_use";
 
 /// One run of the machine.
@@ -35,14 +36,15 @@ pub(crate) struct Part {
 
 /// All runs.
 pub(crate) fn runs() -> Vec<Run> {
-    let mut as_it_is = vec![doctor("ebpf-lsm"), accounting("auto", CHOICE)];
+    let choice = format!("{CHOICE} {FALL_BACK}");
+    let mut as_it_is = vec![doctor("ebpf-lsm"), accounting("auto", &choice)];
     as_it_is.extend(BACKENDS.map(torture));
     as_it_is.extend(BACKENDS.map(harden));
     let mut preempted: Vec<_> = BACKENDS.map(|backend| test("torture", backend, 300, EVERY_WAY)).to_vec();
     preempted.extend(BACKENDS.map(|backend| accounting(backend, STORM)));
     preempted.push(harden("auto"));
-    let without_bpf =
-        vec![doctor("ebpf-fentry"), accounting("auto", CHOICE), torture("auto"), harden("auto")];
+    let every_way = test("torture", "auto", 300, EVERY_WAY);
+    let without_bpf = vec![doctor("ebpf-fentry"), accounting("auto", CHOICE), every_way, harden("auto")];
     vec![
         Run { name: "as-it-is", boot: "", parts: as_it_is },
         Run { name: "preempted", boot: "preempt=full", parts: preempted },
@@ -64,8 +66,8 @@ fn torture(backend: &str) -> Part {
     test("torture", backend, 300, "")
 }
 
-fn accounting(backend: &str, name: &str) -> Part {
-    test("accounting", backend, 240, &format!("--nocapture --exact {name}"))
+fn accounting(backend: &str, names: &str) -> Part {
+    test("accounting", backend, 300, &format!("--nocapture --exact {names}"))
 }
 
 fn test(program: &str, backend: &str, limit_seconds: u32, more: &str) -> Part {

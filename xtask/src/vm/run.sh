@@ -20,10 +20,10 @@ echo "vm: $(uname -r) is up after $(cut -d' ' -f1 /proc/uptime) s"
 # Each line: a name, a limit in seconds, a command.
 while read -r name limit command; do
     echo "vm: begin $name"
-    before=$(cut -d' ' -f1 /proc/uptime)
+    before=$(cat /proc/uptime)
     timeout -s KILL "$limit" sh -c "$command" <&- >$out/$name.out 2>$out/$name.err
     code=$?
-    echo "vm: end $name $code $before $(cut -d' ' -f1 /proc/uptime)" | tee -a $out/ended
+    echo "vm: end $name $code $before $(cat /proc/uptime)" | tee -a $out/ended
 done <"/vm/parts/$parts"
 dmesg >$out/dmesg
 port=$(grep -l result /sys/class/virtio-ports/*/name | cut -d/ -f5)
