@@ -198,6 +198,7 @@ fn reason(entry: &LedgerEntry, next: Option<&ImagePath>) -> String {
         Rule::Ruby => by("needed by Ruby beside", "needed by Ruby"),
         Rule::Php => by("needed by PHP beside", "needed by PHP"),
         Rule::Node => by("needed by Node.js beside", "needed by Node.js"),
+        Rule::Lua => by("needed by Lua beside", "needed by Lua"),
         Rule::Java => by("needed by Java beside", "needed by Java"),
         Rule::Erlang => by("needed by Erlang beside", "needed by Erlang"),
         Rule::Reference => by("named by code that was used:", "named by code that was used"),
@@ -205,6 +206,7 @@ fn reason(entry: &LedgerEntry, next: Option<&ImagePath>) -> String {
             by("in a directory of the image's own data with", "in a directory of the image's own data")
         }
         Rule::DataDirectory => by("in a data directory used or named by", "in a data directory in use"),
+        Rule::PackageData => by("data of the package of", "data of a package in use"),
         Rule::SiblingProgram => by("program of the same package as", "program of a package in use"),
         Rule::Unit => by("of the same unit as", "of a unit that is kept whole"),
         Rule::CoherentPackage => by("of the same package as", "of a package that is kept whole"),

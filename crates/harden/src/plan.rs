@@ -140,6 +140,7 @@ pub(crate) fn plan_beside(
         close(&scene, &mut draft, &links, &mut programs)?;
     }
     rules::data_directory::apply(&scene, &mut draft, &mut programs)?;
+    rules::package_data::apply(&scene, &mut draft)?;
     rules::sibling_program::apply(&scene, &mut draft, &mut programs)?;
     rules::unit::apply(&scene, &mut draft)?;
     rules::coherent_package::apply(&scene, &mut draft)?;
@@ -228,6 +229,7 @@ fn close(
         rules::ruby::apply(scene, draft, &fresh)?;
         rules::php::apply(scene, draft, &fresh)?;
         rules::node::apply(scene, draft, &fresh)?;
+        rules::lua::apply(scene, draft, &fresh)?;
         rules::java::apply(scene, draft, &fresh)?;
         rules::erlang::apply(scene, draft, &fresh)?;
         rules::runtime_directory::apply(scene, draft)?;

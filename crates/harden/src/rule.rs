@@ -74,6 +74,8 @@ pub enum Rule {
     Php,
     /// What a used part of Node.js needs beside it.
     Node,
+    /// What a used part of Lua needs beside it.
+    Lua,
     /// What a used Java run time needs beside it.
     Java,
     /// What a used part of Erlang needs beside it.
@@ -86,6 +88,8 @@ pub enum Rule {
     OwnData,
     /// It lies in a data directory that a program of its package uses or names.
     DataDirectory,
+    /// It is data of a language's package, beside code of that package that was used.
+    PackageData,
     /// It is a program of the same package as one that was run, and needs nothing more.
     SiblingProgram,
     /// It belongs to a unit of a language of which a part was used, and the policy keeps such units whole.
@@ -110,7 +114,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they run.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 50] = [
         Self::Observed,
         Self::Carried,
         Self::ImageConfig,
@@ -143,12 +147,14 @@ impl Rule {
         Self::Ruby,
         Self::Php,
         Self::Node,
+        Self::Lua,
         Self::Java,
         Self::Erlang,
         Self::RuntimeDirectory,
         Self::Reference,
         Self::OwnData,
         Self::DataDirectory,
+        Self::PackageData,
         Self::SiblingProgram,
         Self::Unit,
         Self::CoherentPackage,
@@ -196,12 +202,14 @@ impl Rule {
             Self::Ruby => "ruby",
             Self::Php => "php",
             Self::Node => "node",
+            Self::Lua => "lua",
             Self::Java => "java",
             Self::Erlang => "erlang",
             Self::RuntimeDirectory => "runtime-directory",
             Self::Reference => "reference",
             Self::OwnData => "own-data",
             Self::DataDirectory => "data-directory",
+            Self::PackageData => "package-data",
             Self::SiblingProgram => "sibling-program",
             Self::Unit => "unit",
             Self::CoherentPackage => "coherent-package",
@@ -266,6 +274,7 @@ impl Rule {
             Self::Ruby => "Ruby needs it beside a file that was used.",
             Self::Php => "PHP needs it beside a file that was used.",
             Self::Node => "Node.js needs it beside a module that was used.",
+            Self::Lua => "Lua needs it beside a module that was used.",
             Self::Java => "The Java run time needs it beside a part that was used.",
             Self::Erlang => "Erlang needs it beside a module that was used.",
             Self::RuntimeDirectory => {
@@ -277,6 +286,9 @@ impl Rule {
             }
             Self::DataDirectory => {
                 "It lies in a data directory of its package that a program of that package uses or names."
+            }
+            Self::PackageData => {
+                "It is data of a package of a language and lies with code of that package that was used."
             }
             Self::SiblingProgram => {
                 "It is a program of the same package as one that was run, and loads nothing that is not kept anyway."

@@ -4,8 +4,11 @@
 //! A run reads the few of them that its input asks for; the next input asks for others. Such a directory matters once a
 //! file of it was used, once it was listed or searched, or if a program that was run names it in its own strings; then
 //! the rest of the files directly in it stay. So do the twins of a used file in parallel directories, such as the messages
-//! in other languages. Plug-ins in machine code only count where a program names the
-//! directory, and with the libraries that they would bring.
+//! in other languages. Plug-ins in machine code only count where a program names the directory, or a library of its suite
+//! that was mapped, and with the libraries that they would bring.
+//!
+//! What is nothing but data may come in a package of its own, such as error pages in many languages: it counts once a
+//! file of it was read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +22,10 @@ use crate::rules::elf::Programs;
 use crate::scene::Scene;
 use crate::{Generalize, PlanError, Rule};
 
-/// Where packages have directories of their own. Settings are no data: they say what they need.
-const AREAS: [&[u8]; 2] = [b"usr/", b"opt/"];
+/// Where packages have directories of their own.
+const AREAS: [&[u8]; 3] = [b"etc/", b"opt/", b"usr/"];
+/// Largest file that stays beside settings. What they name has a rule of its own.
+const MAX_SETTINGS_BYTES: u64 = 64 << 10;
 /// Code of languages, which have rules of their own.
 const CODE: [&str; 20] = [
     "beam", "cjs", "class", "el", "elc", "h", "hpp", "jar", "js", "lua", "mjs", "php", "pl", "pm", "pod",
@@ -42,7 +47,9 @@ pub(crate) fn apply(
         return Ok(());
     }
     let (mut candidates, mut reasons) = (BTreeMap::new(), BTreeMap::new());
-    for suite in suite::suites(scene, draft)?.values() {
+    let suites = suite::suites(scene, draft)?;
+    let data = suite::data_packages(scene)?;
+    for suite in suites.values().chain(&data) {
         let named = Named::by(scene, suite)?;
         let directories = private_directories(scene, suite);
         let is_used = |path: &ImagePath| directories.contains_key(path) && used_in(scene, path).is_some();
@@ -60,7 +67,7 @@ pub(crate) fn apply(
                 let Some(because) = namer.clone().or(used).or_else(twin) else { continue };
                 let (is_wanted, needed) = match programs.load(draft, path)? {
                     Some(load) => (namer.is_some() && !load.is_program && !load.lacks_something, load.more),
-                    None => (!scene.is_executable(path), BTreeSet::new()),
+                    None => (!scene.is_executable(path) && !is_idle_setting(scene, path), BTreeSet::new()),
                 };
                 if is_wanted {
                     candidates.insert(path.clone(), needed);
@@ -73,6 +80,13 @@ pub(crate) fn apply(
         draft.keep(&path, Rule::DataDirectory, reasons.get(&path));
     }
     Ok(())
+}
+
+/// Whether these are settings that are large, or that nobody has enabled (`mods-available`).
+fn is_idle_setting(scene: &Scene<'_>, path: &ImagePath) -> bool {
+    let is_offered = || path.parent().is_some_and(|directory| directory.name().ends_with(b"-available"));
+    let is_large = || scene.file_size(path).is_some_and(|size| size > MAX_SETTINGS_BYTES);
+    path.as_bytes().starts_with(b"etc/") && (is_offered() || is_large())
 }
 
 /// The directories with files of this suite and of no other package, and its files directly in them.
@@ -162,7 +176,7 @@ struct Named {
 impl Named {
     fn by(scene: &Scene<'_>, suite: &Suite) -> Result<Self, PlanError> {
         let mut named = Self { paths: BTreeMap::new(), parts: BTreeMap::new() };
-        for program in suite.programs.keys() {
+        for program in suite.programs.keys().chain(&suite.libraries) {
             if scene.file_size(program).is_none_or(|size| size > MAX_PROGRAM_BYTES) {
                 continue;
             }
@@ -296,5 +310,60 @@ mod tests {
         let fixture =
             database().uses("exec:/usr/bin/serve").policy(|policy| policy.generalize = Generalize::None);
         assert_eq!(fixture.by(Rule::DataDirectory), [""; 0]);
+    }
+
+    #[test]
+    fn hard_36_plug_ins_that_a_mapped_library_of_the_suite_names_stay() {
+        let [ld, c] = libc();
+        let files = [
+            ld,
+            c,
+            ("usr/lib/art/coders/png.so", Elf { needed: &["libc.so.6"], ..Elf::default() }),
+            ("usr/bin/draw", Elf { interpreter: LOADER, needed: &["libc.so.6"], ..Elf::default() }),
+        ];
+        let core =
+            [&Elf { needed: &["libc.so.6"], ..Elf::default() }.bytes()[..], b"\0/usr/lib/art/coders\0"]
+                .concat();
+        let words = "etc/art/policy.xml etc/art/colors.xml etc/art/mods-available/x.xml etc/other/x.xml";
+        let tar = layer(&(MERGED.to_owned() + words), &files)
+            .entry(TarEntry::file("usr/lib/x86_64-linux-gnu/libart.so.6", core))
+            .entry(TarEntry::file("ballast", "x".repeat(1 << 20)));
+        let packages = [
+            ("art", "Source: art", "/usr/bin/draw"),
+            (
+                "libart6",
+                "Source: art",
+                "/usr/lib/x86_64-linux-gnu/libart.so.6 /usr/lib/art/coders/png.so /etc/art/policy.xml \
+                /etc/art/colors.xml /etc/art/mods-available/x.xml /etc/other/x.xml",
+            ),
+        ];
+        let fixture =
+            |uses: &str| image(installed(tar.clone(), &packages)).uses(uses).by(Rule::DataDirectory);
+        let used =
+            "exec:/usr/bin/draw /ballast map-exec:/usr/lib/x86_64-linux-gnu/libart.so.6 /etc/art/policy.xml";
+        assert_eq!(fixture(used), ["/etc/art/colors.xml", "/usr/lib/art/coders/png.so"]);
+        assert_eq!(fixture("exec:/usr/bin/draw /ballast"), [""; 0]);
+    }
+
+    #[test]
+    fn the_rest_of_a_package_of_mere_data_stays_beside_what_was_read_of_it() {
+        let words = "usr/share/pages/en/denied:1 usr/share/pages/de/denied:1 usr/share/pages/de/other:1 \
+            usr/share/pages/en/other:1 usr/share/unread/en/denied:1 usr/share/tool/a:1 usr/share/tool/b:1 usr/bin/tool@755";
+        let tar = testkit::TarBuilder::from_text(words).entry(TarEntry::file("ballast", "x".repeat(1 << 10)));
+        let packages = [
+            (
+                "pages",
+                "Priority: optional",
+                "/usr/share/pages/en/denied /usr/share/pages/en/other /usr/share/pages/de/denied /usr/share/pages/de/other",
+            ),
+            ("unread", "Priority: optional", "/usr/share/unread/en/denied"),
+            ("tool", "Priority: optional", "/usr/share/tool/a /usr/share/tool/b /usr/bin/tool"),
+        ];
+        let fixture =
+            image(installed(tar, &packages)).uses("/ballast /usr/share/pages/en/denied /usr/share/tool/a");
+        assert_eq!(
+            fixture.by(Rule::DataDirectory),
+            ["/usr/share/pages/de/denied", "/usr/share/pages/en/other"]
+        );
     }
 }

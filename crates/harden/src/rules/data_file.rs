@@ -109,7 +109,7 @@ pub(crate) fn is_data(scene: &Scene<'_>, path: &ImagePath, size_bytes: u64) -> R
 }
 
 /// JavaScript is code where Node.js looks for packages, and data elsewhere: browsers get it as it is.
-fn is_code_by_name(path: &ImagePath) -> bool {
+pub(crate) fn is_code_by_name(path: &ImagePath) -> bool {
     let name = path.name().to_ascii_lowercase();
     let Some((stem, ending)) = name.iter().rposition(|&byte| byte == b'.').map(|dot| name.split_at(dot))
     else {

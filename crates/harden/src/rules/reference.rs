@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use image::{ImagePath, NodeKind};
 use profile::AccessKind;
 
-use super::{erlang, java, native, node, perl, php, python, ruby, script};
+use super::{erlang, java, lua, native, node, perl, php, python, ruby, script, settings};
 use crate::draft::Draft;
 use crate::rules::elf::Programs;
 use crate::scene::Scene;
@@ -86,7 +86,8 @@ impl References {
             return true;
         }
         // Node.js code names more than it ever loads.
-        if ![&b".py"[..], b".pm", b".pl", b".rb"].iter().any(|ending| path.name().ends_with(ending)) {
+        if ![&b".lua"[..], b".py", b".pm", b".pl", b".rb"].iter().any(|ending| path.name().ends_with(ending))
+        {
             return false;
         }
         let mut at = path;
@@ -121,6 +122,7 @@ fn is_code_rule(rule: Rule) -> bool {
             | Rule::Ruby
             | Rule::Php
             | Rule::Node
+            | Rule::Lua
     )
 }
 
@@ -184,7 +186,9 @@ fn references_of(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) -> BTreeSe
         perl::references,
         ruby::references,
         erlang::references,
+        lua::references,
         script::references,
+        settings::references,
     ]
     .iter()
     .find_map(|references| references(scene, path, content))

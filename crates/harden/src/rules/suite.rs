@@ -9,6 +9,8 @@ use image::{ImagePath, NodeKind};
 use packages::{Package, PackageIndex};
 use profile::AccessKind;
 
+use super::data_file::is_code_by_name;
+
 use crate::draft::Draft;
 use crate::scene::Scene;
 use crate::{Generalize, PlanError};
@@ -25,6 +27,8 @@ const ALPINE_BASE: [&str; 3] = ["alpine-base", "apk-tools", "busybox"];
 pub(crate) struct Suite {
     /// Programs in machine code that were run, with the package that owns them.
     pub(crate) programs: BTreeMap<ImagePath, PackageIndex>,
+    /// Its libraries that were mapped: some know where plug-ins and data lie that no program of the suite names.
+    pub(crate) libraries: BTreeSet<ImagePath>,
     /// Packages of which any program or script was run.
     pub(crate) run: BTreeMap<PackageIndex, ImagePath>,
     /// Everything that packages of this source own.
@@ -61,6 +65,20 @@ pub(crate) fn suites(scene: &Scene<'_>, draft: &Draft<'_>) -> Result<BTreeMap<St
             }
         }
     }
+    let was_mapped = |path: &ImagePath| {
+        let usage = scene.profile.usage(path);
+        usage.is_some_and(|usage| usage.kinds().any(|kind| kind == AccessKind::MapExec))
+    };
+    for path in draft.kept_paths().filter(|path| was_mapped(path)) {
+        for &index in scene.packages.owners(path) {
+            let package = scene.packages.package(index);
+            if let Some(suite) = package.and_then(|package| suites.get_mut(&package.source_name))
+                && !suite.programs.contains_key(path)
+            {
+                suite.libraries.insert(path.clone());
+            }
+        }
+    }
     for (index, package) in scene.packages.packages.iter().enumerate().filter(|(_, package)| counts(package))
     {
         if let Some(suite) = suites.get_mut(&package.source_name) {
@@ -70,6 +88,27 @@ pub(crate) fn suites(scene: &Scene<'_>, draft: &Draft<'_>) -> Result<BTreeMap<St
         }
     }
     Ok(suites)
+}
+
+/// Packages of the distribution that are nothing but data, of which a file was read, the base system apart: messages in
+/// many languages, fonts, lists.
+pub(crate) fn data_packages(scene: &Scene<'_>) -> Result<Vec<Suite>, PlanError> {
+    let base = base_system(scene)?;
+    let is_read = |path: &ImagePath| {
+        scene.profile.usage(path).is_some_and(|usage| usage.0.contains_key(&AccessKind::OpenRead))
+    };
+    let mut found = Vec::new();
+    for (index, package) in scene.packages.packages.iter().enumerate() {
+        let is_candidate = SYSTEM.iter().any(|system| package.purl.starts_with(system))
+            && !base.contains(&package.name)
+            && package.files.iter().any(|path| path.as_bytes().starts_with(b"usr/") && is_read(path))
+            && !package.files.iter().any(|path| scene.is_executable(path) || is_code_by_name(path));
+        if is_candidate {
+            let files = package.files.iter().map(|path| (path.clone(), PackageIndex(index))).collect();
+            found.push(Suite { files, ..Suite::default() });
+        }
+    }
+    Ok(found)
 }
 
 /// How many bytes of files that no run has touched a rule may keep: a tenth of what is kept already, or as much again

@@ -4,6 +4,7 @@ mod bytecode;
 mod codec;
 mod distribution;
 mod environment;
+mod pattern;
 mod resolve;
 mod source;
 mod unit;
@@ -129,6 +130,9 @@ pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) ->
         .flat_map(|import| resolver.import(import))
         .map(Reference::File)
         .collect();
+    out.extend(
+        code.patterns.iter().flat_map(|one| pattern::modules(scene, &resolver, one)).map(Reference::File),
+    );
     let lines = code.shell.iter().flat_map(|line| shell::commands(line));
     out.extend(code.commands.iter().cloned().chain(lines).map(|name| Reference::Command(name.into_bytes())));
     let in_encodings = path.parent().is_some_and(|parent| parent.name() == b"encodings");

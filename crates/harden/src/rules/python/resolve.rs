@@ -20,16 +20,21 @@ pub(super) struct Resolver<'a> {
 }
 
 /// What a name leads to.
-struct Module {
+pub(super) struct Module {
     /// The file that holds it; none for a namespace package.
-    file: Option<ImagePath>,
+    pub(super) file: Option<ImagePath>,
     /// Where its submodules are looked up.
-    inside: Vec<ImagePath>,
+    pub(super) inside: Vec<ImagePath>,
 }
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(scene: &'a Scene<'a>, environment: &'a Environment, from: &'a ImagePath) -> Self {
         Self { scene, environment, from, path: environment.search_path(scene, from) }
+    }
+
+    /// Where the names of modules begin.
+    pub(super) fn path(&self) -> &[ImagePath] {
+        &self.path
     }
 
     /// The files of all modules that an import loads as far as the image has them.
@@ -106,7 +111,8 @@ impl<'a> Resolver<'a> {
         Some(directory)
     }
 
-    fn find(&self, directories: &[ImagePath], name: &str) -> Option<Module> {
+    /// The module of this name in the first of these directories that has one.
+    pub(super) fn find(&self, directories: &[ImagePath], name: &str) -> Option<Module> {
         let mut portions = Vec::new();
         for directory in directories {
             if !self.environment.may_hold(self.scene, directory, name) {

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use super::pattern;
+
 /// What a module names.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Code {
@@ -14,8 +16,12 @@ pub(super) struct Code {
     pub(super) shell: BTreeSet<String>,
     /// Strings that are no documentation.
     pub(super) literals: BTreeSet<String>,
+    /// Strings with places to fill in that can be names of modules, of code that imports by such names.
+    pub(super) patterns: BTreeSet<String>,
     /// Whether importing it imports something by a computed name.
     computes_names: bool,
+    /// Whether anything in it does.
+    computes_names_later: bool,
 }
 
 impl Code {
@@ -77,6 +83,8 @@ const COMMAND_NAMES: [&str; 5] = ["args", "argv", "cmd", "cmdline", "command"];
 enum Token<'a> {
     Name(&'a str),
     Text(String),
+    /// A string that Python fills in by itself.
+    Filled(String),
     Sign(char),
 }
 
@@ -121,6 +129,9 @@ fn read_as(text: &str, as_program: Block) -> Code {
             let is_lazy = blocks.iter().any(|(_, block)| *block == Block::Later);
             statement_line(&line, is_lazy, &mut code);
         }
+    }
+    if !code.computes_names_later {
+        code.patterns.clear();
     }
     code
 }
@@ -240,20 +251,27 @@ fn dotted<'t, 'a>(mut words: &'t [Token<'a>]) -> (usize, String, &'t [Token<'a>]
 
 /// Calls with a literal first argument, and strings.
 fn expressions(line: &[Token<'_>], is_lazy: bool, code: &mut Code) {
-    use Token::{Name, Sign, Text};
+    use Token::{Filled, Name, Sign, Text};
     for at in 0..line.len() {
         if let Text(text) = &line[at]
             && at > 0
         {
             code.literals.insert(text.clone());
         }
+        if let Text(text) | Filled(text) = &line[at] {
+            code.patterns.extend(pattern::of(text));
+        }
         match &line[at..] {
             [Name("import_module" | "__import__"), Sign('('), Text(text), ..] => {
+                code.computes_names_later |= pattern::of(text).is_some();
                 let module = text.trim_start_matches('.');
                 let level = text.len() - module.len();
                 code.imports.push(Import { level, module: module.to_owned(), names: Vec::new(), is_lazy });
             }
-            [Name("import_module" | "__import__"), Sign('('), ..] => code.computes_names |= !is_lazy,
+            [Name("import_module" | "__import__"), Sign('('), second, ..] => {
+                code.computes_names |= !is_lazy && !matches!(second, Filled(_));
+                code.computes_names_later = true;
+            }
             [Name(call), Sign('('), Text(text), ..] if SHELL_CALLS.contains(call) => {
                 code.shell.insert(text.clone());
             }
@@ -315,12 +333,12 @@ impl<'a> Lexer<'a> {
                     self.rest = self.rest.strip_prefix('\n').unwrap_or(self.rest);
                 }
                 c if c.is_whitespace() || c == '\u{feff}' => self.rest = &self.rest[c.len_utf8()..],
-                '"' | '\'' => tokens.extend(self.string("").map(Token::Text)),
+                '"' | '\'' => tokens.push(self.string("")),
                 c if c.is_alphanumeric() || c == '_' => {
                     let word = self.take(|c| c.is_alphanumeric() || c == '_');
                     let is_prefix = word.len() <= 2 && word.chars().all(|c| "rRbBuUfFtT".contains(c));
                     if is_prefix && self.rest.starts_with(['"', '\'']) {
-                        tokens.extend(self.string(word).map(Token::Text));
+                        tokens.push(self.string(word));
                     } else {
                         tokens.push(Token::Name(word));
                     }
@@ -350,10 +368,10 @@ impl<'a> Lexer<'a> {
         self.take(over);
     }
 
-    /// The string that begins here. A string that fills in values is no literal and gives nothing but its end.
-    fn string(&mut self, prefix: &str) -> Option<String> {
+    /// The string that begins here. One that fills in values is no literal.
+    fn string(&mut self, prefix: &str) -> Token<'a> {
         let is_raw = prefix.contains(['r', 'R']);
-        let quote = self.rest.chars().next()?;
+        let quote = self.rest.chars().next().unwrap_or('"');
         let triple: String = std::iter::repeat_n(quote, 3).collect();
         let is_long = self.rest.starts_with(&triple);
         self.rest = &self.rest[if is_long { 3 } else { 1 }..];
@@ -392,7 +410,10 @@ impl<'a> Lexer<'a> {
                 text.extend(value);
             }
         }
-        (!prefix.contains(['f', 'F', 't', 'T']) || !text.contains('{')).then_some(text)
+        match prefix.contains(['f', 'F', 't', 'T']) && text.contains('{') {
+            true => Token::Filled(text),
+            false => Token::Text(text),
+        }
     }
 }
 
