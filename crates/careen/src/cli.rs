@@ -1,5 +1,6 @@
 //! What can be typed. Each struct holds the words as typed; commands resolve them.
 
+mod clean;
 mod db;
 mod documents;
 mod harden;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use clean::CleanArgs;
 pub(crate) use db::{DbArgs, DbBuildArgs, DbCommand, DbUpdateArgs};
 pub(crate) use documents::{
     AttestArgs, DocumentArgs, RbomArgs, RbomFormat, SbomArgs, SbomFormat, VexArgs, VexFormat,
@@ -150,6 +152,8 @@ pub(crate) enum Command {
     /// Tell what this host can do, what it cannot, why, and what to change
     #[command(after_help = "Example:\n  careen doctor --output json")]
     Doctor,
+    /// Remove unpacked layers and fetched blobs that are not in use, and tell what that freed
+    Clean(CleanArgs),
     /// Print the completion script for a shell
     #[command(after_help = "Example:\n  careen completions bash > /etc/bash_completion.d/careen")]
     Completions {

@@ -1,6 +1,7 @@
 //! One module a command: resolves what was typed, calls the crates, prints the result.
 
 pub(crate) mod attest;
+pub(crate) mod clean;
 pub(crate) mod coverage;
 pub(crate) mod db;
 pub(crate) mod diff;

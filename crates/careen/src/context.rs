@@ -3,9 +3,9 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use engine::{Engine, EngineOptions, Helper};
+use engine::{Engine, EngineOptions, Helper, LayerStore};
 use image::{Image, ImageSource, OpenOptions, Platform};
 use sensor::{Choice, SensorOptions, Unfinished};
 
@@ -14,7 +14,7 @@ use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::registries::Registries;
-use crate::{hints, registries, staging};
+use crate::{hints, output, registries, staging};
 
 /// Resolved global settings.
 pub(crate) struct Context {
@@ -23,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) data_dir: PathBuf,
     pub(crate) interrupt: Arc<AtomicBool>,
     pub(crate) registries: Registries,
+    /// Whether containers could run in this command.
+    has_engine: AtomicBool,
 }
 
 impl Context {
@@ -51,6 +53,7 @@ impl Context {
             data_dir,
             interrupt,
             registries,
+            has_engine: AtomicBool::new(false),
         })
     }
 
@@ -68,7 +71,26 @@ impl Context {
         }
         let helper = Helper { program: "/proc/self/exe".into(), leading_args: vec![ENGINE_HELPER.into()] };
         let options = EngineOptions { data_dir: self.data_dir.clone(), helper, interrupt };
+        self.has_engine.store(true, Ordering::Relaxed);
         Engine::open(options).map_err(|source| hints::engine("cannot open the embedded engine", source))
+    }
+
+    /// Makes room at the end of a command that could run containers: unpacked layers that no command used for a month
+    /// go. Whatever hinders that hinders nothing else.
+    pub(crate) fn tidy(&self) {
+        if !self.has_engine.load(Ordering::Relaxed) || self.interrupt.load(Ordering::Relaxed) {
+            return;
+        }
+        let store = LayerStore::of(&self.data_dir);
+        match store.remove_unused(registries::UNUSED, false, false, &self.interrupt) {
+            Ok(removed) if removed.layers.is_empty() => {}
+            Ok(removed) => {
+                let (count, bytes) = (removed.layers.len(), removed.bytes());
+                let text = output::bytes_text(bytes);
+                tracing::info!(count, bytes, "removed {count} unpacked layers, {text}, unused for a month");
+            }
+            Err(error) => tracing::debug!(%error, "unpacked layers cannot be looked through"),
+        }
     }
 
     /// Where recordings are kept while they go on.

@@ -88,6 +88,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             let context = Context::new(&cli.global)?;
             let result = dispatch(&context, command);
             context.progress.abandon();
+            context.tidy();
             result.map_err(|failure| hints::unless_interrupted(&context, failure))
         }
     }
@@ -116,6 +117,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Vex(args) => commands::vex::run(context, &args),
         Command::Registry(command) => commands::registry::run(context, &command),
         Command::Inspect(args) => commands::inspect::run(context, &args),
+        Command::Clean(args) => commands::clean::run(context, &args),
         Command::Doctor => commands::doctor::run(context),
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 pub(crate) use report::{bytes_text, count_text};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use crate::cli::OutputFormat;
@@ -36,6 +37,14 @@ pub(crate) fn write_stdout(bytes: &[u8]) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether nobody reads standard output any more: the other end of its pipe is closed, as after `| head`.
+pub(crate) fn is_unread() -> bool {
+    let stdout = io::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&at_once)).is_ok() && fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
 /// Rows as an aligned table: the first column to the left, the others to the right.

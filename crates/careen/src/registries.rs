@@ -18,8 +18,8 @@ use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::{hints, output};
 
-/// How long blobs are kept that no command reads.
-const UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long blobs and unpacked layers are kept that no command uses.
+pub(crate) const UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The registries of a run, and what it read of them.
 pub(crate) struct Registries {

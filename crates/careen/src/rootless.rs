@@ -22,8 +22,9 @@ const GLANCE: Duration = Duration::from_millis(10);
 pub(crate) fn instead(command: &Command, arguments: &[OsString]) -> Result<Option<u8>, Failure> {
     let (needs, can_do_without) = match command {
         Command::Record(_) | Command::Verify(_) | Command::Evaluate(_) | Command::Run(_) => (true, false),
-        // Of a recorded profile it can make an image; and the examination tells what is wrong.
-        Command::Harden(_) | Command::Doctor => (true, true),
+        // Of a recorded profile it can make an image; the examination tells what is wrong; and what was unpacked in a
+        // user namespace is removed in one.
+        Command::Harden(_) | Command::Doctor | Command::Clean(_) => (true, true),
         _ => (false, false),
     };
     if !needs || Standing::of_this_process() != Standing::Ordinary {

@@ -272,6 +272,61 @@ fn writable_volumes(plan: &Plan, inside: &Inside) -> Result<Vec<Value>, Failure>
     Ok(out)
 }
 
+/// Whether a tmpfs can be mounted as it is asked for.
+///
+/// Source: tmpfs(5), mount(8).
+pub(crate) fn check_tmpfs(text: &str) -> Result<(), Failure> {
+    const FLAGS: [&str; 22] = [
+        "rw",
+        "ro",
+        "suid",
+        "nosuid",
+        "dev",
+        "nodev",
+        "exec",
+        "noexec",
+        "sync",
+        "async",
+        "dirsync",
+        "atime",
+        "noatime",
+        "diratime",
+        "nodiratime",
+        "relatime",
+        "norelatime",
+        "strictatime",
+        "nostrictatime",
+        "noswap",
+        "inode32",
+        "inode64",
+    ];
+    let (path, options) = text.split_once(':').unwrap_or((text, ""));
+    absolute("tmpfs", path)?;
+    let is_count = |value: &str, units: &str| {
+        let digits = value.strip_suffix(|last: char| units.contains(last.to_ascii_lowercase()));
+        let digits = digits.unwrap_or(value);
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_usable = |option: &str| match option.split_once('=') {
+        None => FLAGS.contains(&option),
+        Some(("size", value)) => is_count(value, "kmgtpe%"),
+        Some(("nr_blocks" | "nr_inodes", value)) => is_count(value, "kmgtpe"),
+        Some(("mode", value)) => u32::from_str_radix(value, 8).is_ok_and(|mode| mode <= 0o7777),
+        Some(("uid" | "gid", value)) => value.parse::<u32>().is_ok(),
+        Some(("huge", value)) => ["never", "always", "within_size", "advise"].contains(&value),
+        Some(("mpol", _)) => true,
+        Some(_) => false,
+    };
+    match options.split(',').filter(|option| !option.is_empty()).find(|option| !is_usable(option)) {
+        None => Ok(()),
+        Some(bad) => Err(Failure::Option {
+            option: "tmpfs".to_owned(),
+            value: text.to_owned(),
+            problem: format!("has an option that a tmpfs does not take: {bad}"),
+        }),
+    }
+}
+
 /// As Docker: empty, `noexec,nosuid,nodev` unless told otherwise; mode and owner those of the image's directory.
 fn tmpfs_mount(text: &str, inside: &Inside, standing: Standing) -> Result<Value, Failure> {
     let (path, extra) = text.split_once(':').unwrap_or((text, ""));

@@ -75,16 +75,6 @@ pub(crate) fn resolve(
     ours: u64,
     may_make_devices: bool,
 ) -> Result<Vec<String>, Failure> {
-    let number = |option: &str, value: &String| {
-        let upper = value.to_ascii_uppercase();
-        let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
-        ALL.iter().position(|known| *known == name).ok_or_else(|| Failure::Option {
-            option: option.to_owned(),
-            value: value.clone(),
-            problem: "is not a capability".to_owned(),
-        })
-    };
-    let is_all = |value: &String| value.eq_ignore_ascii_case("ALL");
     let mut set: u64 = 0;
     for (bit, name) in ALL.iter().enumerate() {
         let allowed = DEFAULT.contains(name) && (may_make_devices || *name != "MKNOD");
@@ -112,6 +102,28 @@ pub(crate) fn resolve(
         .filter(|(bit, _)| set >> bit & 1 == 1)
         .map(|(_, name)| format!("CAP_{name}"))
         .collect())
+}
+
+/// Whether all of these are names of capabilities.
+pub(crate) fn check(drop: &[String], add: &[String]) -> Result<(), Failure> {
+    let named = |option, values: &[String]| {
+        values.iter().filter(|value| !is_all(value)).try_for_each(|value| number(option, value).map(|_| ()))
+    };
+    named("cap_drop", drop).and_then(|()| named("cap_add", add))
+}
+
+fn is_all(value: &str) -> bool {
+    value.eq_ignore_ascii_case("ALL")
+}
+
+fn number(option: &str, value: &str) -> Result<usize, Failure> {
+    let upper = value.to_ascii_uppercase();
+    let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
+    ALL.iter().position(|known| *known == name).ok_or_else(|| Failure::Option {
+        option: option.to_owned(),
+        value: value.to_owned(),
+        problem: "is not a capability".to_owned(),
+    })
 }
 
 /// The mask of capabilities by name.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use image::ImagePath;
 
 use crate::cgroup::ContainerCgroup;
+use crate::layers::LayersInUse;
 use crate::options::Network;
 use crate::program::HelperProgram;
 use crate::protocol::{CommandRequest, FromSupervisor, Plan, ToSupervisor};
@@ -41,6 +42,7 @@ pub struct Container {
     listeners: Option<UnixListener>,
     fetcher: Option<Fetcher>,
     _lock: RunLock,
+    _in_use: Option<Arc<LayersInUse>>,
 }
 
 /// A host file or directory mounted over a path of the image.
@@ -56,6 +58,7 @@ impl Container {
     pub(crate) fn create(
         plan: Plan,
         lock: RunLock,
+        in_use: Option<Arc<LayersInUse>>,
         program: Arc<HelperProgram>,
         interrupt: Arc<AtomicBool>,
     ) -> Result<Self, EngineError> {
@@ -81,6 +84,7 @@ impl Container {
             listeners,
             fetcher: None,
             _lock: lock,
+            _in_use: in_use,
         })
     }
 

@@ -103,6 +103,7 @@ impl Engine {
             defaults: unpacked.defaults.clone(),
             options: options.clone(),
         };
-        Container::create(plan, lock, Arc::clone(&self.program), Arc::clone(&self.options.interrupt))
+        let in_use = unpacked.in_use.clone();
+        Container::create(plan, lock, in_use, Arc::clone(&self.program), Arc::clone(&self.options.interrupt))
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 /// Files of users and groups larger than this are not read further.
-const MAX_TEXT_BYTES: u64 = 4 << 20;
+pub(crate) const MAX_TEXT_BYTES: u64 = 4 << 20;
 
 /// The root of a container, opened.
 #[derive(Debug)]

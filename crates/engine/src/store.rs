@@ -3,11 +3,13 @@
 //! `data_dir/store/layers/sha256-HEX` is one layer as a directory that overlayfs can stack, by its chain ID: what
 //! [`image::unpack_layer`] makes of a layer depends on those beneath, so the same layer over another base is another
 //! directory. A directory under `layers` is complete: it was unpacked under `store/tmp`, written to disk, then renamed.
+//! [`crate::layers`] says how they go again.
 
 use std::error::Error;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use image::{Digest, Image, ImagePath, Layer};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::inside::Ownership;
-use crate::{EngineError, Standing, Unpacked};
+use crate::{EngineError, LayerStore, Standing, Unpacked};
 
 /// Unpacks what is missing. Several Careens take turns.
 pub(crate) fn unpack(
@@ -25,16 +27,20 @@ pub(crate) fn unpack(
     on_layer: &dyn Fn(usize),
 ) -> Result<Unpacked, EngineError> {
     let standing = Standing::of_this_process();
-    let store = data_dir.join(standing.store_name());
-    let failed = |source| EngineError::DataDir { path: store.clone(), source };
-    let (layers_dir, tmp) = (store.join("layers"), store.join("tmp"));
-    fs::create_dir_all(&layers_dir).map_err(failed)?;
+    let kept = LayerStore::of(data_dir);
+    let store = kept.dir();
+    let failed = |source| EngineError::DataDir { path: store.to_owned(), source };
+    let tmp = store.join("tmp");
+    fs::create_dir_all(store.join("layers")).map_err(failed)?;
     fs::create_dir_all(&tmp).map_err(failed)?;
+    let names: Vec<_> = chain_ids(image.layers()).into_iter().map(LayerStore::name).collect();
+    // Before it is seen whether they are there, so that none goes in between.
+    let in_use = kept.use_layers(names.clone()).map_err(failed)?;
     let mut layers = Vec::new();
-    for (index, chain_id) in chain_ids(image.layers()).into_iter().enumerate() {
-        let dir = layers_dir.join(format!("sha256-{}", chain_id.hex()));
+    for (index, name) in names.iter().enumerate() {
+        let dir = kept.layer(name);
         if !dir.exists() {
-            let _turn = lock(&store, interrupt)?;
+            let _turn = lock(store, interrupt)?;
             // Another may have unpacked it while we waited; what is in `tmp` now is of killed runs.
             clear(&tmp).map_err(failed)?;
             if !dir.exists() {
@@ -54,7 +60,8 @@ pub(crate) fn unpack(
         uid: metadata.uid,
         gid: metadata.gid,
     });
-    Ok(Unpacked { layers, root, defaults: (&image.config().config).into() })
+    let in_use = Some(Arc::new(in_use));
+    Ok(Unpacked { layers, root, defaults: (&image.config().config).into(), in_use })
 }
 
 fn unpack_one(

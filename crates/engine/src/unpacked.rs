@@ -1,8 +1,10 @@
 //! An image whose layers lie unpacked on disk.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::inside::Ownership;
+use crate::layers::LayersInUse;
 use crate::run_dir::RunLock;
 
 /// An image ready to be run: its layers as directories of the store, and what its config says about running it.
@@ -12,12 +14,15 @@ pub struct Unpacked {
     pub(crate) layers: Vec<PathBuf>,
     pub(crate) root: Ownership,
     pub(crate) defaults: Defaults,
+    /// Keeps the store's layers from being removed.
+    pub(crate) in_use: Option<Arc<LayersInUse>>,
 }
 
 impl Unpacked {
     /// Of layers that lie unpacked already, as overlayfs wants them (whiteouts as character devices 0:0), base first.
     pub fn from_directories(layers: Vec<PathBuf>, config: &image::ContainerConfig) -> Self {
-        Self { layers, root: Ownership { mode: 0o755, uid: 0, gid: 0 }, defaults: config.into() }
+        let root = Ownership { mode: 0o755, uid: 0, gid: 0 };
+        Self { layers, root, defaults: config.into(), in_use: None }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::io;
 
+use image::{Image, ImagePath, ResolutionEnd};
+
 use crate::Standing;
-use crate::inside::Inside;
+use crate::inside::{Inside, MAX_TEXT_BYTES};
 use crate::protocol::Failure;
 
 /// A resolved user.
@@ -38,6 +40,24 @@ pub(crate) fn look_up(inside: &Inside, user: &str) -> Result<User, Failure> {
     };
     resolve(user, &read("/etc/passwd")?, &read("/etc/group")?)
         .ok_or_else(|| Failure::UnknownUser { user: user.to_owned() })
+}
+
+/// Whether this user is known in an image, as far as its files can be read.
+pub(crate) fn check_in(image: &Image, user: &str) -> Result<(), Failure> {
+    let read = |path: &str| -> Option<String> {
+        match image.tree().resolve(&ImagePath::root(), path.as_bytes(), true).end {
+            ResolutionEnd::Found(found) => {
+                let bytes = image.read_file(&found, MAX_TEXT_BYTES).ok()?;
+                Some(String::from_utf8_lossy(&bytes).into_owned())
+            }
+            _ => Some(String::new()),
+        }
+    };
+    let (Some(passwd), Some(group)) = (read("/etc/passwd"), read("/etc/group")) else { return Ok(()) };
+    match resolve(user, &passwd, &group) {
+        Some(_) => Ok(()),
+        None => Err(Failure::UnknownUser { user: user.to_owned() }),
+    }
 }
 
 /// As Docker does: a name or number is first looked for in the file; an unknown number stands for itself, with group

@@ -1,6 +1,7 @@
 //! Blobs that nobody reads any more.
 
 use std::fs::{self, Metadata};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::BlobStore;
@@ -20,13 +21,23 @@ impl BlobStore {
     /// Where the file system keeps no time of access, the time of arrival counts. What somebody has open stays readable
     /// for him, and what is wanted again is fetched again.
     pub fn remove_unused(&self, age: Duration) -> Removed {
+        self.each_unused(age, |path| fs::remove_file(path).is_ok())
+    }
+
+    /// What [`BlobStore::remove_unused`] would remove.
+    pub fn unused(&self, age: Duration) -> Removed {
+        self.each_unused(age, |_| true)
+    }
+
+    /// Counts those for which `act` holds.
+    fn each_unused(&self, age: Duration, act: impl Fn(&Path) -> bool) -> Removed {
         let mut removed = Removed::default();
         let Some(oldest) = SystemTime::now().checked_sub(age) else { return removed };
         let Ok(entries) = fs::read_dir(self.dir().join("sha256")) else { return removed };
         for entry in entries.flatten() {
             let Ok(metadata) = entry.metadata() else { continue };
             let is_unused = metadata.is_file() && last_use(&metadata).is_some_and(|time| time < oldest);
-            if is_unused && fs::remove_file(entry.path()).is_ok() {
+            if is_unused && act(&entry.path()) {
                 removed.blobs += 1;
                 removed.bytes = removed.bytes.saturating_add(metadata.len());
             }
@@ -60,6 +71,7 @@ mod tests {
         let (unused, read, new) = (put("unused", 40, 31), put("read", 40, 1), put("new", 2, 40));
         let part = dir.path().join("sha256/.part-x");
         fs::write(&part, "half").unwrap();
+        assert_eq!(store.unused(day * 30), Removed { blobs: 1, bytes: 6 });
         assert_eq!(store.remove_unused(day * 30), Removed { blobs: 1, bytes: 6 });
         let is_there = |digest| store.path(digest).is_file();
         assert_eq!((is_there(unused), is_there(read), is_there(new)), (false, true, true));

@@ -118,15 +118,19 @@ Examples:
   careen profile recover 4711-0 -o shop.profile
   careen profile recover 4711-0 --discard
 
-The profile holds what was recorded until careen was killed and is marked as incomplete: `careen harden`
-refuses it unless told otherwise, and `careen profile merge` can join it with others. The image must lie
-where it was.")]
+The profile holds what was recorded until careen was killed and is marked as incomplete:
+`careen harden` refuses it unless told otherwise, and `careen profile merge` can join it with others.
+The image must lie where it was. That of a canary (`careen run --canary`) holds what had been looked
+for in vain.")]
 pub(crate) struct RecoverArgs {
     /// Which recording, as listed
     pub(crate) id: Option<String>,
     /// Where its profile goes
     #[arg(long, short = 'o', value_name = "FILE", requires = "id")]
     pub(crate) output_profile: Option<PathBuf>,
+    /// Ledger of the hardening, for a canary whose ledger does not lie beside the image
+    #[arg(long, value_name = "FILE", requires = "output_profile")]
+    pub(crate) ledger: Option<PathBuf>,
     /// Throw it away
     #[arg(long, requires = "id", conflicts_with = "output_profile")]
     pub(crate) discard: bool,

@@ -59,7 +59,7 @@ pub(crate) fn run(context: &Context, args: &RecordArgs) -> Result<(), Failure> {
 }
 
 /// Writes a recorded profile. Where there is no room for it, it goes into the data directory: it took a run to make.
-fn write_profile(context: &Context, file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_profile(context: &Context, file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let Err(source) = write_whole(file, bytes) else { return Ok(()) };
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let kept = context.data_dir.join("unsaved").join(format!("{}-{name}", std::process::id()));
@@ -162,10 +162,24 @@ pub(crate) fn encode(profile: &Profile) -> Result<Vec<u8>, Failure> {
     profile.to_bytes().map_err(|source| hints::plain(ExitCode::Output, "cannot write the profile", source))
 }
 
+/// A new journal, so that a recording survives the end of this process; without one it goes on all the same.
+pub(crate) fn journal(context: &Context) -> Option<Arc<Journal>> {
+    match Journal::create(&context.journal_dir()) {
+        Ok(journal) => Some(Arc::new(journal)),
+        Err(error) => {
+            let dir = context.journal_dir();
+            tracing::warn!(%error, "cannot keep a journal in {}: a killed recording will be lost", dir.display());
+            None
+        }
+    }
+}
+
 /// Runs one coverage on images.
 pub(crate) struct Recorder<'a> {
     context: &'a Context,
     coverage: Coverage,
+    /// As whom to run, where that was typed.
+    user: Option<String>,
     sensor: SensorArg,
     engine: Engine,
     /// Journals of recordings that are to be written; kept until this is dropped, when the profiles have been written.
@@ -178,9 +192,11 @@ impl<'a> Recorder<'a> {
         mut coverage: Coverage,
         container: &ContainerArgs,
     ) -> Result<Self, Failure> {
+        container::check(&coverage.container)?;
+        container::run_options(container)?;
         container::apply(container, &mut coverage.container)?;
-        let (sensor, journals) = (container.sensor, RefCell::default());
-        Ok(Self { context, coverage, sensor, engine: context.engine()?, journals })
+        let (user, sensor, journals) = (container.user.clone(), container.sensor, RefCell::default());
+        Ok(Self { context, coverage, user, sensor, engine: context.engine()?, journals })
     }
 
     /// Runs the coverage on an original image under the sensor; a step that fails ends it.
@@ -222,6 +238,8 @@ impl<'a> Recorder<'a> {
             return Err(Failure::new(ExitCode::Host, tried)
                 .hint("record its profile on such a host, and harden with --profile here".to_owned()));
         }
+        let asked_by = if self.user.is_some() { ExitCode::Usage } else { ExitCode::Document };
+        container::check_user(self.coverage.container.user.as_deref(), image, asked_by)?;
         progress.stage("unpack", None);
         let layers = image.layers().len();
         self.engine
@@ -255,16 +273,9 @@ impl<'a> Recorder<'a> {
         Ok(profile)
     }
 
-    /// A new journal, so that a recording survives the end of this process; without one it goes on all the same.
+    /// A new journal for a run.
     pub(crate) fn journal(&self) -> Option<Arc<Journal>> {
-        match Journal::create(&self.context.journal_dir()) {
-            Ok(journal) => Some(Arc::new(journal)),
-            Err(error) => {
-                let dir = self.context.journal_dir();
-                tracing::warn!(%error, "cannot keep a journal in {}: a killed recording will be lost", dir.display());
-                None
-            }
-        }
+        journal(self.context)
     }
 
     /// How a run is recorded unless there is more to say: its first failed step ends it.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::artifacts::write_whole;
 use crate::cli::RecoverArgs;
 use crate::commands::record;
+use crate::commands::run::canary;
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
@@ -54,7 +55,12 @@ pub(crate) fn run(context: &Context, args: &RecoverArgs) -> Result<(), Failure> 
     let leftover = Leftover::read(&path)
         .map_err(|source| hints::plain(ExitCode::Document, format!("cannot recover {id}"), source))?;
     let image = open_image(context, &leftover.head, id)?;
-    let profile = leftover.into_profile(image.tree());
+    let is_canary = canary::is_canary(&leftover.head);
+    let recorded = leftover.into_profile(image.tree());
+    let profile = match is_canary {
+        true => canary::recovered(context, args.ledger.as_deref(), &image, &recorded)?,
+        false => recorded,
+    };
     write_whole(file, &record::encode(&profile)?).map_err(|source| {
         hints::plain(ExitCode::Output, format!("cannot write {}", file.display()), source)
     })?;

@@ -1,6 +1,7 @@
 //! `careen verify`: the coverage on a hardened image, compared with the original's run.
 
-use harden::{Ledger, VerificationVerdict};
+use harden::{Ledger, Verification, VerificationVerdict};
+use serde::Serialize;
 
 use crate::artifacts::{Artifacts, ResultStore};
 use crate::cli::VerifyArgs;
@@ -9,6 +10,17 @@ use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::{output, verdict};
+
+/// Grows when an old reader would misunderstand a new document.
+const FORMAT_VERSION: u32 = 1;
+
+/// A verification that stands alone. Within the result of a hardening the version is the result's.
+#[derive(Serialize)]
+struct Document<'a> {
+    format_version: u32,
+    #[serde(flatten)]
+    verification: &'a Verification,
+}
 
 /// Verifies an image that was hardened before.
 pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
@@ -42,7 +54,8 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
         &ledger,
         &original,
     )?;
-    output::print(context.output, &verification, verdict::text)?;
+    let document = Document { format_version: FORMAT_VERSION, verification: &verification };
+    output::print(context.output, &document, |document| verdict::text(document.verification))?;
     match verification.verdict {
         VerificationVerdict::Passed => Ok(()),
         VerificationVerdict::Missed => Err(Failure::new(

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::support::{
     can_run, careen, careen_command, careen_json, document, hardened, image, traces_of_ours, workdir,
@@ -18,14 +19,7 @@ fn what_a_canary_misses_is_kept_by_the_next_hardening() {
     let work = workdir();
     let path = |name: &str| work.path().join(name).display().to_string();
     let ledger = document(&dir.join("redis.careen/ledger.json.zst"));
-    let removed = ledger["entries"].as_object().unwrap().iter().find(|(path, entry)| {
-        let name = path.strip_prefix("/etc/").unwrap_or_default();
-        name.ends_with(".conf")
-            && !name.contains('/')
-            && entry["decision"] == "remove"
-            && entry["kind"] == "file"
-    });
-    let removed = removed.unwrap().0.clone();
+    let removed = removed_from_etc(&ledger);
     let script = format!("read line < {removed}; read line < /etc/never-there; echo \"it said: $line\"");
     let run = |image: &str, profile: &str, format: &str| {
         let args = ["run", "-q", "--canary", image, "-o", profile, "--output", format];
@@ -117,6 +111,63 @@ fn an_interrupted_canary_has_written_its_profile() {
     assert!(told.contains("nothing was looked up that hardening had removed"), "{told}");
     assert_eq!(document(&profile)["runs"][0]["sensor"]["verdict"], "complete");
     assert_eq!(traces_of_ours(&data), Vec::<String>::new());
+}
+
+#[test]
+fn hard_68_a_killed_canary_leaves_a_profile_that_can_be_recovered() {
+    if !can_run() {
+        return;
+    }
+    let Some(dir) = hardened("redis") else { return };
+    let work = workdir();
+    let data = work.path().join("data");
+    let path = |name: &str| work.path().join(name).display().to_string();
+    let ledger = document(&dir.join("redis.careen/ledger.json.zst"));
+    let removed = removed_from_etc(&ledger);
+    let script = format!("read line < {removed}; echo it looked; exec redis-server");
+    let mut started = careen_command(&["run", "-q", "--canary", dir.join("redis").to_str().unwrap()])
+        .args(["-o", &path("canary"), "--entrypoint", "sh", "--", "-c", &script])
+        .env("CAREEN_DATA_DIR", &data)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(started.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "it looked"));
+    std::thread::sleep(Duration::from_millis(500));
+    started.kill().unwrap();
+    started.wait().unwrap();
+    assert!(!fs::exists(path("canary")).unwrap());
+
+    let run = |args: &[&str]| {
+        let output = careen_command(args).env("CAREEN_DATA_DIR", &data).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    };
+    let left = run(&["profile", "recover", "--output", "json"]).stdout;
+    let left: serde_json::Value = serde_json::from_slice(&left).unwrap();
+    assert_eq!(left[0]["coverage"], "canary", "{left}");
+    let id = left[0]["id"].as_str().unwrap();
+    run(&["profile", "recover", id, "-o", &path("canary")]);
+    let canary = document(Path::new(&path("canary")));
+    assert_eq!(canary["image"], ledger["image"], "it speaks of the original");
+    assert_eq!(canary["paths"].as_object().unwrap().keys().collect::<Vec<_>>(), [&removed]);
+    let reasons = &canary["runs"][0]["sensor"]["reasons"];
+    assert!(reasons.as_array().unwrap().contains(&serde_json::json!({ "reason": "cut-off" })), "{reasons}");
+    // The next start that runs containers cleans up.
+    run(&["doctor"]);
+    assert_eq!(traces_of_ours(&data), Vec::<String>::new());
+}
+
+/// A file of the original in `/etc` that hardening removed.
+fn removed_from_etc(ledger: &serde_json::Value) -> String {
+    let removed = ledger["entries"].as_object().unwrap().iter().find(|(path, entry)| {
+        let name = path.strip_prefix("/etc/").unwrap_or_default();
+        name.ends_with(".conf")
+            && !name.contains('/')
+            && entry["decision"] == "remove"
+            && entry["kind"] == "file"
+    });
+    removed.unwrap().0.clone()
 }
 
 #[test]

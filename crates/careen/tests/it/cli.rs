@@ -25,6 +25,8 @@ fn help_of_each_command_has_not_changed_unseen() {
         "db build",
         "db update",
         "run",
+        "clean",
+        "profile recover",
         "inspect",
         "sbom",
         "report",

@@ -1,7 +1,10 @@
 //! Leave-one-out: steps on images that were hardened without them.
 
 use std::fs;
-use std::path::Path;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testkit::{ImageBuilder, Layout, TarBuilder, TarEntry};
@@ -12,6 +15,12 @@ const BUSYBOX: &str = "/bin/busybox";
 
 /// A tool with an option that a thin coverage does not try, a directory of plug-ins, and what it takes to run them.
 pub(crate) fn toolbox() -> Option<Layout> {
+    let config = json!({ "Cmd": ["sleep", "600"], "Env": ["PATH=/usr/bin:/bin"], "StopSignal": "SIGKILL" });
+    Some(ImageBuilder::new().layer(toolbox_layer()?).container_config(config).oci_layout())
+}
+
+/// Its only layer.
+pub(crate) fn toolbox_layer() -> Option<TarBuilder> {
     if !Path::new(BUSYBOX).exists() {
         skip("no /bin/busybox (install busybox-static)");
         return None;
@@ -36,8 +45,7 @@ pub(crate) fn toolbox() -> Option<Layout> {
         .entry(TarEntry::dir("usr/share/tool"))
         .entry(TarEntry::file("usr/share/tool/weekly.sh", "echo weekly\n"))
         .entry(TarEntry::file("usr/share/tool/manual", vec![b'm'; 100_000]));
-    let config = json!({ "Cmd": ["sleep", "600"], "Env": ["PATH=/usr/bin:/bin"], "StopSignal": "SIGKILL" });
-    Some(ImageBuilder::new().layer(tar).container_config(config).oci_layout())
+    Some(tar)
 }
 
 const TOOLBOX: &str = "\
@@ -193,4 +201,117 @@ fn redis_lacks_a_program_that_only_the_left_out_step_ran() {
         let output = { inspected }.output().unwrap();
         serde_json::from_slice::<Value>(&output.stdout).unwrap()["metrics"]["uncompressed_bytes"].clone()
     });
+}
+
+/// An evaluation that hangs in the step that it had left out, on what was kept without it.
+struct Evaluating {
+    work: tempfile::TempDir,
+    _layout: Layout,
+    running: Child,
+    /// The container's name.
+    id: String,
+}
+
+impl Evaluating {
+    fn start() -> Option<Self> {
+        let layout = toolbox()?;
+        let work = workdir();
+        let steps = "version: 1\nname: hangs\nsteps:\n  - name: daily\n    exec: [tool, daily]\n  - name: weekly\n    \
+                     exec: [sh, -c, 'tool weekly || sleep 100']\n    timeout: 200s\nstop: { grace: 1s }\n";
+        let coverage = work.path().join("hangs.yaml");
+        fs::write(&coverage, steps).unwrap();
+        let args =
+            ["evaluate", "-q", "--step", "weekly", "--generalize", "none", "-c", coverage.to_str().unwrap()];
+        let mut command = careen_command(&[&args[..], &[&layout.source()]].concat());
+        command.env("CAREEN_DATA_DIR", work.path().join("data")).stderr(Stdio::piped());
+        let mut running = command.spawn().unwrap();
+        let began = Instant::now();
+        let names = || -> Vec<String> {
+            let entries = fs::read_dir(work.path().join("data/run")).into_iter().flatten().flatten();
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+        };
+        let id = loop {
+            assert!(running.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(120));
+            let is_container =
+                |name: &&String| name.len() == 12 && name.bytes().all(|b| b.is_ascii_hexdigit());
+            let names = names();
+            if names.iter().any(|name| name.starts_with("edits-"))
+                && let Some(id) = names.iter().find(is_container)
+            {
+                break id.clone();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        // It comes to the step in which it hangs.
+        std::thread::sleep(Duration::from_secs(3));
+        Some(Self { work, _layout: layout, running, id })
+    }
+
+    fn data(&self) -> PathBuf {
+        self.work.path().join("data")
+    }
+
+    fn careen(&self, args: &[&str]) -> Output {
+        careen_command(args).env("CAREEN_DATA_DIR", self.data()).output().unwrap()
+    }
+
+    fn recordings(&self) -> Value {
+        serde_json::from_slice(&self.careen(&["profile", "recover", "--output", "json"]).stdout).unwrap()
+    }
+
+    fn assert_nothing_remains(&self) {
+        assert_eq!(traces_of_ours(&self.data()), Vec::<String>::new());
+        let find = Command::new("find").args(["/sys/fs/cgroup", "-name", &format!("*{}*", self.id)]).output();
+        assert_eq!(String::from_utf8_lossy(&find.unwrap().stdout), "", "cgroups");
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let mounts = processes.filter_map(|entry| fs::read_to_string(entry.path().join("mountinfo")).ok());
+        assert!(!mounts.into_iter().any(|mounts| mounts.contains(&self.id)), "somebody has it mounted");
+    }
+}
+
+#[test]
+fn hard_68_a_killed_evaluation_leaves_its_first_recording_and_nothing_else() {
+    if !can_run() {
+        return;
+    }
+    let Some(mut evaluating) = Evaluating::start() else { return };
+    evaluating.running.kill().unwrap();
+    evaluating.running.wait().unwrap();
+    // Its supervisor takes a moment to notice; the next start removes the files.
+    let began = Instant::now();
+    loop {
+        assert!(evaluating.careen(&["doctor"]).status.success());
+        if traces_of_ours(&evaluating.data()).is_empty() {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", traces_of_ours(&evaluating.data()));
+    }
+    evaluating.assert_nothing_remains();
+    let left = evaluating.recordings();
+    // All steps of the recording that everything is compared with: two and the stop.
+    assert_eq!((left.as_array().unwrap().len(), &left[0]["steps_done"]), (1, &json!(3)), "{left}");
+    let file = evaluating.work.path().join("left.profile").display().to_string();
+    let saved = evaluating.careen(&["profile", "recover", left[0]["id"].as_str().unwrap(), "-o", &file]);
+    assert!(saved.status.success(), "{}", String::from_utf8_lossy(&saved.stderr));
+    let profile = document(Path::new(&file));
+    assert!(profile["paths"]["/usr/share/tool/weekly.sh"].is_object(), "{}", profile["paths"]);
+    assert_eq!(profile["runs"][0]["sensor"]["verdict"], "incomplete");
+    assert_eq!(evaluating.recordings(), json!([]));
+}
+
+#[test]
+fn an_interrupted_evaluation_undoes_everything() {
+    if !can_run() {
+        return;
+    }
+    let Some(mut evaluating) = Evaluating::start() else { return };
+    let kill = Command::new("kill").args(["-s", "INT", &evaluating.running.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    let began = Instant::now();
+    let mut told = String::new();
+    evaluating.running.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!(evaluating.running.wait().unwrap().code(), Some(130), "{told}");
+    assert!(began.elapsed() < Duration::from_secs(30));
+    evaluating.assert_nothing_remains();
+    assert_eq!(evaluating.recordings(), json!([]));
 }

@@ -4,6 +4,7 @@
 mod attest;
 mod canary;
 mod carry;
+mod clean;
 mod cli;
 mod databases;
 mod db;
@@ -25,6 +26,7 @@ mod redis;
 mod registry;
 mod report;
 mod rootless;
+mod run;
 mod runtimes;
 mod scan;
 mod share;

@@ -1,18 +1,19 @@
 //! `careen run --canary`: a hardened image under the sensor, and what it looks for in vain.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use engine::RunOptions;
 use harden::{Ledger, MissingLookup};
 use image::Image;
-use profile::{AccessKind, Observation, Profile, Run, SensorReport, Step};
+use profile::{AccessKind, Counters, Incomplete, Observation, Profile, Run, SensorReport, Step, Verdict};
 use sensor::{Backend, Record};
 use serde::Serialize;
 
-use crate::artifacts::{ResultStore, source_path, write_whole};
+use super::Sink;
+use crate::artifacts::{Artifacts, ResultStore, source_path};
 use crate::cli::{OutputFormat, RunArgs};
 use crate::commands::record;
 use crate::commands::verify::load_ledger;
@@ -20,7 +21,7 @@ use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::progress::eprint_text;
-use crate::{hints, output, verdict};
+use crate::{container, hints, output, verdict};
 
 /// What a canary's run is called in its profile, as coverage and as tag.
 const CANARY: &str = "canary";
@@ -30,7 +31,7 @@ struct Told {
     image: String,
     original: profile::ImageIdentity,
     profile: PathBuf,
-    verdict: profile::Verdict,
+    verdict: Verdict,
     missing_lookups: Vec<MissingLookup>,
 }
 
@@ -45,9 +46,10 @@ pub(super) fn run(context: &Context, args: &RunArgs, options: &RunOptions) -> Re
     });
     context::refuse_existing(&file, args.force)?;
     let image = context.open_image(&args.image)?;
-    let (ledger, original) = documents(context, args, &image)?;
+    container::check_user(options.user.as_deref(), &image, ExitCode::Usage)?;
+    let (ledger, original) = documents(context, args.ledger.as_deref(), &image)?;
 
-    let backend = Backend::load(&context.sensor_options(args.container.sensor)).map_err(|error| {
+    let mut backend = Backend::load(&context.sensor_options(args.container.sensor)).map_err(|error| {
         let hint = error.hint();
         hints::plain(ExitCode::Host, "cannot load the sensor", error).hint(hint)
     })?;
@@ -61,31 +63,37 @@ pub(super) fn run(context: &Context, args: &RunArgs, options: &RunOptions) -> Re
     };
     let unpacked = engine.unpack(&image, &|_| {}).map_err(failed)?;
     context.progress.abandon();
-    let started_at = SystemTime::now();
+    let started_at = coverage::rfc3339(SystemTime::now());
+    // Kept until the profile is written.
+    let journal = record::journal(context);
+    if let Some(journal) = &journal {
+        backend.keep(Arc::clone(journal));
+        let head = head(&image, backend.name(), &started_at);
+        match head.to_json() {
+            Ok(head) => journal.note(&head),
+            Err(error) => tracing::debug!(%error, "the journal cannot say what is recorded"),
+        }
+    }
     let options = coverage::watched(options.clone(), &backend);
     let mut container = engine.create(&unpacked, &options).map_err(failed)?;
     let recording = backend.watch(&coverage::target(&container)).map_err(unwatched)?;
     coverage::give_listeners(&mut container, &recording).map_err(failed)?;
     container.start().map_err(failed)?;
-    let write: &dyn Fn(&[u8]) -> Result<(), Failure> = match context.output {
-        OutputFormat::Text => &output::write_stdout,
-        OutputFormat::Json => &|bytes| {
-            eprint_text(bytes);
-            Ok(())
-        },
+    let sink = match context.output {
+        OutputFormat::Text => Sink::Stdout,
+        OutputFormat::Json => Sink::Stderr,
     };
-    let exit = super::to_the_end(context, &mut container, write, &failed);
+    let exit = super::to_the_end(context, &mut container, sink, &failed);
     // Whatever became of the container, what it looked for is worth having.
     let recorded = recording.finish(image.tree()).map_err(unwatched);
     let removed = container.remove().map_err(failed);
     let record = recorded?;
 
-    let hardened = of_record(&image, record, &coverage::rfc3339(started_at));
+    let hardened = of_record(head(&image, record.backend, &started_at), record);
     let missing_lookups = harden::missing_lookups(&ledger, &original, &hardened);
     let canary = of_original(&ledger, &hardened, &missing_lookups);
-    write_whole(&file, &record::encode(&canary)?).map_err(|source| {
-        hints::plain(ExitCode::Output, format!("cannot write {}", file.display()), source)
-    })?;
+    record::write_profile(context, &file, &record::encode(&canary)?)?;
+    drop(journal);
     let told = Told {
         image: source.to_string(),
         original: ledger.image.clone(),
@@ -108,17 +116,32 @@ pub(super) fn run(context: &Context, args: &RunArgs, options: &RunOptions) -> Re
     super::as_ours(exit)
 }
 
+/// Whether a recording that was cut off, by what its journal says, is one of a canary.
+pub(crate) fn is_canary(head: &Profile) -> bool {
+    head.runs.iter().any(|run| run.coverage == CANARY && run.tags.contains(CANARY))
+}
+
+/// The profile of the original out of what was recorded of a canary until it was cut off.
+pub(crate) fn recovered(
+    context: &Context,
+    ledger: Option<&Path>,
+    image: &Image,
+    hardened: &Profile,
+) -> Result<Profile, Failure> {
+    let (ledger, original) = documents(context, ledger, image)?;
+    let missing_lookups = harden::missing_lookups(&ledger, &original, hardened);
+    Ok(of_original(&ledger, hardened, &missing_lookups))
+}
+
 /// The ledger of the hardening, and the profile that it was made of as far as that is there.
-fn documents(context: &Context, args: &RunArgs, image: &Image) -> Result<(Ledger, Profile), Failure> {
+fn documents(context: &Context, ledger: Option<&Path>, image: &Image) -> Result<(Ledger, Profile), Failure> {
     let source = image.source();
     let found = ResultStore::new(&context.data_dir).find(source, image.manifest_digest());
-    let ledger_file =
-        args.ledger.clone().or_else(|| found.as_ref().map(crate::artifacts::Artifacts::ledger)).ok_or_else(
-            || {
-                let tried = format!("cannot find the ledger of the hardening that made {source}");
-                Failure::new(ExitCode::Document, tried).hint("name it with --ledger FILE".to_owned())
-            },
-        )?;
+    let found = found.as_ref().map(Artifacts::ledger);
+    let ledger_file = ledger.map(Path::to_owned).or(found).ok_or_else(|| {
+        let tried = format!("cannot find the ledger of the hardening that made {source}");
+        Failure::new(ExitCode::Document, tried).hint("name it with --ledger FILE".to_owned())
+    })?;
     let ledger = load_ledger(&ledger_file)?;
     if ledger.image.image_id == image.image_id() {
         let tried = format!("{source} is the original of its ledger, from which nothing was removed");
@@ -144,8 +167,8 @@ fn of_nothing(ledger: &Ledger) -> Profile {
     }
 }
 
-/// All that was recorded, as a profile of the image that ran.
-fn of_record(image: &Image, record: Record, started_at: &str) -> Profile {
+/// What is known before anything is recorded, as a profile of the image that runs.
+fn head(image: &Image, backend: &str, started_at: &str) -> Profile {
     let identity = profile::ImageIdentity {
         reference: image.source().to_string(),
         manifest_digest: image.manifest_digest(),
@@ -156,19 +179,34 @@ fn of_record(image: &Image, record: Record, started_at: &str) -> Profile {
         coverage: CANARY.to_owned(),
         started_at: started_at.to_owned(),
         sensor: SensorReport {
-            backend: record.backend.to_owned(),
-            kernel: record.kernel,
-            passed_over: record.passed_over,
-            verdict: record.counters.verdict(),
-            counters: record.counters,
-            not_seen: record.not_seen,
+            backend: backend.to_owned(),
+            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            passed_over: Vec::new(),
+            counters: Counters::default(),
+            verdict: Verdict::from_reasons(vec![Incomplete::CutOff]),
+            not_seen: sensor::not_seen(backend),
         },
         steps: Vec::new(),
         tags: BTreeSet::from([CANARY.to_owned()]),
         carried_from: None,
-        activity: record.activity,
+        activity: None,
     };
-    Profile::from_run(identity, run, &record.observations)
+    Profile::from_run(identity, run, &BTreeSet::new())
+}
+
+/// All that was recorded, as a profile of the image that ran.
+fn of_record(head: Profile, record: Record) -> Profile {
+    let Profile { image, mut runs, .. } = head;
+    let sensor = SensorReport {
+        backend: record.backend.to_owned(),
+        kernel: record.kernel,
+        passed_over: record.passed_over,
+        verdict: record.counters.verdict(),
+        counters: record.counters,
+        not_seen: record.not_seen,
+    };
+    let run = Run { sensor, activity: record.activity, ..runs.remove(0) };
+    Profile::from_run(image, run, &record.observations)
 }
 
 /// The lookups in terms of the original image: how the paths would have been used nobody knows, so they stand as
@@ -206,7 +244,7 @@ fn text(told: &Told) -> String {
     for lookup in &told.missing_lookups {
         out += &format!("    {}{}\n", lookup.path, verdict::by(lookup));
     }
-    if let profile::Verdict::Incomplete { reasons } = &told.verdict {
+    if let Verdict::Incomplete { reasons } = &told.verdict {
         let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
         out += &format!("  warning   there may be more: {}\n", reasons.join("; "));
     }
