@@ -1,12 +1,9 @@
 //! The merged root file system of an image, as values.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, RandomState};
 use std::ops::{Bound, Range};
 
-use hashbrown::HashTable;
-
-use crate::{ImagePath, Metadata};
+use crate::{ImagePath, Metadata, PathMap};
 
 /// Everything that exists in the merged root file system, by path. The root itself is always present.
 ///
@@ -14,10 +11,9 @@ use crate::{ImagePath, Metadata};
 /// range, and the way from a child to the next is one step.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
-    nodes: Vec<(ImagePath, Node)>,
+    nodes: PathMap<Node>,
     /// For each node, the first that is not beneath it.
     after: Vec<usize>,
-    index: Index,
     /// The names of each content that has several.
     shared: BTreeMap<(usize, usize), Vec<ImagePath>>,
 }
@@ -88,7 +84,7 @@ pub enum ResolutionEnd {
 impl Tree {
     /// A tree of these nodes, among them the directories above each.
     pub(crate) fn merged(nodes: BTreeMap<ImagePath, Node>) -> Self {
-        let nodes: Vec<_> = nodes.into_iter().collect();
+        let nodes = PathMap::from_ordered(nodes.into_iter().collect());
         let mut files: Vec<_> = nodes
             .iter()
             .filter_map(|(path, node)| match node.kind {
@@ -103,13 +99,12 @@ impl Tree {
             .filter(|names| names.len() > 1)
             .map(|names| (names[0].0, names.iter().map(|(_, path)| ImagePath::clone(path)).collect()))
             .collect();
-        let (after, index) = (ends(&nodes), Index::new(&nodes));
-        Self { nodes, after, index, shared }
+        Self { after: ends(&nodes), nodes, shared }
     }
 
     /// Where the node at exactly this path stands in [`Tree::iter`].
     pub fn position(&self, path: &ImagePath) -> Option<usize> {
-        self.index.find(&self.nodes, path)
+        self.nodes.position(path)
     }
 
     /// The path at this position.
@@ -169,29 +164,6 @@ impl Tree {
         };
         let names = self.shared.get(content).map(Vec::as_slice).unwrap_or_default();
         names.iter().filter(|name| *name != path).cloned().collect()
-    }
-}
-
-/// Where each path of a tree stands.
-#[derive(Debug, Clone, Default)]
-struct Index {
-    positions: HashTable<usize>,
-    hasher: RandomState,
-}
-
-impl Index {
-    fn new(nodes: &[(ImagePath, Node)]) -> Self {
-        let hasher = RandomState::new();
-        let hash = |&position: &usize| hasher.hash_one(&nodes[position].0);
-        let mut positions = HashTable::with_capacity(nodes.len());
-        for position in 0..nodes.len() {
-            positions.insert_unique(hash(&position), position, hash);
-        }
-        Self { positions, hasher }
-    }
-
-    fn find(&self, nodes: &[(ImagePath, Node)], path: &ImagePath) -> Option<usize> {
-        self.positions.find(self.hasher.hash_one(path), |&position| nodes[position].0 == *path).copied()
     }
 }
 

@@ -246,11 +246,7 @@ impl PackageDatabase {
         alternatives: BTreeMap<ImagePath, String>,
         problems: Vec<Problem>,
     ) -> Self {
-        packages.sort_by(|a, b| {
-            let key = |p: &Package| (p.name.clone(), p.architecture.clone(), p.version.clone());
-            let ecosystem = a.ecosystem.cmp(&b.ecosystem);
-            key(a).cmp(&key(b)).then(ecosystem).then_with(|| a.origin.place().cmp(&b.origin.place()))
-        });
+        packages.sort_by(|a, b| a.order().cmp(&b.order()));
         let owners = Owners::new(&packages);
         Self { packages, os_release, alternatives, problems, owners }
     }
@@ -295,6 +291,11 @@ impl Package {
         } else {
             format!("{}:{}", self.ecosystem.name(), self.name)
         }
+    }
+
+    /// What packages are ordered by: name, architecture, version, ecosystem, place.
+    fn order(&self) -> impl Ord {
+        (&self.name, &self.architecture, &self.version, self.ecosystem, self.origin.place())
     }
 
     /// How many of its files speak for its presence: licences and documents do not.

@@ -1,31 +1,18 @@
 //! Which packages own a path.
 
-use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-use hashbrown::HashTable;
-use image::ImagePath;
+use image::{ImagePath, PathMap};
 
 use crate::{Package, PackageIndex};
 
 /// The owners of every path that some package owns.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Owners {
-    /// Owned paths, in order, with where their owners stand in `packages`.
-    paths: Vec<(ImagePath, Range<usize>)>,
+    /// Owned paths, with where their owners stand in `packages`.
+    paths: PathMap<Range<usize>>,
     packages: Vec<PackageIndex>,
-    /// Positions in `paths`.
-    positions: HashTable<usize>,
-    hasher: RandomState,
 }
-
-impl PartialEq for Owners {
-    fn eq(&self, other: &Self) -> bool {
-        self.paths == other.paths && self.packages == other.packages
-    }
-}
-
-impl Eq for Owners {}
 
 impl Owners {
     /// By the files of these packages.
@@ -42,21 +29,13 @@ impl Owners {
                 _ => paths.push(((*path).clone(), position..position + 1)),
             }
         }
-        let hasher = RandomState::new();
-        let hash = |&position: &usize| hasher.hash_one(&paths[position].0);
-        let mut positions = HashTable::with_capacity(paths.len());
-        for position in 0..paths.len() {
-            positions.insert_unique(hash(&position), position, hash);
-        }
         let packages = owned.into_iter().map(|(_, index)| index).collect();
-        Self { paths, packages, positions, hasher }
+        Self { paths: PathMap::from_ordered(paths), packages }
     }
 
     /// The owners of this path, by index.
     pub(crate) fn of(&self, path: &ImagePath) -> &[PackageIndex] {
-        let found =
-            self.positions.find(self.hasher.hash_one(path), |&position| self.paths[position].0 == *path);
-        found.map_or(&[], |&position| &self.packages[self.paths[position].1.clone()])
+        self.paths.position(path).map_or(&[], |position| &self.packages[self.paths[position].1.clone()])
     }
 
     /// All paths, in order, with their owners.
