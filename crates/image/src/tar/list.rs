@@ -13,7 +13,7 @@ use crate::{Entry, EntryKind, ImagePath, Metadata, Timestamp};
 ///
 /// `tally` counts the entries of all tars of the image.
 pub(crate) fn list(tar: &Blob, limits: &Limits, tally: &Tally) -> Result<Vec<Entry>, TarError> {
-    let mut lister = Lister { tar, limits, at: 0, pending: Pending::default() };
+    let mut lister = Lister { tar, limits, at: 0, pending: Pending::default(), ahead: Ahead::default() };
     let mut out = Vec::new();
     loop {
         let start = lister.at;
@@ -35,6 +35,34 @@ struct Lister<'a> {
     limits: &'a Limits,
     at: u64,
     pending: Pending,
+    ahead: Ahead,
+}
+
+/// How much is read at once: small files lie close together, and behind a large one little is read for nothing.
+const AHEAD_BYTES: usize = 16 << 10;
+
+/// What was read last.
+#[derive(Default)]
+struct Ahead {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Ahead {
+    /// What is at hand from this offset on, which is something unless the tar ends there.
+    fn from(&mut self, tar: &Blob, offset: u64) -> std::io::Result<&[u8]> {
+        let end = self.start + self.bytes.len() as u64;
+        if !(self.start..end).contains(&offset) {
+            self.bytes.resize(AHEAD_BYTES, 0);
+            // After a failure nothing is at hand.
+            let read = tar.read_at(offset, &mut self.bytes);
+            self.bytes.truncate(*read.as_ref().unwrap_or(&0));
+            self.start = offset;
+            read?;
+        }
+        let into = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
+        Ok(self.bytes.get(into..).unwrap_or_default())
+    }
 }
 
 /// What extension headers said about the entry to come.
@@ -84,12 +112,14 @@ impl Lister<'_> {
         Ok(block)
     }
 
-    fn read(&self, mut offset: u64, mut buffer: &mut [u8]) -> Result<(), TarProblem> {
+    fn read(&mut self, mut offset: u64, mut buffer: &mut [u8]) -> Result<(), TarProblem> {
         while !buffer.is_empty() {
-            let read = self.tar.read_at(offset, buffer).map_err(TarProblem::Read)?;
+            let at_hand = self.ahead.from(self.tar, offset).map_err(TarProblem::Read)?;
+            let read = at_hand.len().min(buffer.len());
             if read == 0 {
                 return Err(TarProblem::Truncated);
             }
+            buffer[..read].copy_from_slice(&at_hand[..read]);
             offset += read as u64;
             buffer = &mut buffer[read..];
         }
