@@ -15,6 +15,7 @@ use crate::pick::{PickError, pick};
 use crate::store::{OpenStoreError, Store};
 use crate::{
     Config, Digest, ImagePath, ImageSource, Index, Layer, Manifest, NodeKind, OpenLayerError, Platform, Tree,
+    Unread,
 };
 
 /// How to open an image.
@@ -30,6 +31,8 @@ pub struct OpenOptions<'a> {
     pub on_bytes: Option<&'a (dyn Fn(u64) + Sync)>,
     /// Once true, opening ends soon with an error.
     pub interrupt: Option<&'a AtomicBool>,
+    /// Files whose content will not be read. Reading one all the same gives the right bytes, and takes long.
+    pub unread: Option<Unread>,
 }
 
 impl OpenOptions<'_> {
@@ -41,6 +44,7 @@ impl OpenOptions<'_> {
             scratch_dir: std::env::temp_dir(),
             on_bytes: None,
             interrupt: None,
+            unread: None,
         }
     }
 }
@@ -356,6 +360,7 @@ fn open_layers(
         scratch_dir: &options.scratch_dir,
         on_bytes: options.on_bytes,
         interrupt: options.interrupt,
+        unread: options.unread,
     };
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let work = || {

@@ -1,7 +1,8 @@
 //! From a stored blob to its uncompressed bytes, hashed on the way.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write as _};
+use std::io::{self, BufReader, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -11,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::blob::Blob;
 use crate::image::AGAIN;
 use crate::limits::{Limit, Limits};
+use crate::skip::{Skipper, Unread};
 use crate::{Compression, Digest};
 
 /// Bytes handed from the inflating to the hashing thread at once.
@@ -85,6 +87,7 @@ pub(crate) struct Inflater<'a> {
     pub(crate) scratch_dir: &'a Path,
     pub(crate) on_bytes: Option<&'a (dyn Fn(u64) + Sync)>,
     pub(crate) interrupt: Option<&'a AtomicBool>,
+    pub(crate) unread: Option<Unread>,
 }
 
 /// A blob that was read to its end.
@@ -94,6 +97,8 @@ pub(crate) struct Inflated {
     pub(crate) digest: Option<Digest>,
     /// The uncompressed bytes, or why there are none.
     pub(crate) content: Result<(Blob, Digest), InflateError>,
+    /// What of them was not stored, in order: zeros stand there.
+    pub(crate) holes: Vec<Range<u64>>,
 }
 
 /// Tells the compression by the first bytes. Anything that is neither gzip nor zstd must look like a tar.
@@ -157,11 +162,15 @@ impl Inflater<'_> {
             self.drain(&mut stored)?;
         }
         let digest = Digest::from_hasher(stored.hasher);
+        let mut holes = Vec::new();
         let content = content.map(|scratch| match scratch {
-            Some((file, bytes, diff_id)) => (Blob::part_of(file.into(), 0, bytes), diff_id),
+            Some((stored, bytes)) => {
+                holes = stored.holes;
+                (Blob::part_of(stored.file.into(), 0, bytes), stored.digest)
+            }
             None => (blob.clone(), digest),
         });
-        Ok(Inflated { compression, digest: (!stopped_early).then_some(digest), content })
+        Ok(Inflated { compression, digest: (!stopped_early).then_some(digest), content, holes })
     }
 
     fn plain(&self, blob: &Blob, stored: &mut Stored<'_>) -> Result<Content, Stop> {
@@ -208,13 +217,14 @@ impl Inflater<'_> {
         let (full, chunks) = sync_channel::<Vec<u8>>(CHUNKS);
         let (give_back, empty) = sync_channel::<Vec<u8>>(CHUNKS);
         std::thread::scope(|scope| {
-            let sink = scope.spawn(move || store(file, chunks, &give_back));
+            let skipper = Skipper::new(self.unread);
+            let sink = scope.spawn(move || store(file, skipper, chunks, &give_back));
             let bytes = self.pump(&mut decoder, &full, &empty);
             // Tells the sink that this was all.
             drop(full);
             let stored = sink.join().expect("storing chunks has no way to panic");
-            let (file, diff_id) = stored.map_err(scratch)?;
-            Ok(Some((file, bytes?, diff_id)))
+            let stored = stored.map_err(scratch)?;
+            Ok(Some((stored, bytes?)))
         })
     }
 
@@ -252,8 +262,15 @@ impl Inflater<'_> {
     }
 }
 
-/// A file of uncompressed bytes with its length, and its digest; none where they lie in the blob itself.
-type Content = Option<(File, u64, Digest)>;
+/// Uncompressed bytes and their length; none where they lie in the blob itself.
+type Content = Option<(Scratch, u64)>;
+
+/// Uncompressed bytes in a file of their own.
+struct Scratch {
+    file: File,
+    digest: Digest,
+    holes: Vec<Range<u64>>,
+}
 
 enum Stop {
     Decode(io::Error),
@@ -261,18 +278,20 @@ enum Stop {
 }
 
 fn store(
-    mut file: File,
+    file: File,
+    mut skipper: Skipper,
     chunks: Receiver<Vec<u8>>,
     give_back: &SyncSender<Vec<u8>>,
-) -> io::Result<(File, Digest)> {
+) -> io::Result<Scratch> {
     let mut hasher = Sha256::new();
     for chunk in chunks {
         hasher.update(&chunk);
-        file.write_all(&chunk)?;
+        skipper.write(&file, &chunk)?;
         // Full means that there are enough already.
         let _ = give_back.try_send(chunk);
     }
-    Ok((file, Digest::from_hasher(hasher)))
+    let holes = skipper.finish(&file)?;
+    Ok(Scratch { file, digest: Digest::from_hasher(hasher), holes })
 }
 
 /// The stored bytes, hashed and counted as they are read.

@@ -2,14 +2,18 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 
 use crate::blob::Blob;
 use crate::image::AGAIN;
 use crate::inflate::{InflateError, Inflater};
-use crate::limits::Tally;
+use crate::limits::{Limits, Tally};
 use crate::model::media_type;
 use crate::tar::{self, TarError, TarProblem};
-use crate::{Descriptor, Digest, Entry};
+use crate::{Descriptor, Digest, Entry, skip};
 
 /// How a layer's blob is compressed, as found by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +50,11 @@ pub struct Layer {
     /// Length of the uncompressed tar, with its end marker and whatever follows it.
     pub uncompressed_bytes: u64,
     pub(crate) blob: Blob,
-    pub(crate) tar: Blob,
+    tar: Blob,
+    /// What of the tar was not stored, in order; and the whole tar, once somebody asked for that.
+    holes: Vec<Range<u64>>,
+    whole: OnceLock<Option<Blob>>,
+    scratch_dir: PathBuf,
 }
 
 /// Why a layer could not be opened.
@@ -144,15 +152,25 @@ impl Layer {
             let (expected_bytes, actual_bytes) = (descriptor.size_bytes, blob.size_bytes());
             return Err(OpenLayerError::Size { expected_bytes, actual_bytes });
         }
-        let inflated = inflater.run(&blob)?;
+        let mut inflated = inflater.run(&blob)?;
         if let Some(actual) = inflated.digest.filter(|&digest| digest != descriptor.digest) {
             return Err(OpenLayerError::Digest { actual });
         }
-        let (tar, actual) = inflated.content?;
+        let (mut tar, actual) = inflated.content?;
         if actual != diff_id {
             return Err(OpenLayerError::DiffId { expected: diff_id, actual });
         }
-        let entries = tar::list(&tar, inflater.limits, tally)?;
+        let mut entries = tar::list(&tar, inflater.limits, tally);
+        let is_right = |entries: &Vec<Entry>| skip::are_within_files(&inflated.holes, entries);
+        if !entries.as_ref().is_ok_and(is_right) {
+            // The layer deceives whoever follows its headers only roughly.
+            if !inflated.holes.is_empty() {
+                tar = whole(&blob, diff_id, inflater.scratch_dir)?;
+                entries = tar::list(&tar, inflater.limits, tally);
+            }
+            inflated.holes.clear();
+        }
+        let entries = entries?;
         Ok(Self {
             descriptor: descriptor.clone(),
             diff_id,
@@ -161,6 +179,9 @@ impl Layer {
             uncompressed_bytes: tar.size_bytes(),
             blob,
             tar,
+            holes: inflated.holes,
+            whole: OnceLock::new(),
+            scratch_dir: inflater.scratch_dir.to_owned(),
         })
     }
 
@@ -169,7 +190,19 @@ impl Layer {
     /// # Errors
     /// What reading the file gives.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.tar.read_at(offset, buffer)
+        let asked = offset..offset.saturating_add(buffer.len() as u64);
+        if !skip::reaches_into(&self.holes, &asked) {
+            return self.tar.read_at(offset, buffer);
+        }
+        let whole = self.whole.get_or_init(|| match whole(&self.blob, self.diff_id, &self.scratch_dir) {
+            Ok(whole) => Some(whole),
+            Err(error) => {
+                tracing::warn!(layer.digest = %self.descriptor.digest, %error, "cannot read {} again", self.descriptor.digest);
+                None
+            }
+        });
+        let whole = whole.as_ref().ok_or_else(|| io::Error::other("the layer cannot be inflated again"))?;
+        whole.read_at(offset, buffer)
     }
 
     /// The blob as stored, from its start.
@@ -179,4 +212,21 @@ impl Layer {
     pub fn open_blob(&self) -> io::Result<impl Read + use<>> {
         Ok(self.blob.reader())
     }
+}
+
+/// Inflates a layer that was verified before once more, with nothing left out.
+fn whole(blob: &Blob, diff_id: Digest, scratch_dir: &Path) -> Result<Blob, OpenLayerError> {
+    // It is as large as it was.
+    let limits = Limits { layer_bytes: u64::MAX, total_bytes: u64::MAX, ..Limits::default() };
+    let total = AtomicU64::new(0);
+    let inflater = Inflater {
+        limits: &limits,
+        total: &total,
+        scratch_dir,
+        on_bytes: None,
+        interrupt: None,
+        unread: None,
+    };
+    let (tar, actual) = inflater.run(blob)?.content?;
+    if actual == diff_id { Ok(tar) } else { Err(OpenLayerError::DiffId { expected: diff_id, actual }) }
 }

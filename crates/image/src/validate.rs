@@ -265,6 +265,7 @@ impl Run<'_> {
             scratch_dir: &self.options.scratch_dir,
             on_bytes: self.options.on_bytes,
             interrupt: self.options.interrupt,
+            unread: None,
         };
         for (layer, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
             if self.done.insert((layer.digest, *diff_id)) {

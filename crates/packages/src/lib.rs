@@ -27,6 +27,7 @@ mod python;
 pub mod read;
 mod rpm;
 pub mod symbols;
+mod unread;
 mod vendor;
 
 pub use catalog::{Cache, catalog, catalog_within};
@@ -40,3 +41,4 @@ pub use filter::{database_files, filter};
 pub use licences::licences;
 pub use os_release::OsRelease;
 pub use read::{Limits, ReadPackagesError, read, read_within};
+pub use unread::is_unread;

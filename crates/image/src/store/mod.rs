@@ -243,5 +243,6 @@ fn archive_inflater<'a>(options: &'a OpenOptions<'_>, total: &'a AtomicU64) -> I
         scratch_dir: &options.scratch_dir,
         on_bytes: options.on_bytes,
         interrupt: options.interrupt,
+        unread: None,
     }
 }

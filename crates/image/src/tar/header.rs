@@ -3,10 +3,10 @@
 use super::TarProblem;
 
 /// Tars are made of blocks of this many bytes.
-pub(super) const BLOCK: u64 = 512;
+pub(crate) const BLOCK: u64 = 512;
 
 /// A header block with a correct checksum.
-pub(super) struct Header<'b>(&'b [u8; 512]);
+pub(crate) struct Header<'b>(&'b [u8; 512]);
 
 #[derive(PartialEq, Eq)]
 enum Format {
@@ -18,7 +18,7 @@ enum Format {
 
 impl<'b> Header<'b> {
     /// Checks the checksum: some old tars sum signed bytes.
-    pub(super) fn new(block: &'b [u8; 512]) -> Result<Self, TarProblem> {
+    pub(crate) fn new(block: &'b [u8; 512]) -> Result<Self, TarProblem> {
         let sum = |value: fn(u8) -> i64| -> i64 {
             let blanked = block
                 .iter()
@@ -44,12 +44,12 @@ impl<'b> Header<'b> {
         }
     }
 
-    pub(super) fn kind(&self) -> u8 {
+    pub(crate) fn kind(&self) -> u8 {
         self.0[156]
     }
 
     /// The name, joined of prefix and name where the format has a prefix.
-    pub(super) fn name(&self) -> Vec<u8> {
+    pub(crate) fn name(&self) -> Vec<u8> {
         let prefix = match self.format() {
             Format::Ustar => text(&self.0[345..500]),
             Format::Star => text(&self.0[345..476]),
@@ -63,7 +63,7 @@ impl<'b> Header<'b> {
         text(&self.0[157..257]).to_vec()
     }
 
-    pub(super) fn mode(&self) -> Result<u32, TarProblem> {
+    pub(crate) fn mode(&self) -> Result<u32, TarProblem> {
         let mode = number(&self.0[100..108], "mode")?;
         u32::try_from(mode & 0o7777).map_err(|_| TarProblem::Number { field: "mode" })
     }
@@ -76,7 +76,7 @@ impl<'b> Header<'b> {
         number(&self.0[116..124], "group")
     }
 
-    pub(super) fn size(&self) -> Result<u64, TarProblem> {
+    pub(crate) fn size(&self) -> Result<u64, TarProblem> {
         let size = number(&self.0[124..136], "size")?;
         u64::try_from(size).map_err(|_| TarProblem::Number { field: "size" })
     }

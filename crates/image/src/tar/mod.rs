@@ -11,9 +11,10 @@ mod pax;
 mod sparse;
 
 pub use error::{TarError, TarProblem};
+pub(crate) use header::{BLOCK, Header};
 pub(crate) use list::list;
 
 /// Whether this block is a header with a correct checksum.
 pub(crate) fn is_header(block: &[u8; 512]) -> bool {
-    header::Header::new(block).is_ok()
+    Header::new(block).is_ok()
 }
