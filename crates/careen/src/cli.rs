@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use clean::CleanArgs;
 pub(crate) use db::{DbArgs, DbBuildArgs, DbCommand, DbUpdateArgs};
 pub(crate) use documents::{
-    AttestArgs, DocumentArgs, RbomArgs, RbomFormat, SbomArgs, SbomFormat, VexArgs, VexFormat,
+    AttestArgs, DestinationArgs, RbomArgs, RbomFormat, SbomArgs, SbomFormat, VexArgs, VexFormat,
 };
 pub(crate) use harden::{
     CompressionArg, EvaluateArgs, GeneralizeArg, HardenArgs, KitArg, PackageDbArg, PlanArgs, PolicyArgs,
@@ -27,7 +27,7 @@ pub(crate) use record::{
     CarryArgs, CoverageCommand, ProfileCommand, RecordArgs, RecoverArgs, RunArgs, VerifyArgs,
 };
 pub(crate) use registry::{RegistryCommand, RegistryFormat, RegistryScanArgs};
-pub(crate) use scan::{ScanArgs, ScanFormat};
+pub(crate) use scan::{DecisionArgs, ScanArgs, ScanFormat};
 
 /// Scrapes the barnacles off container images.
 ///

@@ -6,9 +6,25 @@ pub(crate) use report::{bytes_text, count_text};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
-use crate::cli::OutputFormat;
+use crate::cli::{DestinationArgs, OutputFormat};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
+use crate::{artifacts, context};
+
+/// Refuses what cannot be written before any work is done.
+pub(crate) fn check(to: &DestinationArgs) -> Result<(), Failure> {
+    to.output_file.as_deref().map_or(Ok(()), |file| context::refuse_existing(file, to.force))
+}
+
+/// Writes a result where it is wanted.
+pub(crate) fn write(to: &DestinationArgs, bytes: &[u8]) -> Result<(), Failure> {
+    match &to.output_file {
+        None => write_stdout(bytes),
+        Some(file) => artifacts::write_whole(file, bytes).map_err(|source| {
+            Failure::caused_by(ExitCode::Output, format!("cannot write {}", file.display()), source)
+        }),
+    }
+}
 
 /// Prints a result in the format that was asked for. A reader that went away (`| head`) is no failure.
 pub(crate) fn print<T: Serialize>(

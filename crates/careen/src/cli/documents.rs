@@ -22,15 +22,8 @@ pub(crate) struct SbomArgs {
     /// The form of the list [default: table; with --output json: json]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<SbomFormat>,
-    /// Where it goes [default: standard output]
-    #[arg(long, short = 'o', value_name = "FILE")]
-    pub(crate) output_file: Option<PathBuf>,
-    /// Replace the file if it exists
-    #[arg(long, short)]
-    pub(crate) force: bool,
-    /// When the document is said to be made, such as 2026-11-22T13:30:00Z
-    #[arg(long, value_name = "TIME")]
-    pub(crate) created: Option<String>,
+    #[command(flatten)]
+    pub(crate) document: DocumentArgs,
     /// Leave out the lists of files that packages own
     #[arg(long)]
     pub(crate) no_files: bool,
@@ -78,15 +71,22 @@ pub(crate) struct RbomArgs {
     pub(crate) document: DocumentArgs,
 }
 
-/// Where a document goes and how old it says it is.
+/// Where a result goes.
 #[derive(Debug, Args)]
-pub(crate) struct DocumentArgs {
+pub(crate) struct DestinationArgs {
     /// Where it goes [default: standard output]
     #[arg(long, short = 'o', value_name = "FILE")]
     pub(crate) output_file: Option<PathBuf>,
     /// Replace the file if it exists
     #[arg(long, short)]
     pub(crate) force: bool,
+}
+
+/// Where a document goes and how old it says it is.
+#[derive(Debug, Args)]
+pub(crate) struct DocumentArgs {
+    #[command(flatten)]
+    pub(crate) destination: DestinationArgs,
     /// When the document is said to be made, such as 2026-11-22T13:30:00Z [default: SOURCE_DATE_EPOCH, else as the image]
     #[arg(long, value_name = "TIME")]
     pub(crate) created: Option<String>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::DbArgs;
+use super::{DbArgs, DecisionArgs, DestinationArgs};
 
 /// `careen registry`
 #[derive(Debug, Subcommand)]
@@ -27,7 +27,8 @@ WHAT is a repository (all its tags), one image (HOST/REPOSITORY:TAG or @DIGEST),
 catalog, or HOST/ for all of it. Log-ins are those of docker and podman.
 A layer is fetched once, and removed when no image needs it any more; an image whose layers were listed in an earlier run
 needs none. With --keep-layers they stay for later walks and other commands, until none read them for a month. With --state, an image is scanned again only if its tag, the database or these options changed, and a walk
-that was interrupted goes on where it was. An image that cannot be scanned is told of at the end; the exit code is then 3.")]
+that was interrupted goes on where it was. An image that cannot be scanned is told of at the end; the exit code is then 3.
+--fail-on takes what it takes in `careen scan`.")]
 pub(crate) struct RegistryScanArgs {
     /// What to scan
     #[arg(required = true, value_name = "WHAT")]
@@ -55,27 +56,13 @@ pub(crate) struct RegistryScanArgs {
     /// The form of the result [default: table; with --output json: json]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<RegistryFormat>,
-    /// Where it goes [default: standard output]
-    #[arg(long, short = 'o', value_name = "FILE")]
-    pub(crate) output_file: Option<PathBuf>,
-    /// Replace the file if it exists
-    #[arg(long, short)]
-    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) destination: DestinationArgs,
     /// Also write the whole report of each image into this directory, as `careen scan --format json` does
     #[arg(long, value_name = "DIR")]
     pub(crate) reports: Option<PathBuf>,
-    /// Fail if a finding meets one of these conditions, as in `careen scan`
-    #[arg(long, value_name = "CONDITION", value_delimiter = ',')]
-    pub(crate) fail_on: Vec<String>,
-    /// VEX documents, or directories of them; `referrers` for those attached to the images
-    #[arg(long, value_name = "FILE|DIR|referrers")]
-    pub(crate) vex: Vec<PathBuf>,
-    /// Public key in PEM: of what is attached to images, honour only what it signed
-    #[arg(long, value_name = "FILE")]
-    pub(crate) vex_key: Option<PathBuf>,
-    /// Findings that somebody has decided about, with reasons and dates: TOML or YAML
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ignore: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) decisions: DecisionArgs,
 }
 
 /// The form of the result of a walk.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::DbArgs;
+use super::{DbArgs, DestinationArgs};
 
 /// `careen scan`
 #[derive(Debug, Args)]
@@ -46,15 +46,18 @@ pub(crate) struct ScanArgs {
     /// The form of the report [default: table; with --output json: json]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<ScanFormat>,
-    /// Where it goes [default: standard output]
-    #[arg(long, short = 'o', value_name = "FILE")]
-    pub(crate) output_file: Option<PathBuf>,
-    /// Replace the file if it exists
-    #[arg(long, short)]
-    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) destination: DestinationArgs,
     /// How many findings a table shows; 0 for all
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) top: usize,
+    #[command(flatten)]
+    pub(crate) decisions: DecisionArgs,
+}
+
+/// Which findings count, and which make a command fail.
+#[derive(Debug, Args)]
+pub(crate) struct DecisionArgs {
     /// Fail if a finding meets one of these conditions
     #[arg(long, value_name = "CONDITION", value_delimiter = ',')]
     pub(crate) fail_on: Vec<String>,

@@ -9,17 +9,16 @@ use profile::{AccessKind, Profile};
 use sbom::operations::{RecordedRun, RuntimeRecord, UsedFile};
 use sbom::{Bill, Options};
 
-use crate::artifacts;
-use crate::cli::{DocumentArgs, RbomArgs, RbomFormat};
+use crate::cli::{RbomArgs, RbomFormat};
 use crate::commands::{record, sbom as listing};
-use crate::context::{self, Context};
+use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::{hints, output};
 
 /// Lists what ran.
 pub(crate) fn run(context: &Context, args: &RbomArgs) -> Result<(), Failure> {
-    check(&args.document)?;
+    output::check(&args.document.destination)?;
     let profiles = record::load_profiles(&args.profile, &[])?;
     let profile = record::merge_profiles(&profiles)?;
     let created = listing::created(args.document.created.as_deref())?;
@@ -40,7 +39,7 @@ pub(crate) fn run(context: &Context, args: &RbomArgs) -> Result<(), Failure> {
     let mut bytes = serde_json::to_vec_pretty(&document)
         .map_err(|source| Failure::caused_by(ExitCode::Failure, "cannot write what ran", source))?;
     bytes.push(b'\n');
-    write(&args.document, &bytes)
+    output::write(&args.document.destination, &bytes)
 }
 
 /// Refuses a profile of another image: what ran there may not be here.
@@ -76,21 +75,6 @@ fn cannot_list(image: &Image, source: packages::ReadPackagesError) -> Failure {
     let hint = source.hint();
     hints::plain(ExitCode::Image, format!("cannot list the packages of {}", image.source()), source)
         .hint(hint)
-}
-
-/// Refuses what cannot be written before any work is done.
-pub(crate) fn check(args: &DocumentArgs) -> Result<(), Failure> {
-    args.output_file.as_deref().map_or(Ok(()), |file| context::refuse_existing(file, args.force))
-}
-
-/// Writes a document where it is wanted.
-pub(crate) fn write(args: &DocumentArgs, bytes: &[u8]) -> Result<(), Failure> {
-    match &args.output_file {
-        None => output::write_stdout(bytes),
-        Some(file) => artifacts::write_whole(file, bytes).map_err(|source| {
-            Failure::caused_by(ExitCode::Output, format!("cannot write {}", file.display()), source)
-        }),
-    }
 }
 
 /// What a profile says of the files of an image, without what was only looked up.

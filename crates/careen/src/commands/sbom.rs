@@ -8,20 +8,18 @@ use harden::Decision;
 use image::Image;
 use sbom::{Bill, Format, Lost};
 
-use crate::artifacts::{self, ResultStore};
+use crate::artifacts::ResultStore;
 use crate::cli::{OutputFormat, SbomArgs, SbomFormat};
 use crate::commands::verify::load_ledger;
-use crate::context::{self, Context};
+use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::{hints, output};
 
 /// Lists the components of one image.
 pub(crate) fn run(context: &Context, args: &SbomArgs) -> Result<(), Failure> {
-    if let Some(file) = &args.output_file {
-        context::refuse_existing(file, args.force)?;
-    }
-    let created = created(args.created.as_deref())?;
+    output::check(&args.document.destination)?;
+    let created = created(args.document.created.as_deref())?;
     let image = context.open_image(&args.image)?;
     let failed = |source: packages::ReadPackagesError| {
         let hint = source.hint();
@@ -50,12 +48,7 @@ pub(crate) fn run(context: &Context, args: &SbomArgs) -> Result<(), Failure> {
     sbom::write(&bill, format, &mut bytes).map_err(|source| {
         Failure::caused_by(ExitCode::Failure, "cannot write the list of components", source)
     })?;
-    match &args.output_file {
-        None => output::write_stdout(&bytes),
-        Some(file) => artifacts::write_whole(file, &bytes).map_err(|source| {
-            Failure::caused_by(ExitCode::Output, format!("cannot write {}", file.display()), source)
-        }),
-    }
+    output::write(&args.document.destination, &bytes)
 }
 
 /// What was typed, else `SOURCE_DATE_EPOCH`; none where the image is to say it.

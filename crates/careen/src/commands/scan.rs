@@ -17,8 +17,7 @@ use advisories::vex::Document;
 use image::{ImageSource, Platform};
 use packages::PackageDatabase;
 
-use crate::artifacts;
-use crate::cli::{OutputFormat, ScanArgs, ScanFormat};
+use crate::cli::{DecisionArgs, OutputFormat, ScanArgs, ScanFormat};
 use crate::commands::db;
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
@@ -32,12 +31,8 @@ const MARKDOWN_ROWS: usize = 100;
 
 /// Scans images, prints the reports, and fails if that was asked for.
 pub(crate) fn run(context: &Context, args: &ScanArgs) -> Result<(), Failure> {
-    if let Some(file) = &args.output_file {
-        context::refuse_existing(file, args.force)?;
-    }
-    let gates = args.fail_on.iter().map(|text| gate(text)).collect::<Result<Vec<_>, _>>()?;
-    let ignored = args.ignore.iter().map(|file| ignore_list(file)).collect::<Result<Vec<_>, _>>()?;
-    let vex = Vex::read(&args.vex, args.vex_key.as_deref())?;
+    output::check(&args.destination)?;
+    let Decisions { gates, ignored, vex } = Decisions::of(&args.decisions)?;
     let names = names(args)?;
     let format = format(context, args);
     if names.len() > 1 {
@@ -87,12 +82,7 @@ pub(crate) fn run(context: &Context, args: &ScanArgs) -> Result<(), Failure> {
     context.progress.abandon();
     let text = ::scan::write(&reports, format, &now)
         .map_err(|source| Failure::caused_by(ExitCode::Failure, "cannot write the report", source))?;
-    match &args.output_file {
-        None => output::write_stdout(text.as_bytes())?,
-        Some(file) => artifacts::write_whole(file, text.as_bytes()).map_err(|source| {
-            Failure::caused_by(ExitCode::Output, format!("cannot write {}", file.display()), source)
-        })?,
-    }
+    output::write(&args.destination, text.as_bytes())?;
     judge(&reports, &gates)
 }
 
@@ -109,6 +99,24 @@ fn judge(reports: &[ScanReport], gates: &[Gate]) -> Result<(), Failure> {
     Err(Failure::new(ExitCode::Findings, format!("findings that --fail-on names: {}", met.join(", "))))
 }
 
+/// What decides which findings count, and which make a command fail.
+pub(crate) struct Decisions {
+    pub(crate) gates: Vec<Gate>,
+    pub(crate) ignored: Vec<IgnoreList>,
+    pub(crate) vex: Vex,
+}
+
+impl Decisions {
+    /// Reads what was named on the command line.
+    pub(crate) fn of(args: &DecisionArgs) -> Result<Self, Failure> {
+        Ok(Self {
+            gates: args.fail_on.iter().map(|text| gate(text)).collect::<Result<_, _>>()?,
+            ignored: args.ignore.iter().map(|file| ignore_list(file)).collect::<Result<_, _>>()?,
+            vex: Vex::read(&args.vex, args.vex_key.as_deref())?,
+        })
+    }
+}
+
 /// The VEX that a scan honours: documents that were named, and those attached to each image.
 pub(crate) struct Vex {
     named: Vec<Document>,
@@ -117,8 +125,7 @@ pub(crate) struct Vex {
 }
 
 impl Vex {
-    /// Reads what was named on the command line.
-    pub(crate) fn read(typed: &[PathBuf], key: Option<&Path>) -> Result<Self, Failure> {
+    fn read(typed: &[PathBuf], key: Option<&Path>) -> Result<Self, Failure> {
         let (attached, files): (Vec<_>, Vec<_>) =
             typed.iter().cloned().partition(|place| place == Path::new(attached::WORD));
         if key.is_some() && attached.is_empty() {
@@ -154,14 +161,14 @@ impl Vex {
     }
 }
 
-pub(crate) fn gate(text: &str) -> Result<Gate, Failure> {
+fn gate(text: &str) -> Result<Gate, Failure> {
     text.parse().map_err(|error: ::scan::ParseGateError| {
         let hint = error.hint();
         Failure::caused_by(ExitCode::Usage, "cannot use --fail-on", error).hint(hint)
     })
 }
 
-pub(crate) fn ignore_list(file: &Path) -> Result<IgnoreList, Failure> {
+fn ignore_list(file: &Path) -> Result<IgnoreList, Failure> {
     let text = read_text(file)?;
     IgnoreList::parse(&text, &file.display().to_string()).map_err(|error| {
         let hint = error.hint();
@@ -202,7 +209,7 @@ fn format(context: &Context, args: &ScanArgs) -> Format {
     let rows = |rows: usize| if rows == 0 { usize::MAX } else { rows };
     match (args.format, context.output) {
         (Some(ScanFormat::Table), _) | (None, OutputFormat::Text) => {
-            let on_terminal = args.output_file.is_none() && std::io::stdout().is_terminal();
+            let on_terminal = args.destination.output_file.is_none() && std::io::stdout().is_terminal();
             Format::Table(look::look(on_terminal, rows(args.top)))
         }
         (Some(ScanFormat::Json), _) | (None, OutputFormat::Json) => Format::Json,

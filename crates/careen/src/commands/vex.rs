@@ -18,11 +18,11 @@ use crate::commands::{db, rbom, record, sbom as listing};
 use crate::context::Context;
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::{remains, scanning};
+use crate::{output, remains, scanning};
 
 /// Says which vulnerabilities touch one image.
 pub(crate) fn run(context: &Context, args: &VexArgs) -> Result<(), Failure> {
-    rbom::check(&args.document)?;
+    output::check(&args.document.destination)?;
     if args.format == VexFormat::Csaf && args.author_url.is_none() {
         return Err(Failure::new(ExitCode::Usage, "CSAF wants to know an address of its author")
             .hint("name it with --author-url https://…".to_owned()));
@@ -88,7 +88,7 @@ pub(crate) fn run(context: &Context, args: &VexArgs) -> Result<(), Failure> {
         VexFormat::Cyclonedx => Format::CycloneDx,
     };
     context.progress.abandon();
-    rbom::write(&args.document, &vex::write(&header, &statements, format))
+    output::write(&args.document.destination, &vex::write(&header, &statements, format))
 }
 
 /// Whether a text can name an image in a registry. Source: OCI distribution-spec 1.1, "Pulling manifests".

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use ::scan::{Format, Gate, IgnoreList};
+use ::scan::Format;
 use advisories::scan::Scan;
 use advisories::{Database, ScanReport};
 use image::{Digest, Image, ImageSource, Limits, OpenImageError, PickError, Platform};
@@ -18,9 +18,9 @@ use super::row::{Row, Status};
 use super::show::Walked;
 use super::state::State;
 use super::what::{Tags, What};
-use crate::cli::RegistryScanArgs;
+use crate::cli::{DecisionArgs, RegistryScanArgs};
 use crate::commands::db;
-use crate::commands::scan::{Vex, age_warning, gate, ignore_list};
+use crate::commands::scan::{Decisions, age_warning};
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
@@ -31,9 +31,7 @@ struct Walk<'a> {
     context: &'a Context,
     platform: Option<Platform>,
     database: Database,
-    vex: Vex,
-    ignored: Vec<IgnoreList>,
-    gates: Vec<Gate>,
+    decisions: Decisions,
     today: String,
     reports: Option<&'a Path>,
     layers: Layers,
@@ -50,9 +48,7 @@ enum Look {
 
 /// Scans all that was asked for, prints the result, and fails if that was asked for.
 pub(super) fn run(context: &Context, args: &RegistryScanArgs) -> Result<(), Failure> {
-    if let Some(file) = &args.output_file {
-        context::refuse_existing(file, args.force)?;
-    }
+    output::check(&args.destination)?;
     let whats = args.what.iter().map(|text| What::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let tags = Tags::new(&args.tags, args.newest.map(usize::from))?;
     let walk = prepare(context, args)?;
@@ -101,19 +97,12 @@ pub(super) fn run(context: &Context, args: &RegistryScanArgs) -> Result<(), Fail
 
     let result = Walked::new(&walk.database, rows);
     let text = result.text(args.format, context.output)?;
-    match &args.output_file {
-        None => output::write_stdout(text.as_bytes())?,
-        Some(file) => artifacts::write_whole(file, text.as_bytes()).map_err(|source| {
-            Failure::caused_by(ExitCode::Output, format!("cannot write {}", file.display()), source)
-        })?,
-    }
+    output::write(&args.destination, text.as_bytes())?;
     result.judge()
 }
 
 fn prepare<'a>(context: &'a Context, args: &'a RegistryScanArgs) -> Result<Walk<'a>, Failure> {
-    let gates = args.fail_on.iter().map(|text| gate(text)).collect::<Result<Vec<_>, _>>()?;
-    let ignored = args.ignore.iter().map(|file| ignore_list(file)).collect::<Result<Vec<_>, _>>()?;
-    let vex = Vex::read(&args.vex, args.vex_key.as_deref())?;
+    let decisions = Decisions::of(&args.decisions)?;
     let platform = context::parse_platform(args.platform.as_deref())?;
     let database = db::open(context, &args.db)?;
     let today = coverage::rfc3339(SystemTime::now()).get(..10).unwrap_or_default().to_owned();
@@ -122,9 +111,7 @@ fn prepare<'a>(context: &'a Context, args: &'a RegistryScanArgs) -> Result<Walk<
         context,
         platform,
         database,
-        vex,
-        ignored,
-        gates,
+        decisions,
         today,
         reports: args.reports.as_deref(),
         layers: Layers::new(context, args.keep_layers)?,
@@ -140,15 +127,16 @@ fn basis(context: &Context, args: &RegistryScanArgs, today: &str) -> Result<Dige
         })
     };
     let mut parts = vec![env!("CARGO_PKG_VERSION").to_owned(), digest(&db::path(context, &args.db))?];
-    parts.push(format!("{:?} {:?} {:?} {:?}", args.platform, args.fail_on, args.vex, args.vex_key));
-    for file in args.ignore.iter().chain(&args.vex_key) {
+    let DecisionArgs { fail_on, vex, vex_key, ignore } = &args.decisions;
+    parts.push(format!("{:?} {fail_on:?} {vex:?} {vex_key:?}", args.platform));
+    for file in ignore.iter().chain(vex_key) {
         parts.push(digest(file)?);
     }
     // What is accepted until a day is not accepted after it; a directory of documents may hold others.
-    if !args.ignore.is_empty() || !args.vex.is_empty() {
+    if !ignore.is_empty() || !vex.is_empty() {
         parts.push(today.to_owned());
     }
-    for file in args.vex.iter().filter(|place| place.is_file()) {
+    for file in vex.iter().filter(|place| place.is_file()) {
         parts.push(digest(file)?);
     }
     Ok(Digest::of(parts.join("\n").as_bytes()))
@@ -211,7 +199,7 @@ impl Walk<'_> {
     /// What an earlier walk found of an image, if all of it can still be used.
     fn known(&self, reference: &Reference, digest: Digest) -> Option<Row> {
         // Statements come and go without a change of the image.
-        if self.vex.is_attached_wanted() {
+        if self.decisions.vex.is_attached_wanted() {
             return None;
         }
         let row = self.lock().get(&reference.to_string(), digest)?;
@@ -260,7 +248,7 @@ impl Walk<'_> {
     fn scan(&self, reference: &Reference, pulled: &Pulled) -> Option<Row> {
         let digest = pulled.top.digest;
         let row = match self.report(reference, pulled) {
-            Ok(report) => Row::scanned(reference, digest, &report, &self.gates),
+            Ok(report) => Row::scanned(reference, digest, &report, &self.decisions.gates),
             Err(failure) if failure.code == ExitCode::Interrupted => return None,
             Err(_) if self.context.interrupt.load(Ordering::Relaxed) => return None,
             Err(failure) => Row::unscanned(reference, Some(digest), Status::Failed, failure.summary()),
@@ -291,8 +279,14 @@ impl Walk<'_> {
             reference: reference.pinned(pulled.top.digest).to_string(),
             layout: PathBuf::new(),
         };
-        self.vex.apply(self.context, Some(&pinned), self.platform.clone(), &packages, &mut report)?;
-        self.ignored.iter().for_each(|list| list.apply(&mut report, &self.today));
+        self.decisions.vex.apply(
+            self.context,
+            Some(&pinned),
+            self.platform.clone(),
+            &packages,
+            &mut report,
+        )?;
+        self.decisions.ignored.iter().for_each(|list| list.apply(&mut report, &self.today));
         if let Some(file) = self.report_file(reference) {
             let failed = |source| {
                 Failure::caused_by(ExitCode::Output, format!("cannot write {}", file.display()), source)
