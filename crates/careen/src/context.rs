@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::{Engine, EngineOptions, Helper, LayerStore};
-use image::{Image, ImageSource, OpenOptions, Platform};
+use image::{Image, ImageSource, OpenOptions, Platform, Unread};
 use sensor::{Choice, SensorOptions, Unfinished};
 
 use crate::cli::{Global, ImageArgs, OutputFormat, SensorArg};
@@ -124,10 +124,15 @@ impl Context {
 
     /// Opens the image that the user named.
     pub(crate) fn open_image(&self, args: &ImageArgs) -> Result<Image, Failure> {
+        self.open_named(args, None)
+    }
+
+    /// The same for who does not read files of this kind.
+    pub(crate) fn open_named(&self, args: &ImageArgs, unread: Option<Unread>) -> Result<Image, Failure> {
         let source = parse_source(&args.image)?;
         let platform = parse_platform(args.platform.as_deref())?;
         self.progress.stage(format!("open {source}"), None);
-        self.open_source(&source, platform)
+        self.open_without(&source, platform, unread)
     }
 
     /// Opens an image without a progress stage of its own; one of a registry is brought here first, which has one.
@@ -135,6 +140,16 @@ impl Context {
         &self,
         source: &ImageSource,
         platform: Option<Platform>,
+    ) -> Result<Image, Failure> {
+        self.open_without(source, platform, None)
+    }
+
+    /// The same for who does not read files of this kind.
+    pub(crate) fn open_without(
+        &self,
+        source: &ImageSource,
+        platform: Option<Platform>,
+        unread: Option<Unread>,
     ) -> Result<Image, Failure> {
         if let ImageSource::Registry { .. } = source {
             return registries::open(self, source, platform);
@@ -145,6 +160,7 @@ impl Context {
             scratch_dir: self.scratch_dir()?,
             on_bytes: Some(&on_bytes),
             interrupt: Some(&self.interrupt),
+            unread,
             ..OpenOptions::default()
         };
         Image::open(source, &options)

@@ -5,7 +5,7 @@ use std::env;
 use std::time::{Duration, UNIX_EPOCH};
 
 use harden::Decision;
-use image::Image;
+use image::{Image, Unread};
 use sbom::{Bill, Format, Lost};
 
 use crate::artifacts::ResultStore;
@@ -20,7 +20,9 @@ use crate::{hints, output};
 pub(crate) fn run(context: &Context, args: &SbomArgs) -> Result<(), Failure> {
     output::check(&args.document.destination)?;
     let created = created(args.document.created.as_deref())?;
-    let image = context.open_image(&args.image)?;
+    // Checksums are of everything that packages own.
+    let unread: Option<Unread> = if args.checksums { None } else { Some(packages::is_unread) };
+    let image = context.open_named(&args.image, unread)?;
     let failed = |source: packages::ReadPackagesError| {
         let hint = source.hint();
         hints::plain(ExitCode::Image, format!("cannot list the packages of {}", image.source()), source)

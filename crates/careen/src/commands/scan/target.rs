@@ -131,7 +131,8 @@ fn outline(context: &Context, args: &ScanArgs, source: &ImageSource) -> Result<O
 
 pub(super) fn open(context: &Context, args: &ScanArgs, source: &ImageSource) -> Result<Image, Failure> {
     context.progress.stage(format!("open {source}"), None);
-    let image = context.open_source(source, context::parse_platform(args.platform.as_deref())?)?;
+    let platform = context::parse_platform(args.platform.as_deref())?;
+    let image = context.open_without(source, platform, Some(packages::is_unread))?;
     context.progress.stage(format!("list the packages of {source}"), None);
     Ok(image)
 }
