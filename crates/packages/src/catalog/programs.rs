@@ -117,16 +117,29 @@ pub(crate) fn bitnami(name: &str) -> Option<&'static str> {
     found.map(|(_, bitnami)| bitnami).filter(|bitnami| !bitnami.is_empty())
 }
 
-/// The programs that a file of this name may be, with their patterns.
-fn candidates(name: &str) -> Vec<&'static (&'static Program, Regex, Regex)> {
-    static PATTERNS: OnceLock<Vec<(&'static Program, Regex, Regex)>> = OnceLock::new();
-    let pattern = |text: &str| {
-        regex::bytes::RegexBuilder::new(text).unicode(false).build().expect("patterns of ours are right")
-    };
-    let all = PATTERNS.get_or_init(|| {
-        PROGRAMS.iter().map(|program| (program, pattern(program.file), pattern(program.version))).collect()
-    });
-    all.iter().filter(|(_, file, _)| file.is_match(name.as_bytes())).collect()
+/// A known program with its patterns. Most images have few of them: what is looked for is made when a name fits.
+struct Known {
+    program: &'static Program,
+    file: Regex,
+    version: OnceLock<Regex>,
+}
+
+impl Known {
+    fn version(&self) -> &Regex {
+        self.version.get_or_init(|| pattern(self.program.version))
+    }
+}
+
+fn pattern(text: &str) -> Regex {
+    regex::bytes::RegexBuilder::new(text).unicode(false).build().expect("patterns of ours are right")
+}
+
+/// The programs that a file of this name may be.
+fn candidates(name: &str) -> Vec<&'static Known> {
+    static ALL: OnceLock<Vec<Known>> = OnceLock::new();
+    let known = |program| Known { program, file: pattern(program.file), version: OnceLock::new() };
+    let all = ALL.get_or_init(|| PROGRAMS.iter().map(known).collect());
+    all.iter().filter(|known| known.file.is_match(name.as_bytes())).collect()
 }
 
 /// What known program this file is, by its name and its bytes.
@@ -147,8 +160,9 @@ pub(super) fn examine(name: &str, content: &mut dyn Content, limits: &Limits) ->
         if window.len() == before {
             break;
         }
-        open.retain(|(program, _, version)| {
-            let mut matches = version.captures_iter(&window).filter_map(|found| {
+        open.retain(|known| {
+            let program = known.program;
+            let mut matches = known.version().captures_iter(&window).filter_map(|found| {
                 let group = (1..found.len()).find_map(|at| found.get(at))?;
                 std::str::from_utf8(group.as_bytes()).ok()
             });
@@ -233,5 +247,6 @@ mod tests {
         let names: std::collections::BTreeSet<_> = PROGRAMS.iter().map(|program| program.name).collect();
         assert_eq!(names.len(), PROGRAMS.len());
         assert_eq!(candidates("redis-server").len(), 1);
+        PROGRAMS.iter().for_each(|program| drop(pattern(program.version)));
     }
 }
