@@ -20,6 +20,9 @@ use crate::Standing;
 /// Names of uses longer than this are not believed: an image has at most 1024 layers.
 const MAX_USE_BYTES: u64 = 1 << 20;
 
+/// How soon it is seen that a turn came, or an interrupt.
+const GLANCE: Duration = Duration::from_millis(50);
+
 /// The unpacked layers of a data directory.
 #[derive(Debug, Clone)]
 pub struct LayerStore {
@@ -85,11 +88,15 @@ impl LayerStore {
     }
 
     /// Writes down that these layers are used, whether they are there already or not.
-    pub(crate) fn use_layers(&self, names: Vec<String>) -> io::Result<LayersInUse> {
+    ///
+    /// # Errors
+    /// `Interrupted` if the user wants an end while somebody else removes layers; else what the file system says.
+    pub(crate) fn use_layers(&self, names: Vec<String>, interrupt: &AtomicBool) -> io::Result<LayersInUse> {
         for folder in ["uses", "used"] {
             fs::create_dir_all(self.dir.join(folder))?;
         }
-        let _turn = self.lock_file().and_then(|file| file.lock().map(|()| file))?;
+        let turn = self.take_turn(true, interrupt)?;
+        let _turn = turn.ok_or_else(|| io::Error::from(io::ErrorKind::Interrupted))?;
         let mut file = tempfile::Builder::new().prefix("use-").tempfile_in(self.dir.join("uses"))?;
         file.as_file().lock()?;
         file.write_all(names.join("\n").as_bytes())?;
@@ -116,13 +123,7 @@ impl LayerStore {
         if !self.dir.join("layers").is_dir() {
             return Ok(removed);
         }
-        let turn = self.lock_file()?;
-        match turn.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) if wait => turn.lock()?,
-            Err(TryLockError::WouldBlock) => return Ok(removed),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        let Some(_turn) = self.take_turn(wait, interrupt)? else { return Ok(removed) };
         let in_use = self.in_use()?;
         let now = SystemTime::now();
         if !dry_run {
@@ -148,6 +149,21 @@ impl LayerStore {
             }
         }
         Ok(removed)
+    }
+
+    /// `None` if somebody else has it, and we do not wait for that or are interrupted.
+    fn take_turn(&self, wait: bool, interrupt: &AtomicBool) -> io::Result<Option<File>> {
+        let turn = self.lock_file()?;
+        loop {
+            match turn.try_lock() {
+                Ok(()) => return Ok(Some(turn)),
+                Err(TryLockError::WouldBlock) if !wait || interrupt.load(Ordering::Relaxed) => {
+                    return Ok(None);
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(GLANCE),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
     }
 
     fn lock_file(&self) -> io::Result<File> {
@@ -321,7 +337,7 @@ mod tests {
     fn layers_that_nobody_used_for_long_go_and_those_in_use_stay() {
         let [old, used, recent] = ['a', 'b', 'c'].map(name);
         let (_dir, store) = store(&[(&old, 31), (&used, 31), (&recent, 29)]);
-        let in_use = store.use_layers(vec![used.clone()]).unwrap();
+        let in_use = store.use_layers(vec![used.clone()], &AtomicBool::new(false)).unwrap();
         assert_eq!(remove(&store, 30, true), (vec![old.clone()], 1));
         assert_eq!(there(&store).len(), 3, "a trial removes nothing");
         assert_eq!(remove(&store, 30, false), (vec![old.clone()], 1));
@@ -382,13 +398,16 @@ mod tests {
         let removed = store.remove_unused(DAY, false, false, &interrupt).unwrap();
         assert!(removed.layers.is_empty() && there(&store).len() == 1, "somebody else has the turn");
         std::thread::scope(|scope| {
-            let begun = scope.spawn(|| store.use_layers(vec![name('a')]).unwrap());
+            let begun = scope.spawn(|| store.use_layers(vec![name('a')], &interrupt).unwrap());
             std::thread::sleep(Duration::from_millis(200));
             assert!(!begun.is_finished());
             drop(turn);
             begun.join().unwrap()
         });
+        let _turn = store.take_turn(false, &interrupt).unwrap().unwrap();
         interrupt.store(true, Ordering::Relaxed);
+        let ended = store.use_layers(vec![name('a')], &interrupt).unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::Interrupted);
         assert!(store.remove_unused(Duration::ZERO, false, true, &interrupt).unwrap().layers.is_empty());
     }
 

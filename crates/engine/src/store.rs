@@ -35,7 +35,10 @@ pub(crate) fn unpack(
     fs::create_dir_all(&tmp).map_err(failed)?;
     let names: Vec<_> = chain_ids(image.layers()).into_iter().map(LayerStore::name).collect();
     // Before it is seen whether they are there, so that none goes in between.
-    let in_use = kept.use_layers(names.clone()).map_err(failed)?;
+    let in_use = kept.use_layers(names.clone(), interrupt).map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted => EngineError::Interrupted,
+        _ => failed(error),
+    })?;
     let mut layers = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let dir = kept.layer(name);

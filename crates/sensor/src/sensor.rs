@@ -447,7 +447,7 @@ mod tests {
         let none: Result<Strength, _> = strongest(candidates, &mut passed_over, |strength| {
             let source = Box::new(ProgramError::SyscallError(aya::sys::SyscallError {
                 call: "bpf_link_create",
-                io_error: std::io::ErrorKind::PermissionDenied.into(),
+                io_error: io::ErrorKind::PermissionDenied.into(),
             }));
             Err(failed(strength, HookError::Refused { program: "a_hook", source }))
         });
