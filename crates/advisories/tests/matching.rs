@@ -124,13 +124,7 @@ fn packages_of(name: &str) -> Option<PackageDatabase> {
     }
     let scratch = tempfile::tempdir().unwrap();
     let source = ImageSource::OciLayout { dir, tag: Some("latest".into()) };
-    let options = OpenOptions {
-        platform: None,
-        limits: image::Limits::default(),
-        scratch_dir: scratch.path().to_owned(),
-        on_bytes: None,
-        interrupt: None,
-    };
+    let options = OpenOptions { scratch_dir: scratch.path().to_owned(), ..OpenOptions::default() };
     Some(packages::catalog(&Image::open(&source, &options).unwrap()).unwrap())
 }
 
