@@ -102,7 +102,17 @@ impl<'a> Draft<'a> {
         self.kept[self.tree.position(path)?].as_ref()
     }
 
-    /// Whether people asked for a path that another rule had kept before.
+    /// Says that a kept path is to work, also where the workload only looked at it: it is gone through again.
+    pub(crate) fn want(&mut self, path: &ImagePath) {
+        if let Some(position) = self.tree.position(path)
+            && self.kept[position].is_some()
+            && self.wanted.insert(path.clone())
+        {
+            self.fresh.push(position);
+        }
+    }
+
+    /// Whether people, or settings, asked for a path that another rule had kept before.
     pub(crate) fn is_wanted(&self, path: &ImagePath) -> bool {
         self.wanted.contains(path)
     }

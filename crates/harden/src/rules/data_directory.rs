@@ -165,6 +165,13 @@ fn is_code(path: &ImagePath) -> bool {
     extension.is_some_and(|extension| CODE.iter().any(|code| code.as_bytes() == extension))
 }
 
+/// Whether a library is a language's run time: which of its parts stay is for the rules of that language.
+fn is_interpreter(library: &ImagePath) -> bool {
+    [&b"liblua"[..], b"libperl", b"libphp", b"libpython", b"libruby"]
+        .iter()
+        .any(|name| library.name().starts_with(name))
+}
+
 /// The paths and parts of paths in the strings of a suite's programs.
 struct Named {
     /// Absolute paths, each with a program that names it.
@@ -176,7 +183,8 @@ struct Named {
 impl Named {
     fn by(scene: &Scene<'_>, suite: &Suite) -> Result<Self, PlanError> {
         let mut named = Self { paths: BTreeMap::new(), parts: BTreeMap::new() };
-        for program in suite.programs.keys().chain(&suite.libraries) {
+        let libraries = suite.libraries.iter().filter(|library| !is_interpreter(library));
+        for program in suite.programs.keys().chain(libraries) {
             if scene.file_size(program).is_none_or(|size| size > MAX_PROGRAM_BYTES) {
                 continue;
             }

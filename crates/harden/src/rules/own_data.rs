@@ -15,14 +15,12 @@ use crate::scene::Scene;
 use crate::{Generalize, PlanError, Rule};
 
 /// Names of directories that are one whole: what is in them is chosen by requests, users and settings.
-const WHOLE: [&str; 17] = [
+const WHOLE: [&str; 15] = [
     "assets",
     "htdocs",
     "html",
     "i18n",
-    "lang",
     "layouts",
-    "locale",
     "locales",
     "pages",
     "public",

@@ -21,6 +21,8 @@ pub(crate) enum Reference {
     File(ImagePath),
     /// An absolute path as written. A directory is kept alone, without what is in it.
     Path(Vec<u8>),
+    /// The same of settings: what they name is to work, also where the workload only looked whether it is there.
+    Setting(Vec<u8>),
     /// A program, looked up along `PATH` or, with a slash, from the working directory.
     Command(Vec<u8>),
     /// A shared library by name, looked up as the dynamic loader does it for the file that names it.
@@ -209,6 +211,11 @@ fn keep(
         }
         Reference::Path(path) => {
             draft.keep_way(&root, path, Rule::Reference, Some(from));
+        }
+        Reference::Setting(path) => {
+            if let Some(end) = draft.keep_way(&root, path, Rule::Reference, Some(from)) {
+                draft.want(&end);
+            }
         }
         Reference::Command(name) => {
             if let Some(path) = scene.program(name) {

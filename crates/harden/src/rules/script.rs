@@ -57,7 +57,7 @@ pub(crate) fn apply(
                 Reference::Path(named) => {
                     draft.keep_way(&root, &named, Rule::ScriptCommand, Some(path));
                 }
-                Reference::File(_) | Reference::Library(_) => {}
+                Reference::File(_) | Reference::Library(_) | Reference::Setting(_) => {}
             }
         }
     }

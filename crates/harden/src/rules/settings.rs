@@ -77,7 +77,7 @@ pub(crate) fn references(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) ->
             && scene.find(name.as_bytes()).is_some_and(|end| scene.file_size(&end).is_some())
     };
     let names = paths(text).filter(is_file).take(MAX_NAMES);
-    Some(names.map(|name| Reference::Path(name.as_bytes().to_vec())).collect())
+    Some(names.map(|name| Reference::Setting(name.as_bytes().to_vec())).collect())
 }
 
 /// The words of lines that are no comments which are absolute paths of at least two parts.
@@ -146,5 +146,13 @@ mod tests {
         let fixture = image(layer.clone()).uses(uses);
         assert!(fixture.by(Rule::Reference).contains(&"/usr/lib/proxy/check".to_owned()));
         assert_eq!(kept("/srv/app/code.c stat:/etc/proxy.conf"), [""; 0]);
+        let looked_at = image(
+            layer
+                .clone()
+                .entry(TarEntry::file("etc/x.conf", "run /srv/rewrite\n"))
+                .entry(TarEntry::file("srv/rewrite", "#!/bin/sh\n").mode(0o755)),
+        );
+        let looked_at = looked_at.uses("/etc/x.conf stat:/srv/rewrite");
+        assert!(looked_at.by(Rule::Shebang).contains(&"/bin/sh".to_owned()));
     }
 }

@@ -1,4 +1,4 @@
-//! Programs of the same package as one that was run, where they need nothing more.
+//! Programs of the same package as one that was run, where they need nothing more, and tiny ones of the same source.
 //!
 //! Whoever ships `psql` is asked for `pg_dump` one day: a backup, an import, a repair are exactly what no coverage runs.
 //! Such a program is kept if all that it loads is kept already, so that it costs its own bytes and nothing else; scripts
@@ -17,6 +17,9 @@ use crate::{Generalize, PlanError, Rule};
 
 /// Largest program that stays beside another for the mere case.
 const SMALL_BYTES: u64 = 1 << 20;
+
+/// Largest program of another package of the same source that stays: `htpasswd` and `rotatelogs` come beside a server.
+const TINY_BYTES: u64 = 128 << 10;
 
 /// Keeps the siblings of programs that were run, the smallest first, until they would cost too much.
 pub(crate) fn apply(
@@ -39,7 +42,9 @@ pub(crate) fn apply(
         let directories: BTreeSet<ImagePath> =
             suite.programs.keys().filter_map(ImagePath::parent).chain(commands.iter().cloned()).collect();
         for path in suite.files.keys() {
-            let Some(because) = suite.runner(path) else { continue };
+            let any = || suite.programs.keys().next().map(|program| (program, TINY_BYTES));
+            let own = suite.runner(path).map(|program| (program, largest));
+            let Some((because, largest)) = own.or_else(any) else { continue };
             let is_beside = path.parent().is_some_and(|directory| directories.contains(&directory));
             let is_small = scene.file_size(path).is_some_and(|size| size <= largest);
             if !is_beside || !is_small || draft.is_kept(path) || !is_plain_program(scene, path) {
@@ -57,6 +62,7 @@ pub(crate) fn apply(
     }
     for suite in suites.values() {
         links(scene, draft, suite);
+        alternatives(scene, draft, suite, &commands);
     }
     Ok(())
 }
@@ -75,6 +81,28 @@ fn links(scene: &Scene<'_>, draft: &mut Draft<'_>, suite: &Suite) {
             && draft.is_kept(&end)
         {
             draft.keep(path, Rule::SiblingProgram, Some(&end));
+        }
+    }
+}
+
+/// Keeps the names that programs of the suite have by way of `/etc/alternatives`: links that no package owns.
+fn alternatives(scene: &Scene<'_>, draft: &mut Draft<'_>, suite: &Suite, commands: &BTreeSet<ImagePath>) {
+    let root = ImagePath::root();
+    for (path, node) in commands.iter().flat_map(|directory| scene.tree().children(directory)) {
+        if !matches!(node.kind, NodeKind::Symlink { .. }) || !scene.packages.owners(path).is_empty() {
+            continue;
+        }
+        let resolution = scene.tree().resolve(&root, &path.to_absolute(), true);
+        let is_chosen =
+            resolution.symlinks.iter().any(|link| link.as_bytes().starts_with(b"etc/alternatives/"));
+        if let ResolutionEnd::Found(end) = resolution.end
+            && is_chosen
+            && suite.runner(&end).is_some()
+            && scene.is_executable(&end)
+            && draft.is_kept(&end)
+        {
+            draft.keep(path, Rule::SiblingProgram, Some(&end));
+            draft.keep_way(&root, &path.to_absolute(), Rule::SiblingProgram, Some(&end));
         }
     }
 }
@@ -98,6 +126,7 @@ mod tests {
         let program = |needed| Elf { interpreter: LOADER, needed, ..Elf::default() };
         let [ld, c] = libc();
         let plain: &[&str] = &["libc.so.6"];
+        let large = "x".repeat(128 << 10);
         let files = [
             ld,
             c,
@@ -107,13 +136,15 @@ mod tests {
             ("usr/lib/db/bin/broken", program(&["libgone.so"])),
             ("usr/lib/x86_64-linux-gnu/libwindow.so", Elf { needed: plain, ..Elf::default() }),
             ("usr/bin/db-query", program(plain)),
+            ("usr/bin/db-tool", Elf { runpath: &large, ..program(plain) }),
             ("usr/bin/ls", program(plain)),
             ("usr/bin/cat", program(plain)),
             ("usr/bin/other", program(plain)),
         ];
         let words = MERGED.to_owned()
-            + "usr/bin/db-dump->../lib/db/bin/dump usr/bin/db-view->../lib/db/bin/view \
-            usr/bin/db-script@755";
+            + "usr/bin/db-dump->../lib/db/bin/dump usr/bin/db-view->../lib/db/bin/view usr/bin/db-script@755 \
+            usr/bin/backup->/etc/alternatives/backup etc/alternatives/backup->/usr/lib/db/bin/dump \
+            usr/bin/look->/etc/alternatives/look etc/alternatives/look->/usr/lib/db/bin/view";
         let ballast = testkit::TarEntry::file("ballast", "x".repeat(1 << 20));
         let tar = layer(&words, &files)
             .entry(ballast)
@@ -125,7 +156,7 @@ mod tests {
                 "/usr/lib/db/bin/serve /usr/lib/db/bin/dump /usr/lib/db/bin/view \
                 /usr/lib/db/bin/broken /usr/bin/db-dump /usr/bin/db-view /usr/bin/db-script /usr/bin/db-root",
             ),
-            ("db-client", "Source: database", "/usr/bin/db-query"),
+            ("db-client", "Source: database", "/usr/bin/db-query /usr/bin/db-tool"),
             ("coreutils", "Essential: yes", "/usr/bin/ls /usr/bin/cat"),
             ("other", "Priority: optional", "/usr/bin/other"),
         ];
@@ -135,7 +166,8 @@ mod tests {
     #[test]
     fn programs_beside_one_that_was_run_stay_if_all_that_they_load_is_there() {
         let fixture = database().uses("exec:/usr/lib/db/bin/serve exec:/usr/bin/cat /ballast");
-        assert_eq!(fixture.by(Rule::SiblingProgram), ["/usr/bin/db-dump", "/usr/lib/db/bin/dump"]);
+        let expected = ["/usr/bin/backup", "/usr/bin/db-dump", "/usr/bin/db-query", "/usr/lib/db/bin/dump"];
+        assert_eq!(fixture.by(Rule::SiblingProgram), expected);
         let text = crate::explain(&fixture.plan().ledger, &crate::fixture::path("/usr/lib/db/bin/dump"));
         let expected = "/usr/lib/db/bin/dump kept: program of the same package as /usr/lib/db/bin/serve\n";
         assert!(text.to_string().starts_with(expected), "{text}");
