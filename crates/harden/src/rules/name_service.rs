@@ -8,15 +8,13 @@ use crate::scene::Scene;
 use crate::{PlanError, Rule};
 
 /// Small text files that a lookup reads, of glibc, musl and Go's own resolver. Together they rarely have 20 KB.
-const FILES: [&str; 14] = [
+const FILES: [&str; 12] = [
     "/etc/nsswitch.conf",
     "/etc/passwd",
     "/etc/group",
     "/etc/hosts",
     "/etc/hostname",
     "/etc/resolv.conf",
-    "/etc/host.conf",
-    "/etc/gai.conf",
     "/etc/networks",
     "/etc/services",
     "/etc/protocols",
@@ -25,7 +23,15 @@ const FILES: [&str; 14] = [
     "/etc/netconfig",
 ];
 
+/// Settings of glibc's resolver. Without such a file all settings have their defaults, and so they have with one that
+/// sets none: Debian's `gai.conf` is 2,500 bytes of comments. A lookup of a service or a network, which the files above
+/// list, ends another way where the list is missing than where it is empty.
+///
+/// Source: `gai.conf(5)`, `host.conf(5)`.
+const SETTINGS: [&str; 2] = ["/etc/host.conf", "/etc/gai.conf"];
+
 /// Keeps these files if any program is kept, and the modules that `nsswitch.conf` names if one is dynamically linked.
+/// Settings that set nothing are no reason to keep their package: they stay where the workload read them.
 ///
 /// The C library opens the modules by name when a lookup first asks for them, which may be in production only.
 pub(crate) fn apply(
@@ -35,7 +41,15 @@ pub(crate) fn apply(
 ) -> Result<(), PlanError> {
     let root = ImagePath::root();
     let Some(user) = programs.files().next().map(|(path, _)| path.clone()) else { return Ok(()) };
-    for file in FILES {
+    let mut files = FILES.to_vec();
+    for file in SETTINGS {
+        if let Some(found) = scene.find(file.as_bytes())
+            && sets_something(scene, &found)?
+        {
+            files.push(file);
+        }
+    }
+    for file in files {
         draft.keep_way(&root, file.as_bytes(), Rule::NameService, Some(&user));
     }
     let c_libraries: Vec<ImagePath> = programs
@@ -61,6 +75,13 @@ pub(crate) fn apply(
         }
     }
     Ok(())
+}
+
+/// Whether a settings file has a line that is neither blank nor a comment. One too large to be settings may have.
+fn sets_something(scene: &Scene<'_>, file: &ImagePath) -> Result<bool, PlanError> {
+    let text = scene.text(file)?;
+    let is_unread = text.is_empty() && scene.file_size(file) != Some(0);
+    Ok(is_unread || text.lines().map(str::trim_start).any(|line| !line.is_empty() && !line.starts_with('#')))
 }
 
 /// The services that `nsswitch.conf` names: words after the colon that are no `[action]`.
@@ -91,6 +112,31 @@ mod tests {
         let text = "# x: y\npasswd: files systemd\nhosts:  files mdns4_minimal [NOTFOUND=return] dns [ !a b ] x # z\n";
         assert_eq!(modules(text), ["files", "systemd", "mdns4_minimal", "dns", "x"]);
         assert_eq!(modules("bad: ../../x /y"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn settings_that_set_nothing_stay_only_where_they_were_read() {
+        use crate::fixture::{MERGED, image, layer, libc};
+        let comments = "# Configuration for getaddrinfo(3).\n\n  #label ::1/128  0\n\t\n";
+        let kept = |text: &str, uses: &str| {
+            let words = MERGED.to_owned() + "etc/hosts";
+            let layer = layer(&words, &libc()).entry(testkit::TarEntry::file("etc/gai.conf", text));
+            let fixture = image(layer).uses("map-exec:/usr/lib/x86_64-linux-gnu/libc.so.6").uses(uses);
+            let kept = fixture.kept().into_iter().find(|line| line.contains("/etc/gai.conf"));
+            kept.and_then(|line| line.split(' ').next().map(str::to_owned))
+        };
+        assert_eq!(kept(comments, ""), None);
+        assert_eq!(kept("", ""), None);
+        let set = format!("{comments}precedence ::ffff:0:0/96  100\n");
+        assert_eq!(kept(&set, "").as_deref(), Some("name-service"));
+        assert_eq!(
+            kept(&format!("{comments} scopev4 ::ffff:169.254.0.0/112 2"), "").as_deref(),
+            Some("name-service")
+        );
+        // Bytes that are no text are no comment either, and a file of megabytes is not looked into.
+        assert_eq!(kept("\0", "").as_deref(), Some("name-service"));
+        assert_eq!(kept(&"#\n".repeat(1 << 20), "").as_deref(), Some("name-service"));
+        assert_eq!(kept(comments, "/etc/gai.conf").as_deref(), Some("observed"));
     }
 
     #[test]
