@@ -5,6 +5,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -330,4 +331,61 @@ fn a_program_of_dotnet_names_what_it_was_linked_with() {
         "{:?}",
         own.files
     );
+}
+
+/// Unpacks a wheel of the index, as it came; none (after a skip) where the index cannot be reached.
+fn wheel(dir: &Path, distribution: &str) -> Option<PathBuf> {
+    let mut pip = Command::new("pip");
+    pip.args(["download", "--quiet", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]);
+    let output = pip.args(["--dest", dir.to_str().unwrap(), distribution]).output().unwrap();
+    if !output.status.success() {
+        skip(&format!("pip download: {}", String::from_utf8_lossy(&output.stderr)));
+        return None;
+    }
+    let wheels = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let wheel = wheels.into_iter().find(|path| path.extension().is_some_and(|end| end == "whl")).unwrap();
+    let root = dir.join("root");
+    run("python3", &["-m", "zipfile", "-e", wheel.to_str().unwrap(), root.to_str().unwrap()]);
+    Some(root)
+}
+
+/// A wheel, and in it a program that its makers build with `cargo auditable`.
+const AUDITABLE: (&str, &str) = ("uv==0.13.9", "uv-0.13.9.data/scripts/uv");
+
+/// Reads the section `.dep-v0` of a program for itself, and prints the crates that are in it.
+const CRATES: &str = "\
+import json, struct, sys, zlib
+data = open(sys.argv[1], 'rb').read()
+table, = struct.unpack_from('<Q', data, 0x28)
+size, count, names = struct.unpack_from('<HHH', data, 0x3a)
+sections = [struct.unpack_from('<IIQQQQ', data, table + n * size) for n in range(count)]
+for name, _, _, _, offset, length in sections:
+    start = sections[names][4] + name
+    if data[start:data.index(b'\\0', start)] == b'.dep-v0':
+        for crate in json.loads(zlib.decompress(data[offset:offset + length]))['packages']:
+            if crate.get('kind', 'runtime') != 'build':
+                print(crate['name'], crate['version'], crate['source'])
+";
+
+#[test]
+fn the_crates_of_a_real_program_are_those_that_another_reader_finds_in_it() {
+    if !have(&["pip", "python3"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let Some(root) = wheel(dir.path(), AUDITABLE.0) else { return };
+    let program = root.join(AUDITABLE.1);
+    // Python unpacks without permissions.
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let (_layout, image) = image_of(&root);
+    let database = catalog(&image).unwrap();
+    assert_eq!(database.problems, []);
+    let crates = database.packages.iter().filter(|package| package.ecosystem == Ecosystem::Cargo);
+    let found: BTreeSet<String> =
+        crates.map(|package| format!("{} {}", package.name, package.version)).collect();
+    let listed = run("python3", &["-c", CRATES, program.to_str().unwrap()]);
+    let listed: BTreeSet<String> =
+        listed.lines().map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect();
+    assert!(listed.len() > 100, "{listed:?}");
+    assert_eq!(found, listed);
 }
