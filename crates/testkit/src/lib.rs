@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a fixture that cannot be made fails its test")]
 
+pub mod authority;
 pub mod builder;
 pub mod host;
 pub mod osv;
@@ -13,6 +14,7 @@ pub mod store;
 pub mod tar;
 pub mod words;
 
+pub use authority::Authority;
 pub use builder::{BuiltImage, Compression, ImageBuilder};
 pub use host::in_changed_host;
 pub use osv::Advisories;

@@ -286,6 +286,15 @@ fn a_proxy_is_taken_from_the_environment() {
     assert!(requests.iter().any(|request| request.contains("feeds.example")), "{requests:?}");
 }
 
+/// What a mirror says of a database of this date.
+fn index_of(database: &[u8], date: &str) -> Value {
+    let digest = image::Digest::of(database).to_string();
+    json!({
+        "version": 1, "file": "advisories.db", "sha256": digest.strip_prefix("sha256:").unwrap(),
+        "size_bytes": database.len(), "built": format!("{date}T00:00:00Z"),
+    })
+}
+
 /// A mirror with a database of this date, its index signed with the key `name` of the directory.
 fn mirror(server: &Server, dir: &Path, date: &str, name: &str) {
     let file = dir.join("mirror.db").display().to_string();
@@ -293,11 +302,7 @@ fn mirror(server: &Server, dir: &Path, date: &str, name: &str) {
     let built = db(dir, &["build", "-q", "--from", &from.display().to_string(), "-o", &file, "--date", date]);
     assert!(built.status.success(), "{}", stderr(&built));
     let bytes = fs::read(&file).unwrap();
-    let digest = image::Digest::of(&bytes).to_string();
-    let index = json!({
-        "version": 1, "file": "advisories.db", "sha256": digest.strip_prefix("sha256:").unwrap(),
-        "size_bytes": bytes.len(), "built": format!("{date}T00:00:00Z"),
-    });
+    let index = index_of(&bytes, date);
     let path = dir.join("index.json");
     fs::write(&path, index.to_string()).unwrap();
     let mut sign = Command::new("minisign");
@@ -358,4 +363,43 @@ fn a_mirrors_index_must_be_signed_with_the_given_key_and_not_be_older() {
     assert!(text.contains("older than yours"), "{text}");
     assert_eq!(take(&["--force"]).0, Some(0));
     assert_eq!(status(dir.path())["built"], "2026-11-19T00:00:00Z");
+}
+
+#[test]
+fn a_server_of_an_own_authority_is_trusted_only_when_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let (files, data) = (dir.path().join("files"), dir.path().join("data"));
+    fs::create_dir_all(&files).unwrap();
+    let file = files.join("advisories.db").display().to_string();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../advisories/tests/data/upstream/osv");
+    let from = from.display().to_string();
+    let built = db(&data, &["build", "-q", "--from", &from, "-o", &file, "--date", "2026-11-20"]);
+    assert!(built.status.success(), "{}", stderr(&built));
+    let index = index_of(&fs::read(&file).unwrap(), "2026-11-20");
+    fs::write(files.join("index.json"), index.to_string()).unwrap();
+    let authority = testkit::Authority::new(dir.path());
+    let server = authority.serve(&files);
+    let take = |more: &[&str]| {
+        let output = db(&data, &[&["update", "-q", "--mirror", &server.url], more].concat());
+        (output.status.code(), stderr(&output))
+    };
+
+    let (code, text) = take(&[]);
+    assert_ne!(code, Some(0), "{text}");
+    assert!(text.contains("certificate"), "{text}");
+    // Another authority than the one that signed, and what is none at all.
+    let other = dir.path().join("other");
+    fs::create_dir_all(&other).unwrap();
+    let other = testkit::Authority::new(&other);
+    let (code, text) = take(&["--ca-file", other.authority.to_str().unwrap()]);
+    assert_ne!(code, Some(0), "{text}");
+    let (code, text) = take(&["--ca-file", authority.key.to_str().unwrap()]);
+    assert_ne!(code, Some(0), "{text}");
+    assert!(text.contains("it has no certificate"), "{text}");
+    assert!(!data.join("db/advisories.db").exists());
+
+    let (code, text) = take(&["--ca-file", authority.authority.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(status(&data)["built"], "2026-11-20T00:00:00Z");
+    assert_eq!(fs::read(data.join("db/advisories.db")).unwrap(), fs::read(&file).unwrap());
 }

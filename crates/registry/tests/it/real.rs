@@ -110,27 +110,16 @@ fn a_token_service_opens_a_registry() {
 fn a_registry_of_an_own_authority_is_trusted_when_told_to() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    let ca = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=own authority"];
-    openssl(dir.path(), &[&ca[..], &["-keyout", "ca.key", "-out", "ca.crt"]].concat(), b"");
-    let request = ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "tls.key"];
-    openssl(dir.path(), &[&request[..], &["-out", "tls.csr"]].concat(), b"");
-    fs::write(at("extensions"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
-    let sign = ["x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"];
-    openssl(
-        dir.path(),
-        &[&sign[..], &["-days", "2", "-extfile", "extensions", "-out", "tls.crt"]].concat(),
-        b"",
-    );
-
-    let Some(daemon) = daemon(&Auth::None, Some((&at("tls.crt"), &at("tls.key")))) else { return };
+    let testkit::Authority { authority, certificate, key } = testkit::Authority::new(dir.path());
+    let Some(daemon) = daemon(&Auth::None, Some((&certificate, &key))) else { return };
     daemon.push(testkit::image(&["a"]).dir(), "shop:1", None);
-    let settings = Settings { ca_file: Some(at("ca.crt")), ..Settings::default() };
+    let settings = Settings { ca_file: Some(authority), ..Settings::default() };
     let registry = connect(&daemon.host, &settings, None).unwrap();
     pull(&registry, "shop:1", dir.path());
     // Who is not trusted is not spoken to, in TLS or without.
     let error = connect(&daemon.host, &Settings::default(), None).unwrap_err();
     assert!(matches!(error, RegistryError::Tls { .. }), "{}", told(&error));
     assert!(told(&error).contains("--ca-file"), "{}", told(&error));
-    let settings = Settings { ca_file: Some(at("tls.key")), ..Settings::default() };
+    let settings = Settings { ca_file: Some(key), ..Settings::default() };
     assert!(told(&connect(&daemon.host, &settings, None).unwrap_err()).contains("it has no certificate"));
 }
