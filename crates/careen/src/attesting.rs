@@ -165,3 +165,46 @@ pub(crate) fn make_facts(
         careen_version,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use image::OpenOptions;
+    use testkit::{ImageBuilder, OciStore};
+
+    use super::*;
+
+    fn named(typed: &str) -> String {
+        let image = Image::open(&typed.parse().unwrap(), &OpenOptions::new()).unwrap();
+        let subject = subject(&image, &place(&image));
+        assert_eq!(subject.digest.sha256, image.manifest_digest().hex());
+        subject.name
+    }
+
+    #[test]
+    fn a_subject_has_its_own_name_or_that_of_its_place() {
+        let full = "localhost:5000/shop/app:1.4";
+        for (tag, name) in [(Some("latest"), None), (None, None), (Some(full), Some(full))] {
+            let layout = ImageBuilder::new().layer("a").tag(tag).oci_layout();
+            let place = layout.source();
+            let with_tag = tag.map_or_else(|| place.clone(), |tag| format!("{place}:{tag}"));
+            let expected = name.unwrap_or(&with_tag);
+            assert_eq!(named(&place), expected, "{tag:?}, not typed");
+            assert_eq!(named(&with_tag), expected, "{tag:?}, typed");
+        }
+        let archive = ImageBuilder::new().layer("a").tag(Some("1.4")).oci_archive();
+        assert_eq!(named(&archive.source()), format!("{}:1.4", archive.source()));
+        let saved = |tag| testkit::docker_archive(&[ImageBuilder::new().layer("a").tag(tag).build()]);
+        assert_eq!(named(&saved(Some("shop/app:1.4")).source()), "shop/app:1.4");
+        let nameless = saved(None);
+        assert_eq!(named(&nameless.source()), nameless.source());
+    }
+
+    #[test]
+    fn the_images_of_one_layout_are_told_apart() {
+        let of = |words: &str, tag| ImageBuilder::new().layer(words).tag(Some(tag)).build();
+        let layout = OciStore::new().image(of("a", "1")).image(of("b", "2")).layout();
+        let place = layout.source();
+        assert_eq!(named(&format!("{place}:1")), format!("{place}:1"));
+        assert_eq!(named(&format!("{place}:2")), format!("{place}:2"));
+    }
+}
