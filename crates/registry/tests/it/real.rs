@@ -7,7 +7,7 @@ use careen_registry::{BlobStore, Puller, Reference, Registry, RegistryError, Set
 use image::{Image, ImageSource, OpenOptions};
 use testkit::Auth;
 
-use crate::token_service::{self, openssl};
+use crate::token_service;
 use crate::{connect, daemon, told};
 
 /// Brings an image to a directory, and opens it.
@@ -109,7 +109,6 @@ fn a_token_service_opens_a_registry() {
 #[test]
 fn a_registry_of_an_own_authority_is_trusted_when_told_to() {
     let dir = tempfile::tempdir().unwrap();
-    let at = |name: &str| dir.path().join(name);
     let testkit::Authority { authority, certificate, key } = testkit::Authority::new(dir.path());
     let Some(daemon) = daemon(&Auth::None, Some((&certificate, &key))) else { return };
     daemon.push(testkit::image(&["a"]).dir(), "shop:1", None);
