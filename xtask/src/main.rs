@@ -78,7 +78,7 @@ fn main() -> ExitCode {
             for cause in error.chain().skip(1) {
                 eprintln!("  caused by: {cause}");
             }
-            let is_interrupted = error.chain().any(|cause| cause.is::<interrupt::Interrupted>());
+            let is_interrupted = error.downcast_ref::<interrupt::Interrupted>().is_some();
             if is_interrupted { ExitCode::from(interrupt::EXIT_CODE) } else { ExitCode::FAILURE }
         }
     }

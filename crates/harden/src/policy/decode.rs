@@ -120,7 +120,7 @@ impl Reader<'_> {
             "keep-licenses" => self.file.keep_licenses = self.flag(key, node),
             "max-uncertain" => match node.value {
                 Value::Number(_, Some(percent @ 0..=100)) => {
-                    self.file.max_uncertain = u8::try_from(percent).ok()
+                    self.file.max_uncertain = u8::try_from(percent).ok();
                 }
                 _ => self.problem(node.at, key, "should be a number from 0 to 100", None),
             },

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use image::ImagePath;
+use profile::PathUsage;
 
 use super::reference::Reference;
 use crate::draft::Draft;
@@ -35,7 +36,7 @@ pub(crate) fn apply(
     fresh: &BTreeSet<ImagePath>,
 ) -> Result<(), PlanError> {
     for path in fresh.iter().filter(|path| path.name().ends_with(b".lua")) {
-        let was_loaded = scene.profile.usage(path).is_some_and(|usage| usage.is_used());
+        let was_loaded = scene.profile.usage(path).is_some_and(PathUsage::is_used);
         if was_loaded
             || !scene.is_in_use(draft, path)
             || scene.file_size(path).is_none_or(|size| size > MAX_SOURCE_BYTES)

@@ -225,7 +225,7 @@ mod tests {
         let owned = FILES.split_whitespace().filter(|name| name.starts_with("web"));
         let record: String = owned.map(|name| format!("{name},,\n")).collect();
         let layer = TarBuilder::from_text(&(words + "ballast usr/lib/python3.11/os.py"))
-            .entry(TarEntry::file(&format!("{SITE}/web-1.dist-info/RECORD"), record))
+            .entry(TarEntry::file(format!("{SITE}/web-1.dist-info/RECORD"), record))
             .entry(TarEntry::file("large", "x".repeat(10_000)));
         image(layer)
     }
@@ -271,8 +271,8 @@ mod tests {
         let site = "usr/share/perl5";
         let layer = TarBuilder::from_text(&format!("{site}/App.pm {site}/App/Web.pm {site}/App/small.txt"))
             .entry(TarEntry::file("large", "x".repeat(10_000)))
-            .entry(TarEntry::file(&format!("{site}/App/public/big.css"), "x".repeat(2_000)))
-            .entry(TarEntry::file(&format!("{site}/App/public/js/big.js"), "x".repeat(2_000)));
+            .entry(TarEntry::file(format!("{site}/App/public/big.css"), "x".repeat(2_000)))
+            .entry(TarEntry::file(format!("{site}/App/public/js/big.js"), "x".repeat(2_000)));
         let fixture = image(layer).uses(&format!("/large /{site}/App/Web.pm"));
         assert_eq!(fixture.by(Rule::PackageData), [""; 0]);
     }

@@ -157,7 +157,7 @@ mod tests {
             web/conf/locale/de/formats.py web/conf/locale/de/words.mo";
         let words: String = modules.split_whitespace().map(|name| format!("{SITE}/{name} ")).collect();
         let layer = TarBuilder::from_text(&(words + "usr/lib/python3.11/os.py"))
-            .entry(TarEntry::file(&format!("{SITE}/web/run.py"), management));
+            .entry(TarEntry::file(format!("{SITE}/web/run.py"), management));
         let used = ["run", "core/__init__", "core/management/commands/migrate", "admin/__init__"];
         let used: String = used.iter().map(|name| format!("/{SITE}/web/{name}.py ")).collect();
         let fixture = crate::fixture::image(layer).uses(&(used + "/usr/lib/python3.11/os.py"));
