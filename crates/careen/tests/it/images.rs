@@ -132,6 +132,24 @@ fn tomcat_does_what_its_coverage_never_tried() {
 }
 
 #[test]
+#[ignore = "only with --all-images"]
+fn django_does_what_its_coverage_never_tried() {
+    passes_its_checks("django", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn httpd_tls_does_what_its_coverage_never_tried() {
+    passes_its_checks("httpd-tls", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn mail_does_what_its_coverage_never_tried() {
+    passes_its_checks("mail", 67);
+}
+
+#[test]
 fn every_declared_image_has_a_test_here() {
     let mut declared = BTreeSet::new();
     for entry in fs::read_dir(images_dir()).unwrap() {

@@ -108,7 +108,7 @@ fn images_hardened_together_share_their_base_and_both_work() {
         .values()
         .filter(|entry| entry["rule"] == "shared-layer")
         .count();
-    assert!(kept_for_other > 2 && text.contains("kept"), "{kept_for_other}: {text}");
+    assert!(kept_for_other > 0 && text.contains("kept"), "{kept_for_other}: {text}");
 }
 
 #[test]
