@@ -27,13 +27,25 @@ static __always_inline bool runs_set_up(struct task_struct *task)
 	return is_set_up(&u);
 }
 
-/* Notes a system call of a watched process; cheap once it is known. */
-static __always_inline void note_call(struct task_struct *task, u32 number, bool compat)
+static __always_inline u8 *noted_call(u32 number, bool compat)
 {
 	u32 zero = 0, index = compat ? SYSCALLS + number : number;
 	struct calls_used *calls = bpf_map_lookup_elem(&calls_used, &zero);
-	if (calls && index < 2 * SYSCALLS && !calls->used[index] && !runs_set_up(task))
-		calls->used[index] = 1;
+	return calls && index < 2 * SYSCALLS ? &calls->used[index] : 0;
+}
+
+static __always_inline bool is_noted(u32 number, bool compat)
+{
+	u8 *noted = noted_call(number, compat);
+	return noted && *noted;
+}
+
+/* Notes a system call of a watched process; cheap once it is known. */
+static __always_inline void note_call(struct task_struct *task, u32 number, bool compat)
+{
+	u8 *noted = noted_call(number, compat);
+	if (noted && !*noted && !runs_set_up(task))
+		*noted = 1;
 }
 
 /* ---- capabilities ---- */

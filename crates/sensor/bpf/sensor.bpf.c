@@ -514,22 +514,57 @@ static __always_inline bool is_set_up(struct use *u)
 	return id && id->ino && id->ino == u->key.id.exe_ino && id->dev == u->key.id.exe_dev;
 }
 
+/*
+ * Members that lie side by side in every kernel whose structures were not shuffled when it was built. Each read of kernel
+ * memory costs about as much as a whole lookup, so they are read at once where they do; the verifier, to which the
+ * offsets are constants, drops the branch that is not taken.
+ */
+struct dentry_part {
+	struct dentry *parent;
+	u32 name_hash, name_length;
+	const unsigned char *name;
+	struct inode *inode;
+};
+
+#define IS_AT(type, member, from, bytes) \
+	(bpf_core_field_offset(struct type, member) == bpf_core_field_offset(struct type, from) + (bytes))
+
+static __always_inline void read_dentry(struct dentry_part *part, struct dentry *dentry)
+{
+	if (IS_AT(dentry, d_name.hash, d_parent, 8) && IS_AT(dentry, d_inode, d_parent, 24)) {
+		bpf_probe_read_kernel(part, sizeof(*part), (void *)dentry + bpf_core_field_offset(struct dentry, d_parent));
+		return;
+	}
+	part->parent = BPF_CORE_READ(dentry, d_parent);
+	part->name_hash = BPF_CORE_READ(dentry, d_name.hash);
+	part->inode = BPF_CORE_READ(dentry, d_inode);
+}
+
 static __always_inline void describe_place(struct use *u, struct place place)
 {
 	struct dentry *dentry = place.dentry;
+	struct dentry_part part = {};
+	read_dentry(&part, dentry);
+	struct dentry *parent = part.parent;
+	struct inode *inode = part.inode;
 	u->object.mnt = place.mnt;
 	u->object.dentry = dentry;
-	u->key.id.object_ino = BPF_CORE_READ(dentry, d_inode, i_ino);
+	u->key.id.object_ino = BPF_CORE_READ(inode, i_ino);
 	u->key.id.object_dev = BPF_CORE_READ(dentry, d_sb, s_dev);
-	u->key.id.object_parent = BPF_CORE_READ(dentry, d_parent, d_inode, i_ino);
-	u->key.id.object_name_hash = BPF_CORE_READ(dentry, d_name.hash);
+	u->key.id.object_parent = BPF_CORE_READ(parent, d_inode, i_ino);
+	u->key.id.object_name_hash = part.name_hash;
 }
 
 static __always_inline struct place place_of(struct file *file)
 {
-	struct path path = {};
-	bpf_core_read(&path, sizeof(path), &file->f_path);	/* mnt, dentry: so since Linux 2.6.20 */
-	return (struct place){ .mnt = path.mnt, .dentry = path.dentry };
+	struct place place = {};
+	if (IS_AT(path, dentry, mnt, 8)) {
+		bpf_probe_read_kernel(&place, sizeof(place), (void *)file + bpf_core_field_offset(struct file, f_path.mnt));
+		return place;
+	}
+	place.mnt = BPF_CORE_READ(file, f_path.mnt);
+	place.dentry = BPF_CORE_READ(file, f_path.dentry);
+	return place;
 }
 
 static __always_inline void describe_object(struct use *u, struct file *file)
@@ -995,21 +1030,9 @@ static __always_inline struct mapping mapping_of(struct pt_regs *regs, bool comp
 
 #include "activity.h"
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
+/* Looks at a call of which the table says that it may use a path. */
+static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *task, u64 call, bool compat, long result)
 {
-	/* First of all, for the rest of the host comes here too, with every system call. */
-	if (!is_target())
-		return 0;
-	struct task_struct *task = bpf_get_current_task_btf();
-	bool compat = is_compat(task);
-	u32 number = call_number(regs);
-	if (number >= SYSCALLS)
-		return 0;
-	note_call(task, number, compat);
-	u64 call = compat ? compat_calls[number] : native_calls[number];
-	if (!call)
-		return 0;
 	u32 op = CALL_OP(call);
 	/* What is no use of a path, told by the arguments alone. */
 	bool maps = op == OP_MAP || op == OP_OLD_MAP;
@@ -1107,6 +1130,28 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		report_text(&u, CALL_DFD2(call) ? (int)ARGUMENT(CALL_DFD2(call)) : AT_FDCWD);
 	}
 	return 0;
+}
+
+/*
+ * Every system call of the host comes here. What names no path, and was noted once for the container, is done with
+ * before it is asked whose call it is: that holds for most calls of a service. What is looked at further has a function
+ * of its own, so that the code for the others lies together.
+ */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	bool compat = is_compat(task);
+	u32 number = call_number(regs);
+	if (number >= SYSCALLS)
+		return 0;
+	u64 call = compat ? compat_calls[number] : native_calls[number];
+	if (!call && is_noted(number, compat))
+		return 0;
+	if (!is_target())
+		return 0;
+	note_call(task, number, compat);
+	return call ? look_at_call(regs, task, call, compat, result) : 0;
 }
 
 /* ---- exec ---- */

@@ -18,6 +18,8 @@ use super::workloads::{self, Kind, PACKAGES, WORKLOADS, Workload};
 use crate::{apt, command, workspace};
 
 const ROUNDS: usize = 11;
+/// Of a service, whose rounds are shorter.
+const SERVICE_ROUNDS: usize = 21;
 const STRACE_ROUNDS: usize = 3;
 const FILES: usize = 1000;
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -65,9 +67,9 @@ fn text(rows: &[String], missed: &[String]) -> String {
     };
     format!(
         "Written by `cargo xtask bench sensor`; do not edit. Processor time of one operation, workload and sensor \
-         together, as a ratio to the same without a sensor: median of {ROUNDS} rounds, in each of which all are measured \
-         in turn, and the spread. Times are those that the kernel keeps of the cgroups; a service has a processor of its \
-         own, and its clients another. *Watched*: in the container's cgroup. *Beside*: another cgroup is watched, which is \
+         together, as a ratio to the same without a sensor: median of {ROUNDS} rounds, of {SERVICE_ROUNDS} for a service, in \
+         each of which all are measured in turn, and the spread. Times are those that the kernel keeps of the cgroups; a \
+         service runs through all its rounds and has a processor of its own, its clients another. *Watched*: in the container's cgroup. *Beside*: another cgroup is watched, which is \
          what the rest of the host pays. strace, of programs that end by themselves, {STRACE_ROUNDS} rounds.\n\n\
          | workload | one operation alone | watched | beside | `strace -f` | `strace -f --seccomp-bpf` |\n\
          |---|---|---|---|---|---|\n{}\n\n\
@@ -84,7 +86,9 @@ fn text(rows: &[String], missed: &[String]) -> String {
 fn measure(ground: &Ground, workload: &Workload) -> Result<(String, Vec<String>)> {
     let (mut alone, mut inside, mut outside) = (Vec::new(), Vec::new(), Vec::new());
     let (mut strace, mut seccomp) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
+    let server = ground.serve(workload).with_context(|| format!("{} failed", workload.name))?;
+    let rounds = if server.is_some() { SERVICE_ROUNDS } else { ROUNDS };
+    for round in 0..rounds {
         let mut modes = vec![Mode::Alone, Mode::Inside, Mode::Outside];
         modes.rotate_left(round % 3);
         if round < STRACE_ROUNDS && matches!(workload.kind, Kind::Batch { .. }) && has_strace() {
@@ -94,7 +98,7 @@ fn measure(ground: &Ground, workload: &Workload) -> Result<(String, Vec<String>)
         for mode in modes {
             costs.push((
                 mode,
-                ground.run(workload, mode).with_context(|| format!("{} failed", workload.name))?,
+                ground.run(workload, server.as_ref(), mode).with_context(|| format!("{} failed", workload.name))?,
             ));
         }
         let of = |wanted: Mode| costs.iter().find(|(mode, _)| *mode == wanted).map(|(_, cost)| *cost);
@@ -194,27 +198,32 @@ impl Ground {
         Ok(this)
     }
 
-    /// Microseconds of processor time of one operation.
-    fn run(&self, workload: &Workload, mode: Mode) -> Result<f64> {
+    /// Microseconds of processor time of one operation. Both a watched workload and one beside run in the same cgroup;
+    /// what differs is which cgroup the sensor watches.
+    fn run(&self, workload: &Workload, server: Option<&Server>, mode: Mode) -> Result<f64> {
         let watcher = match mode {
-            Mode::Inside | Mode::Outside => Some(Watcher::start(self)?),
+            Mode::Inside => Some(Watcher::start(self, &self.cgroup)?),
+            Mode::Outside => Some(Watcher::start(self, &self.beside)?),
             _ => None,
         };
-        let home = if mode == Mode::Outside { &self.beside } else { &self.cgroup };
-        let before = (cpu_seconds(home)?, cpu_seconds(&self.sensor)?);
+        let before = (cpu_seconds(&self.cgroup)?, cpu_seconds(&self.sensor)?);
         let operations = match workload.kind {
             Kind::Batch { script, operations, slow } => {
                 let slow = if matches!(mode, Mode::Strace | Mode::StraceSeccomp) { slow } else { 1 };
-                let mut shell = self.shell(&self.traced(script, mode), Some(home));
+                let mut shell = self.shell(&self.traced(script, mode), Some(&self.cgroup));
                 shell.env("slow", slow.to_string());
                 command::run(shell.stdout(Stdio::null()).stderr(Stdio::null()))?;
                 f64::from(operations) / f64::from(slow)
             }
-            Kind::Server { prepare, server, ready, load } => {
-                self.serve(home, prepare, server, ready, load)?
+            Kind::Server { load, .. } => {
+                let server = server.context("no server runs")?;
+                let mut shell = self.beside_server(load, server.port);
+                let printed = command::output(&mut shell)?;
+                let count = printed.lines().last().and_then(|line| line.trim().parse().ok());
+                count.with_context(|| format!("the load printed {printed:?}"))?
             }
         };
-        let mut seconds = cpu_seconds(home)? - before.0;
+        let mut seconds = cpu_seconds(&self.cgroup)? - before.0;
         if let Some(watcher) = watcher {
             let own = cpu_seconds(&self.sensor)? - before.1;
             watcher.stop()?;
@@ -233,29 +242,32 @@ impl Ground {
         format!("strace -f {options}-qq -o /dev/null -e trace=%file bash -c '{quoted}'")
     }
 
-    /// Serves a load within a cgroup; how many operations that were.
-    fn serve(&self, home: &Path, prepare: &str, server: &str, ready: &str, load: &str) -> Result<f64> {
+    /// Starts the server of a workload that has one. It runs through all rounds, so that what differs between two starts
+    /// of a program, such as where its memory lies, is the same for all.
+    fn serve(&self, workload: &Workload) -> Result<Option<Server>> {
+        let Kind::Server { prepare, server, ready, .. } = workload.kind else { return Ok(None) };
         let port = free_port()?;
-        let quiet = |script: &str, home: Option<&Path>| {
-            let mut shell = self.shell(script, home);
-            shell.env("port", port.to_string()).stdin(Stdio::null()).stderr(Stdio::null());
-            shell
-        };
-        command::run(&mut quiet(prepare, None))?;
-        let mut server = quiet(&format!("{}{server}", on_processor(1)), Some(home));
-        let mut server = Server(server.stdout(Stdio::null()).spawn().context("no bash")?);
+        let mut shell = self.shell(prepare, None);
+        command::run(shell.env("port", port.to_string()).stdin(Stdio::null()).stderr(Stdio::null()))?;
+        let mut shell = self.shell(&format!("{}{server}", on_processor(1)), Some(&self.cgroup));
+        shell.env("port", port.to_string()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut server = Server { process: shell.spawn().context("no bash")?, port };
         let started = Instant::now();
-        while !quiet(ready, None).stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
-            if started.elapsed() > START_TIMEOUT || server.0.try_wait()?.is_some() {
+        let mut answers = || self.beside_server(ready, port).stdout(Stdio::null()).status();
+        while !answers().is_ok_and(|status| status.success()) {
+            if started.elapsed() > START_TIMEOUT || server.process.try_wait()?.is_some() {
                 bail!("the server does not answer");
             }
             thread::sleep(Duration::from_millis(50));
         }
-        let printed = command::output(&mut quiet(&format!("{}{load}", on_processor(0)), None))?;
-        let count = printed.lines().last().and_then(|line| line.trim().parse().ok());
-        let operations = count.with_context(|| format!("the load printed {printed:?}"))?;
-        server.stop()?;
-        Ok(operations)
+        Ok(Some(server))
+    }
+
+    /// A client's script, which has a processor of its own.
+    fn beside_server(&self, script: &str, port: u16) -> Command {
+        let mut shell = self.shell(&format!("{}{script}", on_processor(0)), None);
+        shell.env("port", port.to_string()).stdin(Stdio::null()).stderr(Stdio::null());
+        shell
     }
 
     /// A shell, within a cgroup or where the benchmark is.
@@ -337,21 +349,16 @@ fn free_port() -> Result<u16> {
 }
 
 /// A server, which its shell has become.
-struct Server(Child);
-
-impl Server {
-    fn stop(&mut self) -> Result<()> {
-        rustix::process::kill_process(Pid::from_child(&self.0), rustix::process::Signal::INT)
-            .context("cannot stop the server")?;
-        self.0.wait().context("cannot wait for the server")?;
-        Ok(())
-    }
+struct Server {
+    process: Child,
+    port: u16,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.0.try_wait().is_ok_and(|status| status.is_none()) {
-            let _ = self.stop();
+        if self.process.try_wait().is_ok_and(|status| status.is_none()) {
+            let _ = rustix::process::kill_process(Pid::from_child(&self.process), rustix::process::Signal::INT);
+            let _ = self.process.wait();
         }
     }
 }
@@ -360,9 +367,9 @@ impl Drop for Server {
 struct Watcher(Child);
 
 impl Watcher {
-    fn start(ground: &Ground) -> Result<Self> {
+    fn start(ground: &Ground, cgroup: &Path) -> Result<Self> {
         let mut command = Command::new(&ground.watch);
-        command.arg(&ground.cgroup).arg(ground.dir.join("root")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(cgroup).arg(ground.dir.join("root")).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut this = Self(command.spawn().context("cannot start the sensor")?);
         let procs = ground.sensor.join("cgroup.procs");
         fs::write(&procs, this.0.id().to_string())
