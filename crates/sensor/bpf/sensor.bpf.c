@@ -30,6 +30,8 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define SCRATCH_BUFFERS 128
 #define SCRATCH_TRIES 16
 #define SYSCALLS 512
+#define RECENT_BITS 10
+#define KEY_WORDS (sizeof(struct short_key) / sizeof(u64))
 
 #define FMODE_BACKING (3u << 24)	/* one of these, it has moved */
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
@@ -54,7 +56,8 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define ENAMETOOLONG 36
 #define ENOSYS 38
 
-enum counter { SEEN, DUPLICATE, EMITTED, DROPPED, FAULTED, PROCESSES, ACTIVITY_DROPPED, COUNTERS };
+/* RECENT counts as seen and as a duplicate, at once. */
+enum counter { SEEN, DUPLICATE, EMITTED, DROPPED, FAULTED, PROCESSES, ACTIVITY_DROPPED, RECENT, COUNTERS };
 
 /* What makes two uses the same. */
 struct identity {
@@ -68,7 +71,7 @@ struct identity {
 struct short_key {
 	struct identity id;
 	char text[SHORT_TEXT];
-};
+} __attribute__((aligned(8)));
 
 struct middle_key {
 	struct identity id;
@@ -148,6 +151,22 @@ struct {
 	__type(key, struct long_key);
 	__type(value, u8);
 } long_uses SEC(".maps");
+
+/*
+ * Uses that were looked up last on a processor, each at a place of its own: comparing is cheaper than looking up. The
+ * version is odd while an entry is written, for a program may be preempted by another one; both then do without it.
+ */
+struct recent {
+	u64 version;
+	u64 words[sizeof(struct short_key) / sizeof(u64)];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1 << RECENT_BITS);
+	__type(key, u32);
+	__type(value, struct recent);
+} recent_uses SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -437,16 +456,68 @@ static __noinline int remember(struct use *u, struct scratch *s)
 	return 0;
 }
 
+/* ---- uses seen just before ---- */
+
+
+static __always_inline struct recent *recent_place(const struct short_key *key)
+{
+	const u64 *words = (const void *)key;
+	u64 mixed = 0;
+#pragma clang loop unroll(full)
+	for (u32 i = 0; i < KEY_WORDS; i++)
+		mixed ^= words[i] << i;
+	u32 index = mixed * 0x9e3779b97f4a7c15 >> (64 - RECENT_BITS);
+	return bpf_map_lookup_elem(&recent_uses, &index);
+}
+
+static __always_inline bool is_recent(const struct recent *place, const struct short_key *key)
+{
+	const u64 *words = (const void *)key;
+	u64 version = *(volatile u64 *)&place->version, differs = version & 1;
+	barrier();
+#pragma clang loop unroll(full)
+	for (u32 i = 0; i < KEY_WORDS; i++)
+		differs |= place->words[i] ^ words[i];
+	barrier();
+	return !differs && *(volatile u64 *)&place->version == version && version;
+}
+
+static __always_inline void put_recent(struct recent *place, const struct short_key *key)
+{
+	const u64 *words = (const void *)key;
+	u64 version = *(volatile u64 *)&place->version;
+	if (version & 1)
+		return;
+	*(volatile u64 *)&place->version = version + 1;
+	barrier();
+#pragma clang loop unroll(full)
+	for (u32 i = 0; i < KEY_WORDS; i++)
+		place->words[i] = words[i];
+	barrier();
+	*(volatile u64 *)&place->version = version + 2;
+}
+
 /* Counts a use and reports it unless it is known. Global, like report_text, so that it is verified only once. */
 __noinline int report(struct use *u)
 {
 	u32 slot;
 	if (!u)
 		return 0;
-	count(SEEN);
-	if (!u->text_long && bpf_map_lookup_elem(&short_uses, &u->key)) {
-		count(DUPLICATE);
-		return 0;
+	if (!u->text_long) {
+		struct recent *place = recent_place(&u->key);
+		if (place && is_recent(place, &u->key)) {
+			count(RECENT);
+			return 0;
+		}
+		count(SEEN);
+		if (bpf_map_lookup_elem(&short_uses, &u->key)) {
+			if (place)
+				put_recent(place, &u->key);
+			count(DUPLICATE);
+			return 0;
+		}
+	} else {
+		count(SEEN);
 	}
 	struct scratch *s = claim(&slot);
 	if (!s) {
@@ -515,56 +586,50 @@ static __always_inline bool is_set_up(struct use *u)
 }
 
 /*
- * Members that lie side by side in every kernel whose structures were not shuffled when it was built. Each read of kernel
- * memory costs about as much as a whole lookup, so they are read at once where they do; the verifier, to which the
- * offsets are constants, drops the branch that is not taken.
+ * Reading a member by a helper costs about as much as comparing a whole key. Since Linux 6.2 a pointer can be given the
+ * kernel's type (bpf_rdonly_cast), after which members are read at once, by instructions that yield zero where there is
+ * no memory. The loader does not know kernel functions, so the call stands here with a number in place of the
+ * function's, which src/object.rs puts in; where the kernel lacks it, a move stands there, and `can_cast` is false.
  */
-struct dentry_part {
-	struct dentry *parent;
-	u32 name_hash, name_length;
-	const unsigned char *name;
-	struct inode *inode;
-};
+const volatile bool can_cast = false;
 
-#define IS_AT(type, member, from, bytes) \
-	(bpf_core_field_offset(struct type, member) == bpf_core_field_offset(struct type, from) + (bytes))
-
-static __always_inline void read_dentry(struct dentry_part *part, struct dentry *dentry)
+static __always_inline void *cast(const void *pointer, u32 type)
 {
-	if (IS_AT(dentry, d_name.hash, d_parent, 8) && IS_AT(dentry, d_inode, d_parent, 24)) {
-		bpf_probe_read_kernel(part, sizeof(*part), (void *)dentry + bpf_core_field_offset(struct dentry, d_parent));
-		return;
-	}
-	part->parent = BPF_CORE_READ(dentry, d_parent);
-	part->name_hash = BPF_CORE_READ(dentry, d_name.hash);
-	part->inode = BPF_CORE_READ(dentry, d_inode);
+	register const void *object asm("r1") = pointer;
+	register u64 id asm("r2") = type;
+	register void *typed asm("r0");
+	asm volatile(".8byte 0x0ca4ee0100002085" : "=r"(typed), "+r"(object), "+r"(id) : : "r3", "r4", "r5");
+	return typed;
 }
+
+#define CAST(type, pointer) ((struct type *)cast(pointer, bpf_core_type_id_kernel(struct type)))
 
 static __always_inline void describe_place(struct use *u, struct place place)
 {
 	struct dentry *dentry = place.dentry;
-	struct dentry_part part = {};
-	read_dentry(&part, dentry);
-	struct dentry *parent = part.parent;
-	struct inode *inode = part.inode;
 	u->object.mnt = place.mnt;
 	u->object.dentry = dentry;
-	u->key.id.object_ino = BPF_CORE_READ(inode, i_ino);
+	if (can_cast) {
+		dentry = CAST(dentry, dentry);
+		u->key.id.object_ino = dentry->d_inode->i_ino;
+		u->key.id.object_dev = dentry->d_sb->s_dev;
+		u->key.id.object_parent = dentry->d_parent->d_inode->i_ino;
+		u->key.id.object_name_hash = dentry->d_name.hash;
+		return;
+	}
+	u->key.id.object_ino = BPF_CORE_READ(dentry, d_inode, i_ino);
 	u->key.id.object_dev = BPF_CORE_READ(dentry, d_sb, s_dev);
-	u->key.id.object_parent = BPF_CORE_READ(parent, d_inode, i_ino);
-	u->key.id.object_name_hash = part.name_hash;
+	u->key.id.object_parent = BPF_CORE_READ(dentry, d_parent, d_inode, i_ino);
+	u->key.id.object_name_hash = BPF_CORE_READ(dentry, d_name.hash);
 }
 
 static __always_inline struct place place_of(struct file *file)
 {
-	struct place place = {};
-	if (IS_AT(path, dentry, mnt, 8)) {
-		bpf_probe_read_kernel(&place, sizeof(place), (void *)file + bpf_core_field_offset(struct file, f_path.mnt));
-		return place;
+	if (can_cast) {
+		file = CAST(file, file);
+		return (struct place){ .mnt = file->f_path.mnt, .dentry = file->f_path.dentry };
 	}
-	place.mnt = BPF_CORE_READ(file, f_path.mnt);
-	place.dentry = BPF_CORE_READ(file, f_path.dentry);
-	return place;
+	return (struct place){ .mnt = BPF_CORE_READ(file, f_path.mnt), .dentry = BPF_CORE_READ(file, f_path.dentry) };
 }
 
 static __always_inline void describe_object(struct use *u, struct file *file)
@@ -663,9 +728,8 @@ __noinline int report_text(struct use *u, int dfd)
 				lost();
 			return 0;
 		}
-		struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-		u->base.mnt = BPF_CORE_READ(file, f_path.mnt);
-		u->base.dentry = dentry;
+		u->base = place_of(file);
+		struct dentry *dentry = u->base.dentry;
 		u->key.id.base_ino = BPF_CORE_READ(dentry, d_inode, i_ino);
 		u->key.id.base_dev = BPF_CORE_READ(dentry, d_sb, s_dev);
 	}

@@ -286,7 +286,8 @@ mod tests {
     use aya::programs::{BtfTracePoint, loaded_links};
 
     use super::*;
-    use crate::sensor::{Helper, SensorOptions, load_object};
+    use crate::object::load_object;
+    use crate::sensor::{Helper, SensorOptions};
 
     #[test]
     fn what_was_attached_before_a_hook_that_is_missing_is_detached() {
@@ -297,7 +298,7 @@ mod tests {
         }
         let btf = Btf::from_sys_fs().unwrap();
         let options = SensorOptions::new(Helper { program: "/bin/true".into(), args: Vec::new() });
-        let mut ebpf = load_object(&options, &btf, Strength::Base).unwrap();
+        let mut ebpf = load_object(&options, &btf, Strength::Base, None).unwrap();
         let mut programs = Vec::new();
         let attached = |programs: &[u32]| {
             loaded_links().flatten().filter(|link| programs.contains(&link.program_id())).count()

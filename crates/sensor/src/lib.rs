@@ -16,6 +16,7 @@ pub mod hooks;
 pub mod journal;
 mod names;
 pub mod notify;
+mod object;
 mod observe;
 mod processes;
 pub mod recording;

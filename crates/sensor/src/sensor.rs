@@ -9,10 +9,10 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aya::maps::{Array, CgroupArray, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, CgroupArray, MapData, PerCpuArray, RingBuf};
 use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{BtfTracePoint, Iter, ProgramError};
-use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
+use aya::{Btf, Ebpf};
 use profile::PassedOver;
 
 use crate::activity::Noted;
@@ -21,13 +21,9 @@ use crate::consumer::{Consumer, Harvest};
 use crate::error::blockers;
 use crate::hooks::{Hooks, Strength};
 use crate::journal::{Entries, Journal};
+use crate::object::{cast_function, in_object, load_object, take_map};
 use crate::rootfs::{Rootfs, kernel_device};
-use crate::{Choice, LoadError, Recording, SensorError, Target, snapshot, syscalls};
-
-/// The programs, compiled by this crate's build script: the base, and the base with hooks.
-static BASE: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sensor.bpf.o"));
-static FENTRY: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fentry.bpf.o"));
-static LSM: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lsm.bpf.o"));
+use crate::{Choice, LoadError, Recording, SensorError, Target, snapshot};
 
 /// Program and tracepoint.
 const TRACEPOINTS: [(&str, &str); 3] = [
@@ -59,6 +55,8 @@ pub struct SensorOptions {
     pub helper: Helper,
     /// A fault to try: the hook of this program is looked for where no kernel has one.
     pub absent_hook: Option<&'static str>,
+    /// Whether pointers may be given the kernel's types where it can do that; not, for a trial as on an older kernel.
+    pub may_cast: bool,
 }
 
 /// A program, with leading arguments, that ends up in [`crate::canary_main`] with the arguments after those.
@@ -74,7 +72,14 @@ impl SensorOptions {
     /// The ordinary settings: a ring of 64 MiB, which holds the 200,000 uses of a storm while nobody takes them in, and
     /// 262,144 distinct uses.
     pub fn new(helper: Helper) -> Self {
-        Self { ring_bytes: 64 << 20, dedup_entries: 1 << 18, choice: Choice::Auto, helper, absent_hook: None }
+        Self {
+            ring_bytes: 64 << 20,
+            dedup_entries: 1 << 18,
+            choice: Choice::Auto,
+            helper,
+            absent_hook: None,
+            may_cast: true,
+        }
     }
 }
 
@@ -149,8 +154,27 @@ impl Sensor {
         Ok(Self { passed_over: passed_over.clone(), ..sensor })
     }
 
+    /// Loads one backend. A kernel without a just-in-time compiler has the function that casts and refuses to call it:
+    /// the base, which runs there too, is tried once more without it.
     fn load_with(options: &SensorOptions, btf: &Btf, strength: Strength) -> Result<Self, LoadError> {
-        let mut ebpf = load_object(options, btf, strength)?;
+        let cast = cast_function(btf).filter(|_| options.may_cast);
+        let loaded = Self::load_casting(options, btf, strength, cast);
+        match loaded {
+            Err(error @ LoadError::Program { .. }) if cast.is_some() && strength == Strength::Base => {
+                tracing::debug!(%error, "once more without casts");
+                Self::load_casting(options, btf, strength, None)
+            }
+            _ => loaded,
+        }
+    }
+
+    fn load_casting(
+        options: &SensorOptions,
+        btf: &Btf,
+        strength: Strength,
+        cast: Option<u32>,
+    ) -> Result<Self, LoadError> {
+        let mut ebpf = load_object(options, btf, strength, cast)?;
         let hooks = Hooks::attach(strength, &mut ebpf, btf, options.absent_hook)
             .map_err(|source| LoadError::Hooks { backend: strength.name(), source })?;
         let ring = take_map(&mut ebpf, "ring").and_then(|map| RingBuf::try_from(map).map_err(in_object))?;
@@ -324,9 +348,10 @@ impl Sensor {
             let values = self.counters.get(&index, 0).map_err(|source| SensorError::Counters { source })?;
             Ok(values.iter().sum())
         };
+        let recent = sum(7)?;
         Ok(KernelCounters {
-            seen: sum(0)?,
-            duplicate: sum(1)?,
+            seen: sum(0)? + recent,
+            duplicate: sum(1)? + recent,
             emitted: sum(2)?,
             dropped: sum(3)?,
             faulted: sum(4)?,
@@ -380,39 +405,11 @@ fn strongest<T>(
     attempt(last)
 }
 
-pub(crate) fn load_object(options: &SensorOptions, btf: &Btf, strength: Strength) -> Result<Ebpf, LoadError> {
-    const PAGE: u32 = 4096;
-    let ring_bytes = options.ring_bytes.clamp(PAGE, 1 << 30).next_power_of_two();
-    let entries = options.dedup_entries.max(1);
-    EbpfLoader::new()
-        .btf(Some(btf))
-        .map_max_entries("ring", ring_bytes)
-        .map_max_entries("short_uses", entries)
-        .map_max_entries("middle_uses", entries.div_ceil(2))
-        .map_max_entries("long_uses", entries.div_ceil(64))
-        .override_global("native_calls", &syscalls::native(), true)
-        .override_global("compat_calls", &syscalls::compat(), true)
-        .load(match strength {
-            Strength::Base => BASE,
-            Strength::Fentry => FENTRY,
-            Strength::Lsm => LSM,
-        })
-        .map_err(in_object)
-}
-
-fn take_map(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map, LoadError> {
-    ebpf.take_map(name).ok_or_else(|| in_object(MapError::InvalidName { name: name.to_owned() }))
-}
-
 pub(crate) fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, ProgramError>
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
 {
     ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()
-}
-
-fn in_object(source: impl Into<EbpfError>) -> LoadError {
-    LoadError::Object { source: Box::new(source.into()), blockers: blockers() }
 }
 
 fn in_program(program: &'static str, source: ProgramError) -> LoadError {

@@ -10,18 +10,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use fixture::{Container, STATIC, assert_complete, compile, kinds, make};
+use fixture::{Container, STATIC, assert_complete, choice, compile, kinds, make, options};
+use sensor::{Record, Sensor, SensorOptions};
 use torture_files::fill;
 
-#[test]
-fn every_way_to_use_a_file_is_recorded_as_what_it_is() {
+/// What is recorded of the torture program. All its objects must be as they should.
+fn torture(options: &SensorOptions) -> Option<Record> {
     if !cfg!(target_arch = "x86_64") {
         eprintln!("SKIP: the torture program speaks i386 too");
         assert!(std::env::var_os("CAREEN_NO_SKIP").is_none(), "must not skip here");
-        return;
+        return None;
     }
-    let Some(container) = Container::new(fill) else { return };
-    let recording = container.record();
+    let container = Container::new(fill)?;
+    let recording = container.watch(Sensor::load(options).unwrap());
     // Descriptors that the process got from outside are opened before it joins the cgroup.
     let script = r#"exec 100< "$1/t/f_inherit" 101< "$1/t/f_magic"; echo 0 > "$0/cgroup.procs"
                     exec chroot "$1" /t/torture"#;
@@ -42,6 +43,20 @@ fn every_way_to_use_a_file_is_recorded_as_what_it_is() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    Some(record)
+}
+
+#[test]
+fn a_kernel_without_casts_tells_the_same() {
+    let Some(record) = torture(&SensorOptions { may_cast: false, ..options(choice()) }) else { return };
+    let Some(cast) = torture(&options(choice())) else { return };
+    assert_eq!(record.observations, cast.observations);
+    assert_eq!(record.counters.emitted, cast.counters.emitted);
+}
+
+#[test]
+fn every_way_to_use_a_file_is_recorded_as_what_it_is() {
+    let Some(record) = torture(&options(choice())) else { return };
     table::check(&record);
     for made in ["t/d_new/made", "t/d_mkdir/made", "t/made_link", "t/d_bind/socket"] {
         assert!(kinds(&record, made.as_bytes()).is_empty(), "{made} is not of the image");

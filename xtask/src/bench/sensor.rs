@@ -98,7 +98,9 @@ fn measure(ground: &Ground, workload: &Workload) -> Result<(String, Vec<String>)
         for mode in modes {
             costs.push((
                 mode,
-                ground.run(workload, server.as_ref(), mode).with_context(|| format!("{} failed", workload.name))?,
+                ground
+                    .run(workload, server.as_ref(), mode)
+                    .with_context(|| format!("{} failed", workload.name))?,
             ));
         }
         let of = |wanted: Mode| costs.iter().find(|(mode, _)| *mode == wanted).map(|(_, cost)| *cost);
@@ -253,7 +255,7 @@ impl Ground {
         shell.env("port", port.to_string()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut server = Server { process: shell.spawn().context("no bash")?, port };
         let started = Instant::now();
-        let mut answers = || self.beside_server(ready, port).stdout(Stdio::null()).status();
+        let answers = || self.beside_server(ready, port).stdout(Stdio::null()).status();
         while !answers().is_ok_and(|status| status.success()) {
             if started.elapsed() > START_TIMEOUT || server.process.try_wait()?.is_some() {
                 bail!("the server does not answer");
@@ -357,7 +359,8 @@ struct Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.process.try_wait().is_ok_and(|status| status.is_none()) {
-            let _ = rustix::process::kill_process(Pid::from_child(&self.process), rustix::process::Signal::INT);
+            let _ =
+                rustix::process::kill_process(Pid::from_child(&self.process), rustix::process::Signal::INT);
             let _ = self.process.wait();
         }
     }
