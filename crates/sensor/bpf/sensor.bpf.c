@@ -30,8 +30,9 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define SCRATCH_BUFFERS 128
 #define SCRATCH_TRIES 16
 #define SYSCALLS 512
-#define RECENT_BITS 10
-#define KEY_WORDS (sizeof(struct short_key) / sizeof(u64))
+#define RECENT_SHORT_BITS 10
+#define RECENT_MIDDLE_BITS 8
+#define WORDS_OF(type) (sizeof(struct type) / sizeof(u64))
 
 #define FMODE_BACKING (3u << 24)	/* one of these, it has moved */
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
@@ -76,7 +77,7 @@ struct short_key {
 struct middle_key {
 	struct identity id;
 	char text[MIDDLE_TEXT];
-};
+} __attribute__((aligned(8)));
 
 struct long_key {
 	struct identity id;
@@ -156,17 +157,29 @@ struct {
  * Uses that were looked up last on a processor, each at a place of its own: comparing is cheaper than looking up. The
  * version is odd while an entry is written, for a program may be preempted by another one; both then do without it.
  */
-struct recent {
+struct recent_short {
 	u64 version;
-	u64 words[sizeof(struct short_key) / sizeof(u64)];
+	u64 words[WORDS_OF(short_key)];
+};
+
+struct recent_middle {
+	u64 version;
+	u64 words[WORDS_OF(middle_key)];
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1 << RECENT_BITS);
+	__uint(max_entries, 1 << RECENT_SHORT_BITS);
 	__type(key, u32);
-	__type(value, struct recent);
-} recent_uses SEC(".maps");
+	__type(value, struct recent_short);
+} recent_short_uses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1 << RECENT_MIDDLE_BITS);
+	__type(key, u32);
+	__type(value, struct recent_middle);
+} recent_middle_uses SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -414,6 +427,57 @@ static __always_inline long read_text(char *to, u32 room, struct use *u)
 	return bpf_probe_read_kernel_str(to, room, u->text);
 }
 
+/* ---- uses seen last ---- */
+
+/* Where in a table of 2^bits entries a key belongs. */
+static __always_inline u32 recent_index(const u64 *key, u32 words, u32 bits)
+{
+	u64 mixed = 0;
+#pragma clang loop unroll(disable)
+	for (u32 i = 0; i < words; i++)
+		mixed ^= key[i] << (i & 31);
+	return mixed * 0x9e3779b97f4a7c15 >> (64 - bits);
+}
+
+static __always_inline bool is_recent(const u64 *version, const u64 *entry, const u64 *key, u32 words)
+{
+	u64 before = *(volatile u64 *)version, differs = before & 1;
+	barrier();
+#pragma clang loop unroll(disable)
+	for (u32 i = 0; i < words; i++)
+		differs |= entry[i] ^ key[i];
+	return before && !differs && *(volatile u64 *)version == before;
+}
+
+static __always_inline void put_recent(u64 *version, u64 *entry, const u64 *key, u32 words)
+{
+	u64 before = *(volatile u64 *)version;
+	if (before & 1)
+		return;
+	*(volatile u64 *)version = before + 1;
+	barrier();
+#pragma clang loop unroll(disable)
+	for (u32 i = 0; i < words; i++)
+		entry[i] = key[i];
+	barrier();
+	*(volatile u64 *)version = before + 2;
+}
+
+static __always_inline struct recent_short *recent_short(struct short_key *key)
+{
+	u32 index = recent_index((void *)key, WORDS_OF(short_key), RECENT_SHORT_BITS);
+	return bpf_map_lookup_elem(&recent_short_uses, &index);
+}
+
+static __always_inline struct recent_middle *recent_middle(struct long_key *key)
+{
+	u32 index = recent_index((void *)key, WORDS_OF(middle_key), RECENT_MIDDLE_BITS);
+	return bpf_map_lookup_elem(&recent_middle_uses, &index);
+}
+
+#define IS_RECENT(place, key) is_recent(&(place)->version, (place)->words, (void *)(key), sizeof((place)->words) / sizeof(u64))
+#define PUT_RECENT(place, key) put_recent(&(place)->version, (place)->words, (void *)(key), sizeof((place)->words) / sizeof(u64))
+
 enum { NOT_SEEN, KNOWN, UNREADABLE };
 
 /* Looks up a use whose text is too long for the stack: reads it into the scratch buffer. */
@@ -428,17 +492,27 @@ static __noinline int look_up_long(struct use *u, struct scratch *s)
 	if (read <= 0)
 		return UNREADABLE;
 	if (read < MIDDLE_TEXT) {
+		struct recent_middle *place = recent_middle(&s->key);
+		if (place && IS_RECENT(place, &s->key))
+			return KNOWN;
+		if (bpf_map_lookup_elem(&middle_uses, &s->key)) {
+			if (place)
+				PUT_RECENT(place, &s->key);
+			return KNOWN;
+		}
 		s->text_length = read;
-		bpf_probe_read_kernel_str(s->payload, MIDDLE_TEXT, s->key.text);
-		return bpf_map_lookup_elem(&middle_uses, &s->key) ? KNOWN : NOT_SEEN;
+		bpf_probe_read_kernel(s->payload, MIDDLE_TEXT, s->key.text);
+		return NOT_SEEN;
 	}
 	bpf_probe_read_kernel(s->key.text, PATH_MAX, 0);	/* a failed read clears the target */
 	read = read_text(s->key.text, PATH_MAX, u);
 	if (read <= 0 || read > PATH_MAX)
 		return UNREADABLE;
+	if (bpf_map_lookup_elem(&long_uses, &s->key))
+		return KNOWN;
 	s->text_length = read;
-	bpf_probe_read_kernel_str(s->payload, PATH_MAX, s->key.text);
-	return bpf_map_lookup_elem(&long_uses, &s->key) ? KNOWN : NOT_SEEN;
+	bpf_probe_read_kernel(s->payload, PATH_MAX, s->key.text);
+	return NOT_SEEN;
 }
 
 static __noinline int remember(struct use *u, struct scratch *s)
@@ -456,47 +530,6 @@ static __noinline int remember(struct use *u, struct scratch *s)
 	return 0;
 }
 
-/* ---- uses seen just before ---- */
-
-
-static __always_inline struct recent *recent_place(const struct short_key *key)
-{
-	const u64 *words = (const void *)key;
-	u64 mixed = 0;
-#pragma clang loop unroll(full)
-	for (u32 i = 0; i < KEY_WORDS; i++)
-		mixed ^= words[i] << i;
-	u32 index = mixed * 0x9e3779b97f4a7c15 >> (64 - RECENT_BITS);
-	return bpf_map_lookup_elem(&recent_uses, &index);
-}
-
-static __always_inline bool is_recent(const struct recent *place, const struct short_key *key)
-{
-	const u64 *words = (const void *)key;
-	u64 version = *(volatile u64 *)&place->version, differs = version & 1;
-	barrier();
-#pragma clang loop unroll(full)
-	for (u32 i = 0; i < KEY_WORDS; i++)
-		differs |= place->words[i] ^ words[i];
-	barrier();
-	return !differs && *(volatile u64 *)&place->version == version && version;
-}
-
-static __always_inline void put_recent(struct recent *place, const struct short_key *key)
-{
-	const u64 *words = (const void *)key;
-	u64 version = *(volatile u64 *)&place->version;
-	if (version & 1)
-		return;
-	*(volatile u64 *)&place->version = version + 1;
-	barrier();
-#pragma clang loop unroll(full)
-	for (u32 i = 0; i < KEY_WORDS; i++)
-		place->words[i] = words[i];
-	barrier();
-	*(volatile u64 *)&place->version = version + 2;
-}
-
 /* Counts a use and reports it unless it is known. Global, like report_text, so that it is verified only once. */
 __noinline int report(struct use *u)
 {
@@ -504,15 +537,15 @@ __noinline int report(struct use *u)
 	if (!u)
 		return 0;
 	if (!u->text_long) {
-		struct recent *place = recent_place(&u->key);
-		if (place && is_recent(place, &u->key)) {
+		struct recent_short *place = recent_short(&u->key);
+		if (place && IS_RECENT(place, &u->key)) {
 			count(RECENT);
 			return 0;
 		}
 		count(SEEN);
 		if (bpf_map_lookup_elem(&short_uses, &u->key)) {
 			if (place)
-				put_recent(place, &u->key);
+				PUT_RECENT(place, &u->key);
 			count(DUPLICATE);
 			return 0;
 		}
