@@ -6,6 +6,7 @@
 
 mod lexer;
 mod option;
+mod word;
 mod wrapper;
 
 use std::collections::{BTreeMap, BTreeSet};
