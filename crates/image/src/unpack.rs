@@ -1,83 +1,29 @@
 //! One layer as a directory that overlayfs can stack.
 
 mod edits;
+mod error;
+mod metadata;
 mod rights;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use edits::unpack_edits;
+pub use error::UnpackError;
+use metadata::{mode, owner, set_metadata, set_xattrs, times};
 pub use rights::Rights;
-use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT, Uid,
-    XattrFlags,
-};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, XattrFlags};
 use rustix::io::Errno;
 
 use crate::limits::Tally;
-use crate::merge::{MergeError, Stack};
+use crate::merge::Stack;
 use crate::{EntryKind, Image, ImagePath, Layer, Metadata, Node, NodeKind, file};
 
 /// Bytes of a file between two looks at the interrupt.
 const PIECE_BYTES: u64 = 8 << 20;
-
-/// Why a layer could not be unpacked.
-#[derive(Debug, thiserror::Error)]
-pub enum UnpackError {
-    /// The image has no such layer.
-    #[error("there is no layer {0}")]
-    NoSuchLayer(usize),
-    /// The layers up to this one do not merge.
-    #[error("cannot merge the layers")]
-    Merge(#[from] MergeError),
-    /// The target directory cannot be opened.
-    #[error("cannot open {}", dir.display())]
-    Open {
-        /// The directory.
-        dir: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// One entry cannot be made.
-    #[error("cannot {action} {path}")]
-    Entry {
-        /// What was tried: "create", "set the owner of", ….
-        action: &'static str,
-        /// The entry.
-        path: ImagePath,
-        /// Why.
-        source: io::Error,
-    },
-    /// The caller asked to stop.
-    #[error("interrupted")]
-    Interrupted,
-    /// The layer has something that overlayfs would take for a note of its own.
-    #[error("{path} has {what}, which overlayfs takes for its own")]
-    Overlay {
-        /// The entry.
-        path: ImagePath,
-        /// `the device number 0:0`, or an attribute's name.
-        what: String,
-    },
-}
-
-impl UnpackError {
-    /// What to try next.
-    pub fn hint(&self) -> Option<String> {
-        let (Self::Open { source, .. } | Self::Entry { source, .. }) = self else { return None };
-        match source.kind() {
-            io::ErrorKind::PermissionDenied => {
-                Some("unpacking needs root: owners and devices are kept".to_owned())
-            }
-            io::ErrorKind::StorageFull => Some("free some room, or choose another data directory".to_owned()),
-            io::ErrorKind::AlreadyExists => Some("unpack into an empty directory".to_owned()),
-            _ => None,
-        }
-    }
-}
 
 /// Unpacks one layer into an existing, empty directory, as a lower directory for overlayfs.
 ///
@@ -423,65 +369,4 @@ fn copy(layer: &Layer, part: file::Segment, file: &OwnedFd) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Owner first, since changing it clears setuid and file capabilities; time last.
-fn set_metadata(
-    path: &ImagePath,
-    metadata: &Metadata,
-    rights: Rights,
-    fd: BorrowedFd<'_>,
-) -> Result<(), UnpackError> {
-    let (uid, gid) = owner(metadata);
-    rights
-        .forgive(Errno::INVAL, rustix::fs::fchown(fd, uid, gid))
-        .map_err(failed("set the owner of", path))?;
-    rustix::fs::fchmod(fd, mode(metadata)).map_err(failed("set the mode of", path))?;
-    set_xattrs(path, metadata, rights, |name, value| {
-        rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty())
-    })?;
-    rustix::fs::futimens(fd, &times(metadata)).map_err(failed("set the time of", path))
-}
-
-/// Attributes that the file system does not know are left out, as container engines do.
-fn set_xattrs(
-    path: &ImagePath,
-    metadata: &Metadata,
-    rights: Rights,
-    set: impl Fn(&[u8], &[u8]) -> rustix::io::Result<()>,
-) -> Result<(), UnpackError> {
-    for (name, value) in &metadata.xattrs {
-        if name.starts_with(rights.overlay_prefix()) {
-            let what = crate::path::escape(name);
-            return Err(UnpackError::Overlay { path: path.clone(), what });
-        }
-        match set(name, value) {
-            Err(Errno::NOTSUP) => {
-                let name = crate::path::escape(name);
-                tracing::warn!(%path, name, "the file system cannot keep the attribute {name} of {path}");
-            }
-            other => {
-                rights.forgive(Errno::PERM, other).map_err(failed("set an extended attribute of", path))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn owner(metadata: &Metadata) -> (Option<Uid>, Option<Gid>) {
-    (Some(Uid::from_raw(metadata.uid)), Some(Gid::from_raw(metadata.gid)))
-}
-
-fn mode(metadata: &Metadata) -> Mode {
-    Mode::from_raw_mode(metadata.mode & 0o7777)
-}
-
-fn times(metadata: &Metadata) -> Timestamps {
-    Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec {
-            tv_sec: metadata.mtime.seconds,
-            tv_nsec: metadata.mtime.nanoseconds.into(),
-        },
-    }
 }
