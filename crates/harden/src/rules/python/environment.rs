@@ -8,6 +8,7 @@ use image::{ImagePath, NodeKind};
 
 use super::codec::Aliases;
 use super::distribution::Distributions;
+use super::pattern;
 use crate::PlanError;
 use crate::scene::Scene;
 
@@ -22,6 +23,8 @@ pub(crate) struct Environment {
     /// Endings of extension modules, such as `.cpython-311-x86_64-linux-gnu.so`, longest first.
     pub(super) suffixes: Vec<String>,
     aliases: OnceCell<Aliases>,
+    /// Packages of which the profile shows a module in use, worked out once.
+    used_packages: OnceCell<Vec<ImagePath>>,
     /// What stands before the first dot of the names in a directory, for those that were looked into.
     stems: RefCell<BTreeMap<ImagePath, HashSet<Vec<u8>>>>,
     distributions: RefCell<BTreeMap<ImagePath, Rc<Distributions>>>,
@@ -168,6 +171,11 @@ impl Environment {
     /// Other names of character sets.
     pub(super) fn aliases(&self, scene: &Scene<'_>) -> &Aliases {
         self.aliases.get_or_init(|| Aliases::read(scene, self))
+    }
+
+    /// The packages of which the profile shows a module in use, those of the standard library too.
+    pub(super) fn used_packages(&self, scene: &Scene<'_>) -> &[ImagePath] {
+        self.used_packages.get_or_init(|| pattern::used_packages(scene))
     }
 
     /// The standard library that holds this path outside its directories of third-party modules.

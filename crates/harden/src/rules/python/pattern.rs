@@ -54,7 +54,7 @@ pub(super) fn modules(scene: &Scene<'_>, resolver: &Resolver<'_>, pattern: &str)
     let mut files = BTreeSet::new();
     let parts: Vec<&str> = pattern.split('.').collect();
     let (mut inside, parts) = match parts[..] {
-        [first, ref rest @ ..] if first.contains('*') => (used_packages(scene), rest),
+        [first, ref rest @ ..] if first.contains('*') => (scene.python().used_packages(scene).to_vec(), rest),
         ref all => (resolver.path().to_vec(), all),
     };
     for (at, part) in parts.iter().enumerate() {
@@ -101,7 +101,7 @@ fn names(scene: &Scene<'_>, directory: &ImagePath, part: &str) -> BTreeSet<Strin
 }
 
 /// The packages of which the profile shows a module in use, those of the standard library too.
-fn used_packages(scene: &Scene<'_>) -> Vec<ImagePath> {
+pub(super) fn used_packages(scene: &Scene<'_>) -> Vec<ImagePath> {
     let used = scene
         .profile
         .used()
