@@ -117,6 +117,11 @@ impl<'a> Draft<'a> {
         self.wanted.contains(path)
     }
 
+    /// The kept paths that people, or settings, asked for, in path order.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &ImagePath> {
+        self.wanted.iter()
+    }
+
     /// Everything kept so far with the reasons, in path order.
     pub(crate) fn kept(&self) -> impl Iterator<Item = (&'a ImagePath, &Reason)> {
         let reasons = self.tree.iter().zip(&self.kept);

@@ -201,11 +201,13 @@ fn reason(entry: &LedgerEntry, next: Option<&ImagePath>) -> String {
         Rule::Lua => by("needed by Lua beside", "needed by Lua"),
         Rule::Java => by("needed by Java beside", "needed by Java"),
         Rule::Erlang => by("needed by Erlang beside", "needed by Erlang"),
+        Rule::R => by("needed by R beside", "needed by R"),
         Rule::Reference => by("named by code that was used:", "named by code that was used"),
         Rule::OwnData => {
             by("in a directory of the image's own data with", "in a directory of the image's own data")
         }
         Rule::DataDirectory => by("in a data directory used or named by", "in a data directory in use"),
+        Rule::Fonts => by("fonts and their settings for", "fonts and their settings"),
         Rule::PackageData => by("data of the package of", "data of a package in use"),
         Rule::SiblingProgram => by("program of the same package as", "program of a package in use"),
         Rule::Unit => by("of the same unit as", "of a unit that is kept whole"),

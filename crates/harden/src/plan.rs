@@ -140,8 +140,14 @@ pub(crate) fn plan_beside(
         close(&scene, &mut draft, &links, &mut programs)?;
     }
     rules::data_directory::apply(&scene, &mut draft, &mut programs)?;
+    rules::fonts::apply(&scene, &mut draft, &programs)?;
     rules::package_data::apply(&scene, &mut draft)?;
     rules::sibling_program::apply(&scene, &mut draft, &mut programs)?;
+    rules::sibling_script::apply(&scene, &mut draft, &mut programs)?;
+    close(&scene, &mut draft, &links, &mut programs)?;
+    while references.apply(&scene, &mut draft, &mut programs)? {
+        close(&scene, &mut draft, &links, &mut programs)?;
+    }
     rules::unit::apply(&scene, &mut draft)?;
     rules::coherent_package::apply(&scene, &mut draft)?;
     rules::data_file::apply(&scene, &mut draft)?;
@@ -232,6 +238,7 @@ fn close(
         rules::lua::apply(scene, draft, &fresh)?;
         rules::java::apply(scene, draft, &fresh)?;
         rules::erlang::apply(scene, draft, &fresh)?;
+        rules::r::apply(scene, draft, &fresh)?;
         rules::runtime_directory::apply(scene, draft)?;
     }
 }

@@ -80,6 +80,8 @@ pub enum Rule {
     Java,
     /// What a used part of Erlang needs beside it.
     Erlang,
+    /// What a used part of R needs beside it.
+    R,
     /// A directory that services write to or that something is mounted on.
     RuntimeDirectory,
     /// Code that was used names it literally.
@@ -88,6 +90,8 @@ pub enum Rule {
     OwnData,
     /// It lies in a data directory that a program of its package uses or names.
     DataDirectory,
+    /// Settings of fonts, and fonts.
+    Fonts,
     /// It is data of a language's package, beside code of that package that was used.
     PackageData,
     /// It is a program of the same package as one that was run, and needs nothing more.
@@ -114,7 +118,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they run.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 52] = [
         Self::Observed,
         Self::Carried,
         Self::ImageConfig,
@@ -150,10 +154,12 @@ impl Rule {
         Self::Lua,
         Self::Java,
         Self::Erlang,
+        Self::R,
         Self::RuntimeDirectory,
         Self::Reference,
         Self::OwnData,
         Self::DataDirectory,
+        Self::Fonts,
         Self::PackageData,
         Self::SiblingProgram,
         Self::Unit,
@@ -205,10 +211,12 @@ impl Rule {
             Self::Lua => "lua",
             Self::Java => "java",
             Self::Erlang => "erlang",
+            Self::R => "r",
             Self::RuntimeDirectory => "runtime-directory",
             Self::Reference => "reference",
             Self::OwnData => "own-data",
             Self::DataDirectory => "data-directory",
+            Self::Fonts => "fonts",
             Self::PackageData => "package-data",
             Self::SiblingProgram => "sibling-program",
             Self::Unit => "unit",
@@ -277,6 +285,7 @@ impl Rule {
             Self::Lua => "Lua needs it beside a module that was used.",
             Self::Java => "The Java run time needs it beside a part that was used.",
             Self::Erlang => "Erlang needs it beside a module that was used.",
+            Self::R => "R needs it beside a package that was used.",
             Self::RuntimeDirectory => {
                 "It is a directory that services write to or that something is mounted on."
             }
@@ -286,6 +295,9 @@ impl Rule {
             }
             Self::DataDirectory => {
                 "It lies in a data directory of its package that a program of that package uses or names."
+            }
+            Self::Fonts => {
+                "A kept program can draw text, and this is one of the fonts that it may ask for, or tells which."
             }
             Self::PackageData => {
                 "It is data of a package of a language and lies with code of that package that was used."

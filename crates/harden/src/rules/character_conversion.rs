@@ -8,9 +8,22 @@ use crate::rules::elf::Programs;
 use crate::rules::locale;
 use crate::scene::Scene;
 
-/// The converters that `iconv` users ask for most; UTF-8, ASCII and UCS are built in. About 20 KB each.
-const COMMON: [&str; 7] =
-    ["UTF-7.so", "UTF-16.so", "UTF-32.so", "UNICODE.so", "ISO8859-1.so", "ISO8859-15.so", "CP1252.so"];
+/// The converters that `iconv` users ask for most, Cyrillic and Central European ones among them; UTF-8, ASCII and UCS are
+/// built in. About 15 KB each.
+const COMMON: [&str; 12] = [
+    "UTF-7.so",
+    "UTF-16.so",
+    "UTF-32.so",
+    "UNICODE.so",
+    "ISO8859-1.so",
+    "ISO8859-2.so",
+    "ISO8859-15.so",
+    "CP1250.so",
+    "CP1251.so",
+    "CP1252.so",
+    "KOI8-R.so",
+    "KOI8-U.so",
+];
 
 /// Keeps the lists of converters, the common ones, and those of the image's own locales, if a program in use calls
 /// `iconv_open`. Which converter it asks for may depend on a client.

@@ -135,6 +135,20 @@ impl<'a> Programs<'a> {
         Ok(Some(load))
     }
 
+    /// How many bytes a file would add with all that it loads, as far as that is not kept.
+    pub(crate) fn cost_bytes(
+        &mut self,
+        scene: &Scene<'_>,
+        draft: &Draft<'_>,
+        path: &ImagePath,
+    ) -> Result<u64, PlanError> {
+        let mut files = self.load(draft, path)?.map(|load| load.more).unwrap_or_default();
+        if !draft.is_kept(path) {
+            files.insert(path.clone());
+        }
+        Ok(files.iter().filter_map(|path| scene.file_size(path)).sum())
+    }
+
     /// All kept ELF files.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&ImagePath, &ElfFile)> {
         self.files.iter().map(|(path, file)| (path, &**file))

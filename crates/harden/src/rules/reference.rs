@@ -14,6 +14,10 @@ use crate::{Generalize, PlanError, Rule};
 /// Longest file that is searched for references.
 const MAX_CODE_BYTES: u64 = 64 << 20;
 
+/// Most bytes that a command which a script of a package names may cost, with the libraries that nothing else keeps, where
+/// nobody ran that script.
+pub(crate) const CHEAP_BYTES: u64 = 256 << 10;
+
 /// What a piece of code names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reference {
@@ -40,7 +44,7 @@ pub(crate) struct References {
 impl References {
     /// Keeps what code that the workload used names, one level deep: what is kept here is closed over as everything
     /// else, but not searched in turn. The image's [own code](is_own_code) counts as one whole: whatever part of it is
-    /// kept is searched, and so is what it names, as if that had been used.
+    /// kept is searched, and so is what it names, as if that had been used; and so are the helpers that settings name.
     ///
     /// Says whether anything was searched; then the draft is to be closed, and this called again.
     pub(crate) fn apply(
@@ -57,10 +61,19 @@ impl References {
             .filter(|(path, reason)| is_code_rule(reason.rule) && self.counts_as_used(scene, draft, path))
             .map(|(path, _)| path.clone())
             .collect();
+        // What settings name runs when the first client needs it, so it counts as used. A set of commands that somebody
+        // asked for is no part of the workload.
+        let named =
+            draft.wanted().filter(|path| draft.reason(path).is_some_and(|reason| reason.rule != Rule::Kit));
+        let named: BTreeSet<ImagePath> =
+            named.filter(|path| scene.file_size(path).is_some()).cloned().collect();
         // Source says more than its bytecode, and is read once whichever of the two was used.
-        let code: BTreeSet<ImagePath> = used_code(scene, draft)
-            .into_iter()
+        let used = used_code(scene, draft);
+        let code: BTreeSet<ImagePath> = used
+            .iter()
+            .cloned()
             .chain(own)
+            .chain(named.iter().cloned())
             .map(|path| python::source_of(scene, &path).unwrap_or(path))
             .filter(|path| !self.searched.contains(path))
             .collect();
@@ -69,7 +82,11 @@ impl References {
                 continue;
             }
             let content = scene.image.read_file_into(path, MAX_CODE_BYTES, &mut self.room)?;
-            for reference in references_of(scene, path, content) {
+            let mut references = references_of(scene, path, content);
+            if named.contains(path) && !used.contains(path) && !is_own_code(scene, path) {
+                references = affordable(scene, draft, programs, references)?;
+            }
+            for reference in references {
                 keep(scene, draft, programs, path, &reference)?;
             }
         }
@@ -176,6 +193,30 @@ pub(crate) fn beneath(base: &ImagePath, path: &str) -> Option<ImagePath> {
         };
     }
     Some(out)
+}
+
+/// These references without commands that cost much: a helper's message to the log must not bring half a system.
+fn affordable(
+    scene: &Scene<'_>,
+    draft: &Draft<'_>,
+    programs: &mut Programs<'_>,
+    references: BTreeSet<Reference>,
+) -> Result<BTreeSet<Reference>, PlanError> {
+    let mut out = BTreeSet::new();
+    for reference in references {
+        let command = match &reference {
+            Reference::Command(name) => scene.program(name).and_then(|path| scene.find(&path)),
+            _ => None,
+        };
+        let is_cheap = match command {
+            Some(command) => programs.cost_bytes(scene, draft, &command)? <= CHEAP_BYTES,
+            None => true,
+        };
+        if is_cheap {
+            out.insert(reference);
+        }
+    }
+    Ok(out)
 }
 
 fn references_of(scene: &Scene<'_>, path: &ImagePath, content: &[u8]) -> BTreeSet<Reference> {

@@ -155,4 +155,29 @@ mod tests {
         let looked_at = looked_at.uses("/etc/x.conf stat:/srv/rewrite");
         assert!(looked_at.by(Rule::Shebang).contains(&"/bin/sh".to_owned()));
     }
+
+    #[test]
+    fn hard_45_a_script_that_settings_name_stays_with_the_modules_that_it_asks_for() {
+        let words = "usr/bin/perl@755 usr/share/perl5/Url/Parts.pm usr/share/perl5/Url/Late.pm usr/share/perl5/Other.pm";
+        let layer = TarBuilder::from_text(words)
+            .entry(TarEntry::file("etc/proxy.conf", "rewrite /usr/local/bin/rewrite\n"))
+            .entry(TarEntry::file("usr/share/perl5/Url.pm", "package Url;\nuse Url::Parts;\n"))
+            .entry(
+                TarEntry::file(
+                    "usr/local/bin/rewrite",
+                    "#!/usr/bin/perl\nuse Url;\nsub f { require Url::Late }\n",
+                )
+                .mode(0o755),
+            );
+        let kept = |uses: &str| {
+            let kept = image(layer.clone()).uses(uses).plan().edits.keep;
+            let modules = kept.into_iter().filter(|path| path.name().ends_with(b".pm"));
+            modules.map(|path| path.to_string()).collect::<Vec<_>>()
+        };
+        let all =
+            ["/usr/share/perl5/Url.pm", "/usr/share/perl5/Url/Late.pm", "/usr/share/perl5/Url/Parts.pm"];
+        assert_eq!(kept("/etc/proxy.conf stat:/usr/local/bin/rewrite"), all);
+        assert_eq!(kept("/etc/proxy.conf"), all);
+        assert_eq!(kept("stat:/usr/local/bin/rewrite"), [""; 0]);
+    }
 }

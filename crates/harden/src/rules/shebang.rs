@@ -10,7 +10,7 @@ use crate::scene::Scene;
 use crate::{PlanError, Rule};
 
 /// The kernel reads this much of a script (`BINPRM_BUF_SIZE`).
-const MAX_LINE_BYTES: u64 = 256;
+pub(super) const MAX_LINE_BYTES: u64 = 256;
 
 /// Keeps the interpreter of each newly kept script, and what `env` finds for it. A script that serves as interpreter
 /// is kept by this rule and so followed in turn.
@@ -47,14 +47,14 @@ pub(crate) fn apply(
 
 /// The first line of a script.
 #[derive(Debug, PartialEq, Eq)]
-struct Shebang<'a> {
-    interpreter: &'a [u8],
+pub(super) struct Shebang<'a> {
+    pub(super) interpreter: &'a [u8],
     /// What `env` looks up along `PATH`, if `env` is the interpreter.
-    program: Option<Vec<u8>>,
+    pub(super) program: Option<Vec<u8>>,
 }
 
 /// Reads `#!INTERPRETER [ARGUMENT]`. Source: execve(2), "Interpreter scripts".
-fn parse(line: &[u8]) -> Option<Shebang<'_>> {
+pub(super) fn parse(line: &[u8]) -> Option<Shebang<'_>> {
     let line = line.strip_prefix(b"#!")?;
     let line = line.split(|&byte| byte == b'\n' || byte == 0).next()?;
     let line = trim(line);

@@ -1,9 +1,10 @@
 //! Programs of the same package as one that was run, where they need nothing more, and tiny ones of the same source.
 //!
 //! Whoever ships `psql` is asked for `pg_dump` one day: a backup, an import, a repair are exactly what no coverage runs.
-//! Such a program is kept if all that it loads is kept already, so that it costs its own bytes and nothing else; scripts
-//! are not, since nobody can say what they need. Small ones do, up to a tenth of what is kept; with
-//! `--generalize package` large ones too.
+//! Such a program is kept if it is small, together with the libraries that it loads and that nothing else keeps: one that
+//! edits lines at a prompt brings one for that. Those of other packages of the same source have to find all libraries
+//! there. Scripts are not kept, since nobody can say what they need. All of this up to a tenth of what is kept; with
+//! `--generalize package` large programs too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,7 +52,10 @@ pub(crate) fn apply(
                 continue;
             }
             let Some(load) = programs.load(draft, path)? else { continue };
-            if load.is_program && !load.lacks_something && load.more.is_empty() {
+            let more: u64 = load.more.iter().filter_map(|library| scene.file_size(library)).sum();
+            let costs = scene.file_size(path).unwrap_or_default().saturating_add(more);
+            let is_cheap = more == 0 || largest > TINY_BYTES && costs <= largest;
+            if load.is_program && !load.lacks_something && is_cheap {
                 candidates.insert(path.clone(), load.more);
                 reasons.insert(path.clone(), because.clone());
             }
@@ -108,7 +112,7 @@ fn alternatives(scene: &Scene<'_>, draft: &mut Draft<'_>, suite: &Suite, command
 }
 
 /// Whether this is a program that gives nobody more rights than he has.
-fn is_plain_program(scene: &Scene<'_>, path: &ImagePath) -> bool {
+pub(super) fn is_plain_program(scene: &Scene<'_>, path: &ImagePath) -> bool {
     scene.is_executable(path)
         && scene.tree().get(path).is_some_and(|node| {
             node.metadata.mode & 0o6000 == 0
@@ -126,7 +130,7 @@ mod tests {
         let program = |needed| Elf { interpreter: LOADER, needed, ..Elf::default() };
         let [ld, c] = libc();
         let plain: &[&str] = &["libc.so.6"];
-        let large = "x".repeat(128 << 10);
+        let (large, huge) = ("x".repeat(128 << 10), "x".repeat(1 << 20));
         let files = [
             ld,
             c,
@@ -134,7 +138,13 @@ mod tests {
             ("usr/lib/db/bin/dump", program(plain)),
             ("usr/lib/db/bin/view", program(&["libwindow.so", "libc.so.6"])),
             ("usr/lib/db/bin/broken", program(&["libgone.so"])),
-            ("usr/lib/x86_64-linux-gnu/libwindow.so", Elf { needed: plain, ..Elf::default() }),
+            // Too large beside a program, and small enough.
+            (
+                "usr/lib/x86_64-linux-gnu/libwindow.so",
+                Elf { needed: plain, runpath: &huge, ..Elf::default() },
+            ),
+            ("usr/lib/db/bin/edit", program(&["libline.so", "libc.so.6"])),
+            ("usr/lib/x86_64-linux-gnu/libline.so", Elf { needed: plain, ..Elf::default() }),
             ("usr/bin/db-query", program(plain)),
             ("usr/bin/db-tool", Elf { runpath: &large, ..program(plain) }),
             ("usr/bin/ls", program(plain)),
@@ -153,7 +163,7 @@ mod tests {
             (
                 "db",
                 "Source: database",
-                "/usr/lib/db/bin/serve /usr/lib/db/bin/dump /usr/lib/db/bin/view \
+                "/usr/lib/db/bin/serve /usr/lib/db/bin/dump /usr/lib/db/bin/view /usr/lib/db/bin/edit \
                 /usr/lib/db/bin/broken /usr/bin/db-dump /usr/bin/db-view /usr/bin/db-script /usr/bin/db-root",
             ),
             ("db-client", "Source: database", "/usr/bin/db-query /usr/bin/db-tool"),
@@ -166,8 +176,16 @@ mod tests {
     #[test]
     fn programs_beside_one_that_was_run_stay_if_all_that_they_load_is_there() {
         let fixture = database().uses("exec:/usr/lib/db/bin/serve exec:/usr/bin/cat /ballast");
-        let expected = ["/usr/bin/backup", "/usr/bin/db-dump", "/usr/bin/db-query", "/usr/lib/db/bin/dump"];
+        let expected = [
+            "/usr/bin/backup",
+            "/usr/bin/db-dump",
+            "/usr/bin/db-query",
+            "/usr/lib/db/bin/dump",
+            "/usr/lib/db/bin/edit",
+        ];
         assert_eq!(fixture.by(Rule::SiblingProgram), expected);
+        let library = "/usr/lib/x86_64-linux-gnu/libline.so".to_owned();
+        assert!(fixture.by(Rule::ElfNeeded).contains(&library));
         let text = crate::explain(&fixture.plan().ledger, &crate::fixture::path("/usr/lib/db/bin/dump"));
         let expected = "/usr/lib/db/bin/dump kept: program of the same package as /usr/lib/db/bin/serve\n";
         assert!(text.to_string().starts_with(expected), "{text}");

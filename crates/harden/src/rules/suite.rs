@@ -146,8 +146,12 @@ pub(crate) fn within(
         .collect();
     sized.sort();
     let (mut left, mut contents) = (budget_bytes, BTreeSet::new());
-    let mut within = BTreeSet::new();
-    for (size, path) in sized {
+    let (mut within, mut brought) = (BTreeSet::new(), BTreeSet::new());
+    for (_, path) in sized {
+        // A library that several need comes once.
+        let needed = candidates[path].iter().filter(|needed| !brought.contains(needed));
+        let needed: u64 = needed.filter_map(|needed| scene.file_size(needed)).sum();
+        let size = scene.file_size(path).unwrap_or_default().saturating_add(needed);
         let content = match scene.tree().get(path).map(|node| &node.kind) {
             Some(NodeKind::File { content, .. }) => *content,
             _ => continue,
@@ -158,6 +162,7 @@ pub(crate) fn within(
             }
             left -= size;
             contents.insert(content);
+            brought.extend(&candidates[path]);
         }
         within.insert(path.clone());
     }
@@ -239,5 +244,8 @@ mod tests {
         let costly =
             BTreeMap::from([(path("/a"), BTreeSet::from([path("/e")])), (path("/d"), BTreeSet::new())]);
         assert_eq!(within(&scene, 39, &costly), [path("/d")].into());
+        let shared = BTreeSet::from([path("/b")]);
+        let sharing = BTreeMap::from([(path("/a"), shared.clone()), (path("/d"), shared)]);
+        assert_eq!(within(&scene, 35, &sharing), [path("/a"), path("/d")].into());
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) {
             draft.keep_way(&base, zone.as_bytes(), Rule::TimeZone, None);
         }
     }
-    if is_searched(scene, &base, local.as_ref()) || has_python_zones(draft) {
+    if is_searched(scene, &base, local.as_ref()) || has_zones_by_name(draft) {
         let parts = scene.tree().within(&base).map(|(path, _)| path);
         for path in parts.filter(|path| !is_copy(path, &base)) {
             draft.keep(path, Rule::TimeZone, Some(&base));
@@ -45,10 +45,13 @@ fn is_copy(path: &ImagePath, base: &ImagePath) -> bool {
     path.components().nth(base.components().count()).is_some_and(|part| COPIES.contains(&part))
 }
 
-/// Whether Python's module of zones stays, whose zones are named by requests and users.
-fn has_python_zones(draft: &Draft<'_>) -> bool {
+/// Whether Python's module of zones stays, or R, whose zones are named by requests and users.
+fn has_zones_by_name(draft: &Draft<'_>) -> bool {
     draft.kept_paths().any(|path| {
-        path.name() == b"_tzpath.py" && path.parent().is_some_and(|parent| parent.name() == b"zoneinfo")
+        let is_of_python = || {
+            path.parent().is_some_and(|parent| parent.name() == b"zoneinfo") && path.name() == b"_tzpath.py"
+        };
+        path.name() == b"libR.so" || is_of_python()
     })
 }
 
@@ -103,9 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn hard_39_zones_stay_for_python_code_that_may_ask_for_one() {
-        let words = "usr/lib/python3.11/zoneinfo/_tzpath.py usr/share/zoneinfo/Asia/Tokyo";
-        let kept = configured(words, serde_json::json!({})).uses("/usr/lib/python3.11/zoneinfo/_tzpath.py");
-        assert!(kept.by(Rule::TimeZone).contains(&"/usr/share/zoneinfo/Asia/Tokyo".to_owned()));
+    fn hard_39_zones_stay_for_code_of_python_and_r_that_may_ask_for_one() {
+        let kept = |used: &str| {
+            let words = used.trim_start_matches('/').to_owned() + " usr/share/zoneinfo/Asia/Tokyo";
+            configured(&*words, serde_json::json!({})).uses(used).by(Rule::TimeZone)
+        };
+        let tokyo = "/usr/share/zoneinfo/Asia/Tokyo".to_owned();
+        assert!(kept("/usr/lib/python3.11/zoneinfo/_tzpath.py").contains(&tokyo));
+        assert!(kept("/usr/lib/R/lib/libR.so").contains(&tokyo));
+        assert!(!kept("/usr/lib/libQ.so").contains(&tokyo));
     }
 }

@@ -78,7 +78,12 @@ pub(super) fn read(text: &str) -> Code {
             Token::Shell(text) => {
                 code.shell.insert(text.clone());
             }
-            Token::Text(text, _) => named(text, &mut code),
+            Token::Text(text, _) => {
+                named(text, &mut code);
+                if at > 0 && tokens[at - 1] == Token::Sign(b'[') && is_command_line(&tokens[at + 1..]) {
+                    code.commands.insert(text.clone());
+                }
+            }
             _ => {}
         }
     }
@@ -146,6 +151,11 @@ fn run(rest: &[Token], code: &mut Code) {
         }
         _ => {}
     }
+}
+
+/// Whether a list goes on as that of a command's words does: `['gzip', '-n']`.
+fn is_command_line(rest: &[Token]) -> bool {
+    matches!(rest, [Token::Sign(b','), Token::Text(option, _), ..] if option.starts_with('-'))
 }
 
 /// What a string may name.
@@ -525,11 +535,11 @@ mod tests {
         let code = read(
             "use lib \"$FindBin::Bin/lib\", '/opt/lib'; require 'x.pl'; do \"unicore/Name.pl\";\n\
              system('ls -l | wc'); exec \"git\", 'log'; my $x = `uname`; my $y = qx{id -u};\n\
-             open my $f, '<', '/etc/app.conf'; use Module::Find;",
+             open my $f, '<', '/etc/app.conf'; use Module::Find; my $z = ['gzip', '-n']; my @l = ['tar', 'gz'];",
         );
         assert_eq!(list(&code.libraries), ["$FindBin::Bin/lib", "/opt/lib"]);
         assert_eq!(list(&code.files), ["unicore/Name.pl", "x.pl"]);
-        assert_eq!(list(&code.commands), ["git"]);
+        assert_eq!(list(&code.commands), ["git", "gzip"]);
         assert_eq!(list(&code.shell), ["id -u", "ls -l | wc", "uname"]);
         assert_eq!(list(&code.paths), ["/etc/app.conf", "/opt/lib"]);
         assert!(code.lists_modules);
