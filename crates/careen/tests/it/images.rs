@@ -150,6 +150,18 @@ fn mail_does_what_its_coverage_never_tried() {
 }
 
 #[test]
+#[ignore = "only with --all-images"]
+fn r_plumber_does_what_its_coverage_never_tried() {
+    passes_its_checks("r-plumber", 67);
+}
+
+#[test]
+#[ignore = "only with --all-images"]
+fn supervisord_does_what_its_coverage_never_tried() {
+    passes_its_checks("supervisord", 67);
+}
+
+#[test]
 fn every_declared_image_has_a_test_here() {
     let mut declared = BTreeSet::new();
     for entry in fs::read_dir(images_dir()).unwrap() {
