@@ -3,7 +3,11 @@
 //! Lenient: what is not understood is passed over, and told. Only a document that is none is refused.
 
 mod cyclonedx;
+mod other;
 mod spdx;
+mod spdx3;
+
+pub use other::OtherDocument;
 
 use std::collections::BTreeSet;
 
@@ -40,8 +44,8 @@ pub enum ReadSbomError {
     #[error("the document is no JSON")]
     Json(#[source] serde_json::Error),
     /// It is JSON of another kind.
-    #[error("the document is neither CycloneDX nor SPDX 2")]
-    Kind,
+    #[error("the document is {}", .0.map_or("neither CycloneDX nor SPDX", OtherDocument::name))]
+    Kind(Option<OtherDocument>),
     /// A version of a format that we do not know.
     #[error("{format} {version} is not known")]
     Version {
@@ -62,8 +66,9 @@ impl ReadSbomError {
     /// What to try next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Json(_) | Self::Kind | Self::Version { .. } => Some(
-                "give CycloneDX 1.4 to 1.7 or SPDX 2.3 as JSON; `careen sbom IMAGE --format cyclonedx` writes it"
+            Self::Kind(Some(other)) => Some(other.hint().to_owned()),
+            Self::Json(_) | Self::Kind(None) | Self::Version { .. } => Some(
+                "give CycloneDX 1.4 to 1.7, SPDX 2.3 or SPDX 3.0 as JSON; `careen sbom IMAGE --format cyclonedx` writes it"
                     .to_owned(),
             ),
             Self::TooLarge { .. } | Self::Packages { .. } => None,
@@ -79,7 +84,7 @@ const MAX_PROBLEMS: usize = 100;
 /// Longer words are no names.
 const MAX_WORD: usize = 500;
 
-/// Reads CycloneDX 1.4 to 1.7 or SPDX 2.2 and 2.3, in JSON.
+/// Reads CycloneDX 1.4 to 1.7, SPDX 2.2 and 2.3 or SPDX 3.0, in JSON.
 ///
 /// # Errors
 /// [`ReadSbomError`]: it is none of these.
@@ -102,8 +107,13 @@ pub fn read(bytes: &[u8]) -> Result<PackageList, ReadSbomError> {
             return Err(ReadSbomError::Version { format: "SPDX", version });
         }
         spdx::list(&document)?
+    } else if let Some(version) = spdx3::version(&document) {
+        if !version.starts_with("3.0") {
+            return Err(ReadSbomError::Version { format: "SPDX", version });
+        }
+        spdx3::list(&document)?
     } else {
-        return Err(ReadSbomError::Kind);
+        return Err(ReadSbomError::Kind(OtherDocument::of(&document)));
     };
     Ok(found.finish())
 }

@@ -319,7 +319,7 @@ fn what_is_written_is_read_back() {
             (p.ecosystem, lower(&p.name), p.version.clone(), source)
         };
         let expected: BTreeSet<_> = database.installed().map(facts).collect();
-        for format in [Format::CycloneDx, Format::Spdx2] {
+        for format in [Format::CycloneDx, Format::Spdx2, Format::Spdx3] {
             let list = sbom::read(&written(&image, &database, &options(), format)).unwrap();
             assert_eq!(list.problems, Vec::<String>::new(), "{name}");
             assert_eq!(list.digest, Some(image.manifest_digest().to_string()), "{name}");

@@ -61,7 +61,7 @@ fn reference(item: &Value, kind: &str) -> Option<String> {
 }
 
 /// `built package from: NAME VERSION`, as Trivy writes it.
-fn source_info(text: &str) -> Option<(String, String)> {
+pub(super) fn source_info(text: &str) -> Option<(String, String)> {
     let (name, version) = text.strip_prefix("built package from: ")?.split_once(' ')?;
     Some((name.to_owned(), version.to_owned()))
 }

@@ -91,6 +91,55 @@ fn what_is_no_bill_is_refused_and_what_is_odd_is_told() {
     assert_eq!((list.packages.len(), list.problems.len()), (1, 3));
 }
 
+#[test]
+fn a_graph_of_spdx_3_gives_packages_with_their_files_and_licences() {
+    let document = json!({
+        "@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld",
+        "@graph": [
+            {"type": "SpdxDocument", "spdxId": "urn:d", "name": "shop"},
+            {"type": "software_Package", "spdxId": "urn:image", "name": "shop",
+             "software_primaryPurpose": "container", "software_packageVersion": "sha256:00"},
+            {"type": "software_Package", "spdxId": "urn:os", "name": "debian",
+             "software_primaryPurpose": "operatingSystem", "software_packageVersion": "12"},
+            {"type": "software_Package", "spdxId": "urn:a", "name": "login",
+             "software_packageUrl": "pkg:deb/debian/login@1:4.13-1%2Bb1?arch=amd64",
+             "software_sourceInfo": "built package from: shadow 1:4.13-1"},
+            {"type": "software_Package", "spdxId": "urn:b", "name": "flask", "externalIdentifier": [
+                {"type": "ExternalIdentifier", "externalIdentifierType": "packageUrl",
+                 "identifier": "pkg:pypi/flask@3.0"}]},
+            {"type": "software_Package", "spdxId": "urn:c", "name": "no package"},
+            {"type": "software_File", "spdxId": "urn:f", "name": "/bin/login"},
+            {"type": "simplelicensing_LicenseExpression", "spdxId": "urn:l",
+             "simplelicensing_licenseExpression": "MIT"},
+            {"type": "Relationship", "from": "urn:a", "relationshipType": "contains", "to": ["urn:f", "urn:x"]},
+            {"type": "Relationship", "from": "urn:b", "relationshipType": "hasDeclaredLicense", "to": ["urn:l"]},
+        ],
+    });
+    let list = read(document.to_string().as_bytes()).unwrap();
+    assert_eq!((list.name.as_deref(), list.digest.as_deref()), (Some("shop"), Some("sha256:00")));
+    assert_eq!(list.os.unwrap().distro(), "debian-12");
+    let [login, flask] = list.packages.as_slice() else { panic!("{:?}", list.packages) };
+    assert_eq!((&*login.source_name, &*login.source_version), ("shadow", "1:4.13-1"));
+    assert_eq!(login.files.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/bin/login"]);
+    assert_eq!((&*flask.name, flask.licence.as_deref()), ("flask", Some("MIT")));
+    let later = json!({"@context": ["https://spdx.org/rdf/4.0/spdx-context.jsonld"], "@graph": []});
+    assert!(matches!(read(later.to_string().as_bytes()), Err(ReadSbomError::Version { .. })));
+}
+
+#[test]
+fn what_is_taken_for_a_bill_is_told_by_its_name() {
+    for (document, expected) in [
+        (json!({"artifacts": [], "source": {}, "descriptor": {}}), OtherDocument::Syft),
+        (json!({"SchemaVersion": 2, "ArtifactName": "shop"}), OtherDocument::Trivy),
+        (json!({"format_version": 1, "careen": "0.1", "image": {}, "packages": []}), OtherDocument::Careen),
+        (json!({"format_version": 1, "careen_version": "0.1", "findings": []}), OtherDocument::Scan),
+    ] {
+        let error = read(document.to_string().as_bytes()).unwrap_err();
+        assert!(matches!(error, ReadSbomError::Kind(Some(other)) if other == expected), "{error}");
+        assert!(error.to_string().contains(expected.name()) && error.hint().is_some(), "{error}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
@@ -111,5 +160,7 @@ proptest! {
             value[version] = json!("1.6");
         }
         let _ = read(value.to_string().as_bytes());
+        let graph = json!({"@context": "https://spdx.org/rdf/3.0.1/x", "@graph": [value, {"type": leaf, "from": leaf}]});
+        let _ = read(graph.to_string().as_bytes());
     }
 }
