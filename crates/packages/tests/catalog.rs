@@ -302,6 +302,26 @@ fn libraries_as_they_are_published_are_known_wherever_they_are_copied_to() {
 }
 
 #[test]
+fn the_scripts_of_one_library_are_one_component_with_all_of_them() {
+    let script = |version: &str| {
+        format!("/*! Select2 {version} | https://github.com/select2/select2/blob/master/LICENSE.md */")
+    };
+    let layer = TarBuilder::new()
+        .entry(TarEntry::file("srv/static/select2/i18n/af.js", script("4.0.13")))
+        .entry(TarEntry::file("srv/static/select2/i18n/de.js", script("4.0.13")))
+        .entry(TarEntry::file("srv/static/select2/select2.full.js", script("4.0.13")))
+        .entry(TarEntry::file("srv/old/select2.js", script("4.0.5")));
+    let (_layout, image) = open(layer);
+    let database = catalog(&image).unwrap();
+    let expected = ["pkg:npm/select2@4.0.13", "pkg:npm/select2@4.0.5"].map(str::to_owned);
+    assert_eq!(purls(&database, Ecosystem::Javascript), expected.into());
+    let counted: Vec<_> =
+        database.packages.iter().map(|package| (package.version.as_str(), package.files.len())).collect();
+    assert_eq!(counted, [("4.0.5", 1), ("4.0.13", 3)]);
+    assert_eq!(database.packages[1].origin.place().0, &common::path("/srv/static/select2/i18n/af.js"));
+}
+
+#[test]
 fn a_program_of_dotnet_names_what_it_was_linked_with() {
     if !have(&["pip", "python3"]) {
         return;

@@ -1,6 +1,6 @@
 //! From what files say to packages beside those of the databases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use image::{Image, ImagePath, NodeKind, Tree};
 
@@ -27,6 +27,7 @@ pub(super) fn assemble(
     let mut locator = Locator::new(image.tree());
     let mut seen = BTreeSet::new();
     let described = described(&findings);
+    let mut libraries: BTreeMap<String, usize> = BTreeMap::new();
     for (path, findings) in findings {
         add_problems(&mut problems, &path, &findings.problems);
         for found in findings.found {
@@ -44,6 +45,14 @@ pub(super) fn assemble(
             let mut package = package(image, limits, &mut locator, &path, found);
             add_perl_version(image, limits, &mut package);
             files = files.saturating_add(package.files.len());
+            // One library is many scripts: its parts, its translations, each as it is and made small.
+            if package.ecosystem == Ecosystem::Javascript {
+                if let Some(known) = libraries.get(&package.purl) {
+                    packages[*known].files.extend(package.files);
+                    continue;
+                }
+                libraries.insert(package.purl.clone(), packages.len());
+            }
             packages.push(package);
             if packages.len() > limits.packages {
                 return Err(ReadPackagesError::Packages { limit: limits.packages });
