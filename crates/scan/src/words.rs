@@ -43,9 +43,10 @@ pub(crate) fn explain(found: &ScannedFinding) -> String {
     let finding = &found.finding;
     let mut text = format!("{} {} is hit by {}", finding.name, finding.installed, finding.vulnerability);
     if !finding.summary.is_empty() {
-        text += &format!(": {}", finding.summary.trim_end_matches('.'));
+        text += &format!(": {}", finding.summary.trim_end_matches(|c: char| c == '.' || c.is_whitespace()));
     }
-    text += &format!(". {}", path(found));
+    let end = if text.ends_with(['…', '!', '?']) { "" } else { "." };
+    text += &format!("{end} {}", path(found));
     if let Some(presence) = &found.symbols_in_binary {
         text += &format!(" {}", presence.text());
     }

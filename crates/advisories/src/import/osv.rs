@@ -13,6 +13,8 @@ use super::sink::Sink;
 use crate::{Advisory, Affected, FixState, Range, Severity, Symbols};
 
 const FORMAT: &str = "osv";
+/// Characters of a summary, before the word is left out that would cross this.
+const MAX_SUMMARY: usize = 240;
 
 #[derive(Deserialize)]
 struct Record {
@@ -277,5 +279,26 @@ fn texts(value: &Value) -> BTreeSet<String> {
 pub(super) fn first_line(text: &str) -> String {
     let line =
         text.lines().map(|line| line.trim().trim_start_matches('#').trim()).find(|line| !line.is_empty());
-    line.unwrap_or_default().chars().take(240).collect()
+    let line = line.unwrap_or_default();
+    match line.char_indices().nth(MAX_SUMMARY) {
+        None => line.to_owned(),
+        Some((end, _)) => {
+            let words = line[..end].rsplit_once(char::is_whitespace).map_or(&line[..end], |(words, _)| words);
+            format!("{}…", words.trim_end_matches(|c: char| c.is_whitespace() || ",;:.".contains(c)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_summary_ends_at_a_word_and_says_so() {
+        assert_eq!(first_line("\n## A hole \nmore"), "A hole");
+        let long = format!("{} endless, and more", "word ".repeat(46));
+        let cut = first_line(&long);
+        assert!(cut.ends_with("word endless…"), "{cut}");
+        assert_eq!(first_line(&"x".repeat(300)).chars().count(), MAX_SUMMARY + 1);
+    }
 }
