@@ -123,8 +123,10 @@ fn claim(
     let whole = |image: &String| Product { names: vec![image.clone()], subcomponents: names.clone() };
     let mut products: Vec<Product> = images.iter().map(whole).collect();
     if wishes.bare_packages {
-        products
-            .extend(names.into_iter().map(|name| Product { names: vec![name], subcomponents: Vec::new() }));
+        // As a part of itself: what a product has no parts named of, Trivy takes for all that the product depends on, and
+        // a package of which a setting is left would settle the library that it needs.
+        let alone = |name: String| Product { names: vec![name.clone()], subcomponents: vec![name] };
+        products.extend(names.into_iter().map(alone));
     }
     let fix = match finding.state {
         _ if !finding.fixed.is_empty() => Fix::Known,

@@ -42,7 +42,8 @@ impl Tree {
         let Some(name) = product.names.first() else { return Vec::new() };
         let whole = self.product(name);
         let mut ids = Vec::new();
-        for part in &product.subcomponents {
+        // A package as a part of itself is plain here: Trivy 0.68 breaks down at such a relation.
+        for part in product.subcomponents.iter().filter(|part| *part != name) {
             let part = self.product(part);
             let id = format!("{whole}:{part}");
             let relation = json!({

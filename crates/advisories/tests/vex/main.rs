@@ -297,6 +297,21 @@ fn a_version_with_an_epoch_is_named_as_each_scanner_writes_it() {
 }
 
 #[test]
+fn a_package_by_itself_is_a_part_of_itself_so_that_nothing_it_depends_on_is_settled_with_it() {
+    // Trivy takes a product without parts for all that lies beneath it in the tree of dependencies.
+    let all = statements(Wishes { bare_packages: true, ..Wishes::default() });
+    let by_itself =
+        all.iter().flat_map(|one| &one.products).filter(|product| product.names[0].contains("/debian/"));
+    let parts: Vec<_> = by_itself.map(|product| (&product.names, &product.subcomponents)).collect();
+    assert!(parts.len() >= 5 && parts.iter().all(|(names, parts)| names == parts), "{parts:?}");
+    // In CSAF a relation of a package to itself would say nothing.
+    let csaf: Value = serde_json::from_slice(&vex::write(&header(), &all, Format::Csaf)).unwrap();
+    for relation in csaf["product_tree"]["relationships"].as_array().unwrap() {
+        assert_ne!(relation["product_reference"], relation["relates_to_product_reference"], "{relation}");
+    }
+}
+
+#[test]
 fn cyclonedx_has_one_entry_for_each_status_of_a_vulnerability() {
     let mut all = statements(Wishes::default());
     all.iter_mut().for_each(|one| one.vulnerability = "CVE-2024-1".into());
