@@ -382,8 +382,20 @@ fn warnings(packages: &PackageDatabase, database: &Database) -> Vec<String> {
             || database.about().sources.is_empty()
             || knows(database, &question.ecosystem)
     };
-    if installed().any(|package| package.ecosystem.is_system()) && !asked.iter().any(has_data) {
-        let name = packages.os_release.as_ref().and_then(|os| os.pretty_name.clone());
+    let distribution = packages.os_release.as_ref();
+    let name = distribution.map(|os| os.pretty_name.clone().unwrap_or_else(|| os.distro()));
+    let has_system = installed().any(|package| package.ecosystem.is_system());
+    if let Some(name) = name.as_ref().filter(|_| !has_system) {
+        warnings.push(format!(
+            "{name} names no package here, for want of its package database: what of it there is was compared with nothing"
+        ));
+    } else if installed().next().is_none() {
+        warnings.push(
+            "no package was found: nothing was compared, and no finding does not mean that there is none"
+                .to_owned(),
+        );
+    }
+    if has_system && !asked.iter().any(has_data) {
         let name = name.unwrap_or_else(|| "this distribution".to_owned());
         warnings.push(format!(
             "the database has no data of {name}: no finding in its packages does not mean that there is none"
@@ -600,5 +612,18 @@ pub(crate) mod tests {
             "{:?}",
             report.warnings
         );
+    }
+
+    #[test]
+    fn nothing_to_compare_is_told_and_is_no_good_news() {
+        let mut nothing = image(&[]);
+        nothing.os_release = None;
+        let database = database(&[("CVE-1", "curl", "high")]);
+        let warned = |packages: &PackageDatabase| scan(packages, &database, None).warnings.join("; ");
+        assert!(warned(&nothing).contains("no package was found"), "{}", warned(&nothing));
+        nothing.os_release = Some(OsRelease::parse(b"ID=debian\nVERSION_ID=12\n"));
+        assert!(warned(&nothing).contains("debian-12 names no package here"), "{}", warned(&nothing));
+        let some = image(&[("curl", "/usr/bin/curl")]);
+        assert!(!warned(&some).contains("names no package"), "{}", warned(&some));
     }
 }
