@@ -1,6 +1,9 @@
 //! From the errors of the crates to failures: exit code and hint in one place.
 
 use std::error::Error;
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
 
 use crate::exit::ExitCode;
 use crate::failure::Failure;
@@ -23,8 +26,27 @@ fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
 }
 
 pub(crate) fn parse_source(tried: &str, error: image::ImageSourceError) -> Failure {
-    let hint = error.hint();
+    let of_content = match &error {
+        image::ImageSourceError::NotAnImage { path } => no_image(path),
+        _ => None,
+    };
+    let hint = of_content.map(str::to_owned).or_else(|| error.hint());
     Failure::caused_by(ExitCode::Image, tried, error).hint(hint)
+}
+
+/// What a file may be instead, that is no image.
+fn no_image(path: &Path) -> Option<&'static str> {
+    let mut start = Vec::new();
+    let file = fs::File::open(path).ok().filter(|_| path.is_file())?;
+    file.take(64).read_to_end(&mut start).ok()?;
+    match start.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => Some("the file is empty: whatever was to write it did not"),
+        Some(b'{' | b'[') => Some(
+            "an image is no file of JSON; `careen scan` reads bills of materials (CycloneDX or SPDX), `careen report` \
+             the result.json of a hardening",
+        ),
+        Some(_) => None,
+    }
 }
 
 pub(crate) fn registry(tried: &str, error: registry::RegistryError) -> Failure {
@@ -75,4 +97,23 @@ pub(crate) fn plain(
     error: impl Error + Send + Sync + 'static,
 ) -> Failure {
     Failure::caused_by(code, tried, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_image_is_told_apart_by_its_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let hint = |content: &str| {
+            let file = dir.path().join("file");
+            fs::write(&file, content).unwrap();
+            no_image(&file).unwrap_or_default()
+        };
+        assert!(hint(" \n").contains("empty"));
+        assert!(hint("[1]").contains("careen scan"));
+        assert_eq!(hint("text"), "");
+        assert_eq!(no_image(dir.path()), None);
+    }
 }

@@ -138,6 +138,10 @@ impl ParseProfileError {
                 Some("it was written by a newer Careen: use that one, or record the profile again".to_owned())
             }
             Self::Version { .. } | Self::Decompress(_) => Some("record the profile again".to_owned()),
+            Self::NotAProfile | Self::NoVersion(_) | Self::Syntax(_) => Some(
+                "profiles are what `careen record` writes with -o, and what lies beside a hardened image as *.profile"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

@@ -44,10 +44,10 @@ pub(crate) fn failed(tried: &str, error: advisories::database::DatabaseError) ->
     Failure::caused_by(ExitCode::Document, tried, error).hint(hint)
 }
 
-/// Days since a date `2026-11-22…`; none for what is no date, zero for one to come.
-pub(crate) fn age_days(date: &str, now: SystemTime) -> Option<u64> {
+/// Days since a date `2026-11-22…`, negative for one to come; none for what is no date.
+pub(crate) fn age_days(date: &str, now: SystemTime) -> Option<i64> {
     let today = coverage::rfc3339(now);
-    Some(u64::try_from(day_number(&today)? - day_number(date)?).unwrap_or(0))
+    Some(day_number(&today)? - day_number(date)?)
 }
 
 /// Days since the beginning of the calendar. Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn the_age_is_counted_in_days_over_leap_years() {
         let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_709_251_200); // 2024-03-01
-        for (date, days) in [("2024-03-01", 0), ("2024-02-28", 2), ("2023-03-01", 366), ("2030-01-01", 0)] {
+        for (date, days) in [("2024-03-01", 0), ("2024-02-28", 2), ("2023-03-01", 366), ("2024-03-03", -2)] {
             assert_eq!(age_days(date, now), Some(days), "{date}");
         }
         assert_eq!(age_days("", now), None);

@@ -222,6 +222,10 @@ fn format(context: &Context, args: &ScanArgs) -> Format {
 }
 
 pub(crate) fn age_warning(report: &ScanReport) -> Option<String> {
-    let days = db::age_days(&report.database.built, SystemTime::now())?;
-    (days > 7).then(|| format!("the database is {days} days old: renew it with `careen db update`"))
+    match db::age_days(&report.database.built, SystemTime::now())? {
+        days @ 8.. => Some(format!("the database is {days} days old: renew it with `careen db update`")),
+        // A zone apart is no wrong clock.
+        ..=-2 => Some("the database was built on a day yet to come: is this host's clock right?".to_owned()),
+        _ => None,
+    }
 }

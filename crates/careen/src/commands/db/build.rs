@@ -26,6 +26,8 @@ pub(super) struct Built {
     pub(super) broken: u64,
     pub(super) packages: u64,
     pub(super) vulnerabilities: u64,
+    /// Of exploitation, for vulnerabilities that the other sources may not know.
+    pub(super) scores: u64,
 }
 
 /// Builds a database and puts it in place.
@@ -57,9 +59,11 @@ fn add(context: &Context, import: &mut Import, from: &str) -> Result<(), Failure
         context.progress.passing(name);
         !context.interrupt.load(Ordering::Relaxed)
     };
-    import
-        .path(Path::new(from), &mut on_file)
-        .map_err(|error| Failure::caused_by(ExitCode::Document, tried(), error))?;
+    import.path(Path::new(from), &mut on_file).map_err(|error| {
+        Failure::caused_by(ExitCode::Document, tried(), error).hint(
+            "--from takes files, directories and URLs; `careen db update` fetches what is needed".to_owned(),
+        )
+    })?;
     interrupted(context)
 }
 
@@ -90,7 +94,8 @@ pub(super) fn finish(context: &Context, import: Import, path: &Path) -> Result<(
         records: used.clone().map(|source| source.records).sum(),
         broken: used.map(|source| source.broken).sum(),
         packages: counts.packages,
-        vulnerabilities: counts.vulnerabilities.max(counts.scores),
+        vulnerabilities: counts.vulnerabilities,
+        scores: counts.scores,
     };
     context.progress.abandon();
     output::print(context.output, &built, text)
@@ -128,16 +133,18 @@ pub(super) fn interrupted(context: &Context) -> Result<(), Failure> {
 fn text(built: &Built) -> String {
     let count = output::count_text;
     let mut out = format!(
-        "{}: {}, {} vulnerabilities, {} packages, from {} records of {} sources\n",
+        "{}: {}, {} vulnerabilities of {} packages, {} scores of exploitation, from {} records of {} sources\n",
         built.path.display(),
         output::bytes_text(built.size_bytes),
         count(built.vulnerabilities),
         count(built.packages),
+        count(built.scores),
         count(built.records),
         built.sources
     );
     if built.broken > 0 {
-        out += &format!("{} records could not be read: see `careen db status`\n", count(built.broken));
+        let records = if built.broken == 1 { "record" } else { "records" };
+        out += &format!("{} {records} could not be read: see `careen db status`\n", count(built.broken));
     }
     out
 }

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::output;
 
 /// From this age on, what became known since matters.
-pub(crate) const OLD_DAYS: u64 = 7;
+pub(crate) const OLD_DAYS: i64 = 7;
 
 #[derive(Serialize)]
 struct Status {
@@ -20,9 +20,9 @@ struct Status {
     format_version: u32,
     size_bytes: u64,
     built: String,
-    /// Since it was built.
+    /// Since it was built; negative where that is yet to come.
     #[serde(skip_serializing_if = "Option::is_none")]
-    age_days: Option<u64>,
+    age_days: Option<i64>,
     /// Whether that is more than a week, or nobody knows.
     is_old: bool,
     /// Whether the whole file was compared with its checksum.
@@ -68,6 +68,7 @@ fn text(status: &Status) -> String {
         match status.age_days {
             Some(0) => " (today)".to_owned(),
             Some(1) => " (yesterday)".to_owned(),
+            Some(..0) => " (yet to come)".to_owned(),
             Some(days) => format!(" ({days} days ago)"),
             None => String::new(),
         },
@@ -108,6 +109,9 @@ fn text(status: &Status) -> String {
         let instead =
             if source.unused.is_some() { "nothing of it is in here" } else { "an older copy was used" };
         out += &format!("\nwarning: {} was not fetched ({why}): {instead}\n", source.location);
+    }
+    if status.age_days.is_some_and(|days| days < -1) {
+        out += "\nwarning: this database was built on a day yet to come: is this host's clock right?\n";
     }
     if status.is_old {
         out += "\nwarning: this database is more than a week old: renew it with `careen db update`\n";

@@ -109,7 +109,8 @@ fn from_mirror(
         records: database.sources().iter().map(|source| source.records).sum(),
         broken: database.sources().iter().map(|source| source.broken).sum(),
         packages: counts.packages,
-        vulnerabilities: counts.vulnerabilities.max(counts.scores),
+        vulnerabilities: counts.vulnerabilities,
+        scores: counts.scores,
     };
     output::print(context.output, &built, |built| {
         let signed = if args.public_key.is_some() { ", signed with the given key" } else { ", unsigned" };

@@ -78,8 +78,9 @@ pub(super) fn find(context: &Context, args: &ScanArgs, name: &str) -> Result<Tar
             (original, of_original, Some((subject, kept_by(ledger))))
         }
         (_, _, Some(hardened)) => {
-            let compared = compared(context, args, hardened, &outline)?;
-            (source, outline, Some(compared))
+            let (subject, kept, warning) = compared(context, args, hardened, &outline)?;
+            warnings.extend(warning);
+            (source, outline, Some((subject, kept)))
         }
         _ => (source, outline, None),
     };
@@ -153,25 +154,32 @@ fn kept_by(ledger: &Ledger) -> Kept {
     Box::new(move |path| kept.contains(path))
 }
 
-/// The image that the user names as the hardened one, and what it kept: by its ledger, else by what is in it.
+/// The image that the user names as the hardened one, and what it kept: by its ledger, else by what is in it. The
+/// last is a warning where it is known to be made of another image.
 fn compared(
     context: &Context,
     args: &ScanArgs,
     hardened: &str,
     original: &Outline,
-) -> Result<(Subject, Kept), Failure> {
+) -> Result<(Subject, Kept, Option<String>), Failure> {
     let source = context::parse_source(hardened)?;
     let found = outline(context, args, &source)?;
     let subject = scanning::subject(&source.to_string(), &found);
     let results = ResultStore::new(&context.data_dir).find(&source, found.manifest_digest);
     let ledger = results.map(|results| load_ledger(&results.ledger())).transpose()?;
-    if let Some(ledger) = ledger.filter(|ledger| ledger.image.manifest_digest == original.manifest_digest)
-        && found.manifest_digest != original.manifest_digest
-    {
-        return Ok((subject, kept_by(&ledger)));
+    let mut warning = None;
+    if let Some(ledger) = ledger.filter(|_| found.manifest_digest != original.manifest_digest) {
+        if ledger.image.manifest_digest == original.manifest_digest {
+            return Ok((subject, kept_by(&ledger), None));
+        }
+        warning = Some(format!(
+            "{source} was made of {}, and not of this image: gone is called what it has no file for, whatever its \
+             versions",
+            ledger.image.reference
+        ));
     }
     let image = open(context, args, &source)?;
-    Ok((subject, Box::new(move |path| image.tree().get(path).is_some())))
+    Ok((subject, Box::new(move |path| image.tree().get(path).is_some()), warning))
 }
 
 /// The packages that a bill of materials lists; none if the name is not that of one.
