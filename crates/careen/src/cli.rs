@@ -53,12 +53,12 @@ Examples:
   careen evaluate oci:shop --coverage shop.yaml
   careen explain oci:shop-hardened /usr/bin/perl
 
-An IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF] (as `docker save` writes);
-a bare path to one of them is recognised. dir:ROOTFS is an unpacked root file system, or a tar of one.
-Anything else is looked for in a registry: redis:7, ghcr.io/shop/app:1.4, docker://localhost:5000/shop;
-log-ins are those of docker and podman.
-Exit codes: 0 success, 2 usage, 3 image, 4 host, 5 document, 6 coverage, 7 profile, 8 verification, 9 output,
-10 missed, 11 findings, 130 interrupted, 1 anything else.";
+An IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF] (as `docker save` writes); a bare path \
+to one of them is recognised. dir:ROOTFS is an unpacked root file system, or a tar of one. Anything else is looked for \
+in a registry: redis:7, ghcr.io/shop/app:1.4, docker://localhost:5000/shop; log-ins are those of docker and podman.
+
+Exit codes: 0 success, 2 usage, 3 image, 4 host, 5 document, 6 coverage, 7 profile, 8 verification, 9 output, 10 \
+missed, 11 findings, 12 partly done, 130 interrupted, 1 anything else.";
 
 /// Options that every command has. They stand after its own: without an order, each new command would move them.
 #[derive(Debug, Args)]

@@ -45,10 +45,10 @@ Examples:
   careen db build --from downloads
   careen db build --from osv-PyPI.zip --from epss_scores.csv.gz -o advisories.db
 
-Formats are told by content, compressed (.zst, .gz, .zip) or not: OSV (JSON, lines, zip), Debian's tracker (JSON, the
-lists of CVEs, DSAs and DLAs), changelog CVEs, source versions, distro-info and debian-security-support, Alpine secdb,
-CISA KEV, EPSS, vulnrichment, CVE 5, NVD 2.0, retire.js, Node.js. Other files are left out, and counted in the status.
-The same files and the same --date (or SOURCE_DATE_EPOCH) give the same bytes.")]
+Formats are told by content, compressed (.zst, .gz, .zip) or not: OSV (JSON, lines, zip), Debian's tracker (JSON, \
+the lists of CVEs, DSAs and DLAs), changelog CVEs, source versions, distro-info and debian-security-support, Alpine \
+secdb, CISA KEV, EPSS, vulnrichment, CVE 5, NVD 2.0, retire.js, Node.js. Other files are left out, and counted in \
+the status. The same files and the same --date (or SOURCE_DATE_EPOCH) give the same bytes.")]
 pub(crate) struct DbBuildArgs {
     /// File, directory or URL
     #[arg(long, required = true, num_args = 1.., value_name = "FROM")]
@@ -72,10 +72,10 @@ Examples:
   careen db update --feeds https://files.example/vulnerabilities
   careen db update --mirror https://mirror.example/careen --public-key minisign.pub
 
-Without a mirror, files come from OSV's bucket, Debian's tracker, CISA and FIRST; only what changed is fetched, and a
-broken download goes on where it broke off. The old database stays in use until the new one is whole. If one of them
-cannot be fetched, the others still go in, `careen db status` names it, and the exit code is 12. Proxies are taken from
-HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; --ca-file names an authority of your own.")]
+Without a mirror, files come from OSV's bucket, Debian's tracker, CISA and FIRST; only what changed is fetched, and \
+a broken download goes on where it broke off. The old database stays in use until the new one is whole. If one of \
+them cannot be fetched, the others still go in, `careen db status` names it, and the exit code is 12. Proxies are \
+taken from HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; --ca-file names an authority of your own.")]
 pub(crate) struct DbUpdateArgs {
     /// Take the finished database of this mirror
     #[arg(long, value_name = "URL")]

@@ -14,8 +14,8 @@ Examples:
   careen sbom oci:shop --format cyclonedx -o shop.cdx.json
   careen sbom oci:shop-hardened --format spdx | trivy sbom -
 
-Without --created the document is as old as the image says it is, or as SOURCE_DATE_EPOCH says: the same
-image gives the same bytes. Of a hardened image, packages that lost files are marked.")]
+Without --created the document is as old as the image says it is, or as SOURCE_DATE_EPOCH says: the same image gives \
+the same bytes. Of a hardened image, packages that lost files are marked.")]
 pub(crate) struct SbomArgs {
     #[command(flatten)]
     pub(crate) image: ImageArgs,
@@ -108,8 +108,8 @@ pub(crate) enum RbomFormat {
   careen vex oci:shop --profile shop.profile --format csaf --author Shop --author-url https://shop.example
   trivy image --vex shop.vex.json registry.example/shop@sha256:…
 
-What was removed is not affected, with the removed files named. Code that was seen running is affected, with the
-version that fixes it. What is there and was never seen running stays under investigation, unless
+What was removed is not affected, with the removed files named. Code that was seen running is affected, with the \
+version that fixes it. What is there and was never seen running stays under investigation, unless \
 --claim-not-executed takes it upon you; the statement then says what the runs covered.")]
 pub(crate) struct VexArgs {
     #[command(flatten)]
@@ -167,9 +167,9 @@ pub(crate) enum VexFormat {
   careen attest oci:shop-hardened --key cosign.key --attach
   careen attest oci:shop-hardened --predicate shop.vex.json --type https://openvex.dev/ns/v0.2.0 --attach
 
-Without --predicate two statements are made of a hardened image: what the hardening did, and SLSA provenance. Without
---key they are not signed. --attach writes into the image's OCI layout: beside the image, which does not change.
-The password of an encrypted key is read from COSIGN_PASSWORD.")]
+Without --predicate two statements are made of a hardened image: what the hardening did, and SLSA provenance. \
+Without --key they are not signed. --attach writes into the image's OCI layout: beside the image, which does not \
+change. The password of an encrypted key is read from COSIGN_PASSWORD.")]
 pub(crate) struct AttestArgs {
     #[command(flatten)]
     pub(crate) image: ImageArgs,

@@ -15,10 +15,10 @@ Examples:
   careen harden oci:shop --profile shop.profile --keep '/usr/share/zoneinfo/**' -o oci:shop-hardened
   careen harden oci:shop --coverage shop.yaml --attest --key cosign.key --attach
 
-With both --profile and --coverage the profile decides what stays and the coverage verifies it.
-What a verification misses is kept, and the result verified again (--heal-rounds).
-Without --output-image the result stands beside the input, with `-hardened` in its name. The report, the ledger and
-the profile lie beside the result in a directory that ends in `.careen`.")]
+With both --profile and --coverage the profile decides what stays and the coverage verifies it. What a verification \
+misses is kept, and the result verified again (--heal-rounds). Without --output-image the result stands beside the \
+input, with `-hardened` in its name. The report, the ledger and the profile lie beside the result in a directory \
+that ends in `.careen`.")]
 pub(crate) struct HardenArgs {
     /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], a path, or a reference in a registry (several with
     /// --share-layers)
@@ -192,10 +192,9 @@ Examples:
   careen evaluate oci:shop --coverage shop.yaml --generalize references --step 'monthly report'
   careen evaluate oci:shop --coverage shop.yaml --output json > evaluation.json
 
-A coverage never runs everything. For each of its steps, the image is hardened with the recording
-of all others, and the coverage is run on that: does the step that nobody recorded still work? The
-table tells it for each way of going beyond what was seen (--generalize), beside what that costs.
-Start-up (wait_for) and stop are never left out.")]
+A coverage never runs everything. For each of its steps, the image is hardened with the recording of all others, and \
+the coverage is run on that: does the step that nobody recorded still work? The table tells it for each way of going \
+beyond what was seen (--generalize), beside what that costs. Start-up (wait_for) and stop are never left out.")]
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     pub(crate) image: ImageArgs,

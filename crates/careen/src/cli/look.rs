@@ -56,8 +56,8 @@ Examples:
   careen report oci:shop-hardened -o shop.html
   careen report shop-hardened.careen/result.json --scan shop.scan.json
 
-The page needs no network and no other file. It lists the findings too, hot, cold and gone: those of
-the scan that the hardening left, or of --scan; else the original is scanned if there is a database.")]
+The page needs no network and no other file. It lists the findings too, hot, cold and gone: those of the scan that \
+the hardening left, or of --scan; else the original is scanned if there is a database.")]
 pub(crate) struct ReportArgs {
     /// The original or the hardened image, or the result.json of the hardening
     pub(crate) subject: String,

@@ -88,8 +88,8 @@ pub(crate) enum ProfileCommand {
   careen profile merge day.profile night.profile -o all.profile
   careen profile merge all.profile --tag ci --tag load-test -o tests.profile
 
-Profiles of different versions of an image are not joined: carry the older one over first, with
-`careen profile carry`.")]
+Profiles of different versions of an image are not joined: carry the older one over first, with `careen profile \
+carry`.")]
     Merge {
         /// The profiles
         #[arg(required = true)]
@@ -118,10 +118,9 @@ Examples:
   careen profile recover 4711-0 -o shop.profile
   careen profile recover 4711-0 --discard
 
-The profile holds what was recorded until careen was killed and is marked as incomplete:
-`careen harden` refuses it unless told otherwise, and `careen profile merge` can join it with others.
-The image must lie where it was. That of a canary (`careen run --canary`) holds what had been looked
-for in vain.")]
+The profile holds what was recorded until careen was killed and is marked as incomplete: `careen harden` refuses it \
+unless told otherwise, and `careen profile merge` can join it with others. The image must lie where it was. That of \
+a canary (`careen run --canary`) holds what had been looked for in vain.")]
 pub(crate) struct RecoverArgs {
     /// Which recording, as listed
     pub(crate) id: Option<String>,
@@ -145,8 +144,8 @@ pub(crate) struct RecoverArgs {
 Example:
   careen profile carry shop-1.4.profile oci:shop-1.5 -o shop-1.5.profile
 
-`careen harden NEW --profile OLD.profile` does the same by itself. The report tells what was
-carried, what is uncertain, what was lost and what is new; above --max-uncertain nothing is written.")]
+`careen harden NEW --profile OLD.profile` does the same by itself. The report tells what was carried, what is \
+uncertain, what was lost and what is new; above --max-uncertain nothing is written.")]
 pub(crate) struct CarryArgs {
     /// The profile of another version
     pub(crate) file: PathBuf,
@@ -194,12 +193,12 @@ Examples:
   careen run oci:shop -- shop-server --version
   careen run --canary oci:shop-hardened -o canary.profile
 
-With --canary a hardened image runs under the sensor, in staging, say. What it looked for and
-had been removed is told at the end, and written as a profile of the original. To keep it:
+With --canary a hardened image runs under the sensor, in staging, say. What it looked for and had been removed is \
+told at the end, and written as a profile of the original. To keep it:
   careen profile merge shop-hardened.careen/original.profile canary.profile -o more.profile
   careen harden oci:shop --profile more.profile -o oci:shop-hardened --force
-The container writes to standard output, the summary goes to standard error; with --output json
-it is the other way round.")]
+The container writes to standard output, the summary goes to standard error; with --output json it is the other way \
+round.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) image: ImageArgs,

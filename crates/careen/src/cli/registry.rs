@@ -23,12 +23,16 @@ Examples:
   careen registry scan 'registry.example/shop/*' --tags '1.*' --newest 3
   careen registry scan registry.example/ --state shop.state --jobs 8 --output json > shop.json
 
-WHAT is a repository (all its tags), one image (HOST/REPOSITORY:TAG or @DIGEST), a pattern over the repositories of a
-catalog, or HOST/ for all of it. Log-ins are those of docker and podman.
-A layer is fetched once, and removed when no image needs it any more; an image whose layers were listed in an earlier run
-needs none. With --keep-layers they stay for later walks and other commands, until none read them for a month. With --state, an image is scanned again only if its tag, the database or these options changed, and a walk
-that was interrupted goes on where it was. An image that cannot be scanned is told of at the end; the exit code is then 3.
---fail-on takes what it takes in `careen scan`.")]
+WHAT is a repository (all its tags), one image (HOST/REPOSITORY:TAG or @DIGEST), a pattern over the repositories of \
+a catalog, or HOST/ for all of it. Log-ins are those of docker and podman.
+
+A layer is fetched once, and removed when no image needs it any more; an image whose layers were listed in an earlier \
+run needs none. With --keep-layers they stay for later walks and other commands, until none read them for a month. \
+With --state, an image is scanned again only if its tag, the database or these options changed, and a walk that was \
+interrupted goes on where it was.
+
+An image that cannot be scanned is told of at the end; the exit code is then 3. --fail-on takes what it takes in \
+`careen scan`.")]
 pub(crate) struct RegistryScanArgs {
     /// What to scan
     #[arg(required = true, value_name = "WHAT")]

@@ -18,12 +18,13 @@ Examples:
   careen scan shop.cdx.json
   careen scan dir:/srv/rootfs
 
-Of an image that careen hardened, or that it was made from, profile and ledger are found by digest. Findings of a
-hardened image are those of its original, less the packages of which no file is left: what a package database lists or
-does not list changes no count. Nothing but images is fetched: the database is that of `careen db`.
-What is attached to an image (--vex referrers) is believed unless --vex-key says whom to believe; the report tells.
---fail-on takes [hot-|warm-|cold-] and any, kev, fixable, critical, high, medium, low, negligible or epss-PERCENT; a heat
-means that one and hotter ones, and what nobody recorded counts as hot. The exit code is then 11.")]
+Of an image that careen hardened, or that it was made from, profile and ledger are found by digest. Findings of a \
+hardened image are those of its original, less the packages of which no file is left: what a package database lists \
+or does not list changes no count. Nothing but images is fetched: the database is that of `careen db`. What is \
+attached to an image (--vex referrers) is believed unless --vex-key says whom to believe; the report tells.
+
+--fail-on takes [hot-|warm-|cold-] and any, kev, fixable, critical, high, medium, low, negligible or epss-PERCENT; a \
+heat means that one and hotter ones, and what nobody recorded counts as hot. The exit code is then 11.")]
 pub(crate) struct ScanArgs {
     /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], dir:ROOTFS (a directory or a tar of
     /// one), a path, a reference in a registry, or an SBOM (CycloneDX or SPDX, JSON)
