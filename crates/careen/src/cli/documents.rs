@@ -12,7 +12,7 @@ use super::{DbArgs, ImageArgs};
 Examples:
   careen sbom oci:shop
   careen sbom oci:shop --format cyclonedx -o shop.cdx.json
-  careen sbom oci:shop-hardened --format spdx | trivy sbom -
+  careen sbom oci:shop-hardened --format spdx | trivy sbom /dev/stdin
 
 Without --created the document is as old as the image says it is, or as SOURCE_DATE_EPOCH says: the same image gives \
 the same bytes. Of a hardened image, packages that lost files are marked.")]
