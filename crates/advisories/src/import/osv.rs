@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn a_long_summary_ends_at_a_word_and_says_so() {
         assert_eq!(first_line("\n## A hole \nmore"), "A hole");
-        let long = format!("{} endless, and more", "word ".repeat(46));
+        let long = format!("{}endless, and more", "word ".repeat(46));
         let cut = first_line(&long);
         assert!(cut.ends_with("word endless…"), "{cut}");
         assert_eq!(first_line(&"x".repeat(300)).chars().count(), MAX_SUMMARY + 1);
