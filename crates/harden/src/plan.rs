@@ -144,6 +144,7 @@ pub(crate) fn plan_beside(
     rules::package_data::apply(&scene, &mut draft)?;
     rules::sibling_program::apply(&scene, &mut draft, &mut programs)?;
     rules::sibling_script::apply(&scene, &mut draft, &mut programs)?;
+    rules::python::console_script::apply(&scene, &mut draft)?;
     close(&scene, &mut draft, &links, &mut programs)?;
     while references.apply(&scene, &mut draft, &mut programs)? {
         close(&scene, &mut draft, &links, &mut programs)?;

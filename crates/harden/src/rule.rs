@@ -303,7 +303,7 @@ impl Rule {
                 "It is data of a package of a language and lies with code of that package that was used."
             }
             Self::SiblingProgram => {
-                "It is a program of the same package as one that was run, and loads nothing that is not kept anyway."
+                "It is a program of the same package as one that was run, or as a module in use, and costs little beside it."
             }
             Self::Unit => {
                 "A part of the same module or library of its language was used, and the policy keeps such units whole."

@@ -112,7 +112,7 @@ fn alternatives(scene: &Scene<'_>, draft: &mut Draft<'_>, suite: &Suite, command
 }
 
 /// Whether this is a program that gives nobody more rights than he has.
-pub(super) fn is_plain_program(scene: &Scene<'_>, path: &ImagePath) -> bool {
+pub(crate) fn is_plain_program(scene: &Scene<'_>, path: &ImagePath) -> bool {
     scene.is_executable(path)
         && scene.tree().get(path).is_some_and(|node| {
             node.metadata.mode & 0o6000 == 0

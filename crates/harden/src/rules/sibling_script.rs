@@ -96,22 +96,31 @@ fn is_for_interpreter_in_use(
     suite: &Suite,
     path: &ImagePath,
 ) -> Result<bool, PlanError> {
+    let Some((named, end)) = interpreter_in_use(scene, draft, path)? else { return Ok(false) };
+    let is_own = |path: &ImagePath| suite.files.contains_key(path);
+    Ok(!is_own(&end) && !ImagePath::from_absolute(&named).is_ok_and(|path| is_own(&path)))
+}
+
+/// The interpreter that the first line of a script names, and the file that it is, if that was run.
+pub(crate) fn interpreter_in_use(
+    scene: &Scene<'_>,
+    draft: &Draft<'_>,
+    path: &ImagePath,
+) -> Result<Option<(Vec<u8>, ImagePath)>, PlanError> {
     let mut line = Vec::new();
     let mut file = scene.image.open_file(path)?.take(shebang::MAX_LINE_BYTES);
     file.read_to_end(&mut line).map_err(|source| ReadFileError::Read { path: path.clone(), source })?;
-    let Some(shebang) = shebang::parse(&line) else { return Ok(false) };
+    let Some(shebang) = shebang::parse(&line) else { return Ok(None) };
     let named = match shebang.program {
         Some(program) => scene.program(&program),
         None => Some(shebang.interpreter.to_vec()),
     };
-    let Some(named) = named else { return Ok(false) };
-    let Some(end) = scene.find(&named) else { return Ok(false) };
-    let is_own = |path: &ImagePath| suite.files.contains_key(path);
+    let Some(named) = named else { return Ok(None) };
+    let Some(end) = scene.find(&named) else { return Ok(None) };
     let was_run = scene.profile.usage(&end).is_some_and(|usage| {
         usage.kinds().any(|kind| matches!(kind, AccessKind::Exec | AccessKind::MapExec))
     });
-    let is_tool = is_own(&end) || ImagePath::from_absolute(&named).is_ok_and(|path| is_own(&path));
-    Ok(was_run && !is_tool && draft.is_kept(&end))
+    Ok((was_run && draft.is_kept(&end)).then_some((named, end)))
 }
 
 #[cfg(test)]

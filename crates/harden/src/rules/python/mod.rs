@@ -2,6 +2,7 @@
 
 mod bytecode;
 mod codec;
+pub(crate) mod console_script;
 mod distribution;
 mod environment;
 mod pattern;
