@@ -51,7 +51,6 @@ fn a_kernel_without_casts_tells_the_same() {
     let Some(record) = torture(&SensorOptions { may_cast: false, ..options(choice()) }) else { return };
     let Some(cast) = torture(&options(choice())) else { return };
     assert_eq!(record.observations, cast.observations);
-    assert_eq!(record.counters.emitted, cast.counters.emitted);
 }
 
 #[test]
