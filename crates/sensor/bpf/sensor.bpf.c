@@ -446,15 +446,16 @@ static __always_inline bool is_recent(const u64 *version, const u64 *entry, cons
 #pragma clang loop unroll(disable)
 	for (u32 i = 0; i < words; i++)
 		differs |= entry[i] ^ key[i];
+	barrier();
 	return before && !differs && *(volatile u64 *)version == before;
 }
 
 static __always_inline void put_recent(u64 *version, u64 *entry, const u64 *key, u32 words)
 {
 	u64 before = *(volatile u64 *)version;
-	if (before & 1)
+	/* Another program that came between has the entry, or had it: no version is ever given twice. */
+	if (before & 1 || __sync_val_compare_and_swap(version, before, before + 1) != before)
 		return;
-	*(volatile u64 *)version = before + 1;
 	barrier();
 #pragma clang loop unroll(disable)
 	for (u32 i = 0; i < words; i++)

@@ -3,7 +3,7 @@
 //! Whoever ships `psql` is asked for `pg_dump` one day: a backup, an import, a repair are exactly what no coverage runs.
 //! Such a program is kept if it is small, together with the libraries that it loads and that nothing else keeps: one that
 //! edits lines at a prompt brings one for that. Those of other packages of the same source have to find all libraries
-//! there. Scripts are not kept, since nobody can say what they need. All of this up to a tenth of what is kept; with
+//! there. Scripts have a rule of their own ([`super::sibling_script`]). All of this up to a tenth of what is kept; with
 //! `--generalize package` large programs too.
 
 use std::collections::{BTreeMap, BTreeSet};
