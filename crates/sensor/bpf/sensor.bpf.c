@@ -952,7 +952,7 @@ static __always_inline u64 argument(struct pt_regs *regs, bool compat, u32 index
 #define CALL_INVERT(call) (((call) >> 31) & 1)
 #define CALL_NOFOLLOW(call) ((u32)((call) >> 32))
 
-enum { HOW_NONE, HOW_FLAGS, HOW_STRUCT, HOW_CREAT };
+enum { HOW_NONE, HOW_FLAGS, HOW_STRUCT, HOW_CREAT, HOW_WORKING_DIRECTORY, HOW_ROOT };
 
 #define CREAT_FLAGS 0x241	/* O_CREAT | O_WRONLY | O_TRUNC */
 
@@ -1207,6 +1207,21 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 	case HOW_CREAT:
 		u.key.id.how = CREAT_FLAGS;
 		break;
+	case HOW_WORKING_DIRECTORY:
+	case HOW_ROOT: {
+		/* The text was looked up from where the process is no more. */
+		struct fs_struct *fs = task->fs;
+		if (result < 0 || !fs)
+			break;
+		struct place now = { .mnt = fs->root.mnt, .dentry = fs->root.dentry };
+		if (CALL_HOW(call) == HOW_WORKING_DIRECTORY) {
+			now.mnt = fs->pwd.mnt;
+			now.dentry = fs->pwd.dentry;
+		}
+		describe_place(&u, now);
+		u.key.id.flags |= FLAG_MOVED;
+		break;
+	}
 	}
 	if (!!(flags & CALL_NOFOLLOW(call)) != CALL_INVERT(call))
 		u.key.id.flags |= FLAG_NOFOLLOW;
@@ -1221,6 +1236,7 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 	u.text = (void *)ARGUMENT(CALL_PATH(call));
 	report_text(&u, CALL_DFD(call) ? (int)ARGUMENT(CALL_DFD(call)) : AT_FDCWD);
 	if (CALL_PATH2(call)) {
+		forget_object(&u);
 		if (op != OP_USE)
 			u.key.id.op = OP_CREATE;
 		u.key.id.flags = FLAG_NOFOLLOW;

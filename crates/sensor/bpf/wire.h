@@ -47,6 +47,7 @@ enum flag {
 	FLAG_PENDING = 8,	/* io_uring: submitted, the result is not known */
 	FLAG_EXEC = 16,		/* OP_MAP: with PROT_EXEC */
 	FLAG_HOOK = 32,		/* a hook within the kernel tells: an object, on which the kernel was about to act */
+	FLAG_MOVED = 64,	/* the object is where the process, or its root, is now; the text was looked up from before */
 };
 
 enum part_status {

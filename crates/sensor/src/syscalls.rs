@@ -2,7 +2,8 @@
 //!
 //! The kernel side reads one packed word per number. Packing, low bits first: operation (8), then four bits each for
 //! path, dirfd, second path, second dirfd and flags (argument index plus one, 0 = none), three bits for where open
-//! flags come from, one that inverts the meaning of the mask, and the 32-bit mask of flags that mean "do not follow".
+//! flags come from or what of the process the call moves, one that inverts the meaning of the mask, and the 32-bit mask
+//! of flags that mean "do not follow".
 //!
 //! Source: the kernel's `syscall_64.tbl`, `syscall_32.tbl`, `scripts/syscall.tbl`, and each call's man page.
 
@@ -21,6 +22,8 @@ const O_NOFOLLOW: u32 = if cfg!(target_arch = "aarch64") { 0o100_000 } else { 0o
 const HOW_FLAGS: u64 = 1 << 28;
 const HOW_STRUCT: u64 = 2 << 28;
 const HOW_CREAT: u64 = 3 << 28;
+const HOW_WORKING_DIRECTORY: u64 = 4 << 28;
+const HOW_ROOT: u64 = 5 << 28;
 
 /// One packed word.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +78,16 @@ impl Call {
     /// `struct open_how` is at argument `argument`.
     const fn open_how(self, argument: u64) -> Self {
         Self(self.unless(argument, O_NOFOLLOW).0 | HOW_STRUCT)
+    }
+
+    /// The working directory is what it led to.
+    const fn moves(self) -> Self {
+        Self(self.0 | HOW_WORKING_DIRECTORY)
+    }
+
+    /// The process's root is what it led to.
+    const fn moves_root(self) -> Self {
+        Self(self.0 | HOW_ROOT)
     }
 
     /// As creat(2).
@@ -133,7 +146,7 @@ const X86_64: &[(usize, Call)] = &[
     (59, path(Op::Exec, 0)),
     (76, path(Op::Change, 0)), // truncate
     (78, call(Op::ReadDirectory)),
-    (80, path(Op::Use, 0)), // chdir
+    (80, path(Op::Use, 0).moves()), // chdir
     (81, call(Op::Enter)),
     (82, path(Op::Remove, 0).and(1).itself()), // rename
     (83, path(Op::Create, 0).itself()),        // mkdir
@@ -143,17 +156,17 @@ const X86_64: &[(usize, Call)] = &[
     (87, path(Op::Remove, 0).itself()), // unlink
     (88, path(Op::Create, 1).itself()), // symlink
     (89, path(Op::Readlink, 0).itself()),
-    (90, path(Op::Change, 0)),           // chmod
-    (92, path(Op::Change, 0)),           // chown
-    (94, path(Op::Change, 0).itself()),  // lchown
-    (132, path(Op::Change, 0)),          // utime
-    (133, path(Op::Create, 0).itself()), // mknod
-    (134, path(Op::Use, 0)),             // uselib
-    (137, path(Op::Stat, 0)),            // statfs
-    (155, path(Op::Use, 0).and(1)),      // pivot_root
-    (161, path(Op::Use, 0)),             // chroot
-    (163, path(Op::Change, 0)),          // acct
-    (165, path(Op::Use, 0).and(1)),      // mount
+    (90, path(Op::Change, 0)),                   // chmod
+    (92, path(Op::Change, 0)),                   // chown
+    (94, path(Op::Change, 0).itself()),          // lchown
+    (132, path(Op::Change, 0)),                  // utime
+    (133, path(Op::Create, 0).itself()),         // mknod
+    (134, path(Op::Use, 0)),                     // uselib
+    (137, path(Op::Stat, 0)),                    // statfs
+    (155, path(Op::Use, 0).and(1).moves_root()), // pivot_root
+    (161, path(Op::Use, 0).moves_root()),        // chroot
+    (163, path(Op::Change, 0)),                  // acct
+    (165, path(Op::Use, 0).and(1)),              // mount
     (166, path(Op::Use, 0).unless(1, UMOUNT_NOFOLLOW)),
     (167, path(Op::Use, 0)),                             // swapon
     (168, path(Op::Use, 0)),                             // swapoff
@@ -199,7 +212,7 @@ const I386: &[(usize, Call)] = &[
     (9, path(Op::Link, 0).and(1).itself()),
     (10, path(Op::Remove, 0).itself()), // unlink
     (11, path(Op::Exec, 0)),
-    (12, path(Op::Use, 0)),             // chdir
+    (12, path(Op::Use, 0).moves()),     // chdir
     (14, path(Op::Create, 0).itself()), // mknod
     (15, path(Op::Change, 0)),          // chmod
     (16, path(Op::Change, 0).itself()), // lchown16
@@ -213,9 +226,9 @@ const I386: &[(usize, Call)] = &[
     (40, path(Op::Remove, 0).itself()),        // rmdir
     (51, path(Op::Change, 0)),                 // acct
     (52, path(Op::Use, 0).unless(1, UMOUNT_NOFOLLOW)),
-    (61, path(Op::Use, 0)),             // chroot
-    (83, path(Op::Create, 1).itself()), // symlink
-    (84, path(Op::Stat, 0).itself()),   // oldlstat
+    (61, path(Op::Use, 0).moves_root()), // chroot
+    (83, path(Op::Create, 1).itself()),  // symlink
+    (84, path(Op::Stat, 0).itself()),    // oldlstat
     (85, path(Op::Readlink, 0).itself()),
     (86, path(Op::Use, 0)),                              // uselib
     (87, path(Op::Use, 0)),                              // swapon
@@ -237,7 +250,7 @@ const I386: &[(usize, Call)] = &[
     (196, path(Op::Stat, 0).itself()),                   // lstat64
     (198, path(Op::Change, 0).itself()),                 // lchown
     (212, path(Op::Change, 0)),                          // chown
-    (217, path(Op::Use, 0).and(1)),                      // pivot_root
+    (217, path(Op::Use, 0).and(1).moves_root()),         // pivot_root
     (220, call(Op::ReadDirectory)),                      // getdents64
     (226, path(Op::Change, 0)),                          // setxattr
     (227, path(Op::Change, 0).itself()),                 // lsetxattr
@@ -297,13 +310,13 @@ const ARM64: &[(usize, Call)] = &[
     (38, at(Op::Remove, 0, 1).and_at(2, 3).itself()), // renameat
     (39, path(Op::Use, 0).unless(1, UMOUNT_NOFOLLOW)),
     (40, path(Op::Use, 0).and(1)),                             // mount
-    (41, path(Op::Use, 0).and(1)),                             // pivot_root
+    (41, path(Op::Use, 0).and(1).moves_root()),                // pivot_root
     (43, path(Op::Stat, 0)),                                   // statfs
     (45, path(Op::Change, 0)),                                 // truncate
     (48, at(Op::Access, 0, 1)),                                // faccessat
-    (49, path(Op::Use, 0)),                                    // chdir
+    (49, path(Op::Use, 0).moves()),                            // chdir
     (50, call(Op::Enter)),                                     // fchdir
-    (51, path(Op::Use, 0)),                                    // chroot
+    (51, path(Op::Use, 0).moves_root()),                       // chroot
     (53, at(Op::Change, 0, 1)),                                // fchmodat
     (54, at(Op::Change, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)), // fchownat
     (56, at(Op::Open, 0, 1).open_flags(2)),

@@ -146,6 +146,11 @@ impl Flags {
     pub fn hook(self) -> bool {
         self.0 & 32 != 0
     }
+    /// The process is in the object since then, or has it as its root. Base and root are those of afterwards: from where
+    /// the text was looked up is not known.
+    pub fn moved(self) -> bool {
+        self.0 & 64 != 0
+    }
 }
 
 /// A place in a file system.
