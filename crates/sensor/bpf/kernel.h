@@ -134,7 +134,12 @@ struct kernfs_node {
 	u64 id;
 };
 
+struct cgroup_subsys_state {
+	struct cgroup_subsys_state *parent;
+};
+
 struct cgroup {
+	struct cgroup_subsys_state self;
 	struct kernfs_node *kn;
 };
 
@@ -207,6 +212,7 @@ struct open_how {
 
 struct io_kiocb {
 	u8 opcode;
+	void *async_data;
 };
 
 struct io_open {
@@ -248,6 +254,27 @@ struct io_link {
 
 struct io_xattr {
 	struct filename *filename;
+};
+
+struct user_msghdr;
+
+struct io_sr_msg {
+	struct user_msghdr *umsg;
+	void *addr;	/* until Linux 6.9 */
+	int addr_len;
+};
+
+struct msghdr {
+	void *msg_name;
+};
+
+struct __kernel_sockaddr_storage {
+	char bytes[128];
+};
+
+struct io_async_msghdr {
+	struct msghdr msg;
+	struct __kernel_sockaddr_storage addr;
 };
 
 struct io_connect {

@@ -49,13 +49,20 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define UIO_MAXIOV 1024
 #define MAP_ANONYMOUS 0x20
 #define RESOLVE_IN_ROOT 0x10
+#if defined(__TARGET_ARCH_x86)
+#define O_NOFOLLOW 0400000
+#else
+#define O_NOFOLLOW 0100000
+#endif
 #define AT_SYMLINK_NOFOLLOW 0x100
 #define AT_SYMLINK_FOLLOW 0x400
 #define AT_EMPTY_PATH 0x1000
 #define EBADF 9
 #define EFAULT 14
+#define EINVAL 22
 #define ENAMETOOLONG 36
 #define ENOSYS 38
+#define ENOTSOCK 88
 
 /* RECENT counts as seen and as a duplicate, at once. */
 enum counter { SEEN, DUPLICATE, EMITTED, DROPPED, FAULTED, PROCESSES, ACTIVITY_DROPPED, RECENT, COUNTERS };
@@ -686,6 +693,14 @@ static __always_inline struct place mapped_place(struct file *file)
 	return place_of(file);
 }
 
+static long on_mapping(struct task_struct *task, struct vm_area_struct *vma, struct use *u)
+{
+	struct file *file = vma->vm_file;
+	if (file)
+		describe_place(u, mapped_place(file));
+	return 0;
+}
+
 static __always_inline void forget_object(struct use *u)
 {
 	u->object.mnt = 0;
@@ -712,6 +727,20 @@ static __always_inline void lost(void)
 {
 	count(SEEN);
 	count(FAULTED);
+}
+
+/*
+ * Memory of the process that tells of a use could not be read: it is lost, unless the kernel did not come so far as to
+ * read it, or could not either.
+ */
+static __noinline int unreadable(struct use *u)
+{
+	if (!u)
+		return 0;
+	s16 result = u->key.id.result;
+	if (result != -EFAULT && result != -EBADF && result != -ENOTSOCK && result != -EINVAL)
+		lost();
+	return 0;
 }
 
 /* Reports the use of a path given as text relative to `dfd`. */
@@ -820,7 +849,7 @@ static __noinline int internet_address(struct use *u, const void *address, u16 f
 		return 0;
 	u32 length = family == AF_INET ? 8 : 24;
 	if (bpf_probe_read_user(&name, length, address))
-		return 0;
+		return unreadable(u);
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct file *file = file_of(task, u->fd);
 	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
@@ -851,13 +880,17 @@ static __noinline int address_text(struct use *u, const void *address, u32 lengt
 {
 	u16 family = 0;
 	char first = 0;
-	if (length <= sizeof(family) || bpf_probe_read_user(&family, sizeof(family), address))
+	if (length <= sizeof(family))
 		return 0;
+	if (bpf_probe_read_user(&family, sizeof(family), address))
+		return unreadable(u);
 	if ((family == AF_INET && length >= 16) || (family == AF_INET6 && length >= 24))
 		return internet_address(u, address, family);
 	if (family != AF_UNIX)
 		return 0;
-	if (bpf_probe_read_user(&first, 1, address + sizeof(family)) || !first)
+	if (bpf_probe_read_user(&first, 1, address + sizeof(family)))
+		return unreadable(u);
+	if (!first)
 		return 0;	/* abstract */
 	length -= sizeof(family);
 	u->text = address + sizeof(family);
@@ -880,6 +913,12 @@ static __always_inline bool is_compat(struct task_struct *task)
 static __always_inline u32 call_number(struct pt_regs *regs)
 {
 	return (u32)regs->orig_ax & ~X32_BIT;
+}
+
+/* Calls that use paths and stand in no table: sendmsg, execve, sendmmsg, execveat of programs of the x32 kind. */
+static __always_inline bool is_untold(u32 number, bool compat)
+{
+	return number == 518 || number == 520 || number == 538 || number == 545;
 }
 
 /* The call that a task is in; -1: none. */
@@ -920,7 +959,13 @@ static __always_inline bool is_compat(struct task_struct *task)
 
 static __always_inline u32 call_number(struct pt_regs *regs)
 {
-	return regs->syscallno;
+	return is_compat(bpf_get_current_task_btf()) ? SYSCALLS : regs->syscallno;
+}
+
+/* There is no table of the calls of 32-bit programs. */
+static __always_inline bool is_untold(u32 number, bool compat)
+{
+	return compat;
 }
 
 static __always_inline s32 original_call(struct pt_regs *regs)
@@ -958,16 +1003,19 @@ enum { HOW_NONE, HOW_FLAGS, HOW_STRUCT, HOW_CREAT, HOW_WORKING_DIRECTORY, HOW_RO
 
 #define ARGUMENT(plus_one) argument(regs, compat, (plus_one) - 1)
 
-static __noinline int message_address(const void *header, bool compat, u64 *address)
+static __noinline int message_address(struct use *u, const void *header, bool compat, u64 *address)
 {
+	*address = 0;
 	if (compat) {
 		u32 name[2] = {};
-		bpf_probe_read_user(name, sizeof(name), header);
+		if (bpf_probe_read_user(name, sizeof(name), header))
+			return unreadable(u);
 		*address = name[0];
 		return name[1];
 	}
 	u64 name[2] = {};	/* msg_name, msg_namelen and padding */
-	bpf_probe_read_user(name, sizeof(name), header);
+	if (bpf_probe_read_user(name, sizeof(name), header))
+		return unreadable(u);
 	*address = name[0];
 	return (u32)name[1];
 }
@@ -986,7 +1034,7 @@ static long on_message(u32 index, struct messages *m)
 	if (index >= m->count)
 		return 1;
 	u64 header = m->headers + index * (m->compat ? COMPAT_HEADER : HEADER);
-	u32 length = message_address((void *)header, m->compat, &address);
+	u32 length = message_address(m->use, (void *)header, m->compat, &address);
 	if (address && address_text(m->use, (void *)address, length))
 		report_text(m->use, AT_FDCWD);
 	return 0;
@@ -1014,10 +1062,8 @@ static __noinline int socketcall_address(struct use *u, u32 which, const void *w
 	u32 args[6] = {};
 	if (which != BIND && which != CONNECT && which != SENDTO && which != SENDMSG && which != SENDMMSG)
 		return 0;
-	if (bpf_probe_read_user(args, sizeof(args), where) && bpf_probe_read_user(args, 12, where)) {
-		lost();
-		return 0;
-	}
+	if (bpf_probe_read_user(args, sizeof(args), where) && bpf_probe_read_user(args, 12, where))
+		return unreadable(u);
 	u->key.id.op = which == BIND ? OP_BIND : which == SENDMMSG ? OP_SENDMMSG : OP_CONNECT;
 	*address = args[1];
 	u->fd = args[0];
@@ -1026,10 +1072,7 @@ static __noinline int socketcall_address(struct use *u, u32 which, const void *w
 		*address = args[4];
 		length = args[5];
 	} else if (which == SENDMSG) {
-		u32 name[2] = {};
-		bpf_probe_read_user(name, sizeof(name), (void *)(u64)args[1]);
-		*address = name[0];
-		length = name[1];
+		return message_address(u, (void *)(u64)args[1], true, address);
 	}
 	return length;
 }
@@ -1047,7 +1090,7 @@ static __always_inline int report_address(struct use *u, struct pt_regs *regs, b
 		u->key.id.op = OP_CONNECT;
 		break;
 	case OP_SENDMSG:
-		length = message_address((void *)address, compat, &address);
+		length = message_address(u, (void *)address, compat, &address);
 		u->key.id.op = OP_CONNECT;
 		break;
 	case OP_SOCKETCALL:
@@ -1077,7 +1120,8 @@ static __always_inline int fsconfig_text(struct use *u, struct pt_regs *regs, bo
 		return report_text(u, argument(regs, compat, 4));
 	if (command != SET_STRING || result < 0)
 		return 0;
-	bpf_probe_read_user(&first, 1, u->text);
+	if (bpf_probe_read_user(&first, 1, u->text))
+		return unreadable(u);
 	return first == '/' ? report_text(u, AT_FDCWD) : 0;
 }
 
@@ -1094,7 +1138,8 @@ static __always_inline int bpf_text(struct use *u, struct pt_regs *regs, bool co
 	u32 command = argument(regs, compat, 0), size = argument(regs, compat, 2);
 	if (command != OBJ_PIN && command != OBJ_GET)
 		return 0;
-	bpf_probe_read_user(&object, size < sizeof(object) ? size : sizeof(object), (void *)argument(regs, compat, 1));
+	if (bpf_probe_read_user(&object, size < sizeof(object) ? size : sizeof(object), (void *)argument(regs, compat, 1)))
+		return unreadable(u);
 	u->key.id.op = command == OBJ_PIN ? OP_CREATE : OP_USE;
 	if (command == OBJ_PIN)
 		u->key.id.flags |= FLAG_NOFOLLOW;
@@ -1108,6 +1153,7 @@ static __always_inline int bpf_text(struct use *u, struct pt_regs *regs, bool co
 struct mapping {
 	u32 protection, flags;
 	int fd;
+	bool is_unreadable;
 };
 
 static __always_inline struct mapping mapping_of(struct pt_regs *regs, bool compat, u32 op)
@@ -1115,7 +1161,8 @@ static __always_inline struct mapping mapping_of(struct pt_regs *regs, bool comp
 	struct mapping m = {};
 	if (op == OP_OLD_MAP) {
 		u32 args[6] = {};	/* address, length, protection, flags, descriptor, offset */
-		m.flags = bpf_probe_read_user(args, sizeof(args), (void *)argument(regs, compat, 0)) ? MAP_ANONYMOUS : args[3];
+		m.is_unreadable = bpf_probe_read_user(args, sizeof(args), (void *)argument(regs, compat, 0));
+		m.flags = args[3];
 		m.protection = args[2];
 		m.fd = args[4];
 		return m;
@@ -1134,8 +1181,18 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 	u32 op = CALL_OP(call);
 	/* What is no use of a path, told by the arguments alone. */
 	bool maps = op == OP_MAP || op == OP_OLD_MAP;
-	if (maps && ((result < 0 && result > -4096) || (mapping_of(regs, compat, op).flags & MAP_ANONYMOUS)))
-		return 0;
+	struct mapping mapping = {};
+	if (maps) {
+		if (result < 0 && result > -4096)
+			return 0;
+		mapping = mapping_of(regs, compat, op);
+		if (mapping.flags & MAP_ANONYMOUS)
+			return 0;
+		if (mapping.is_unreadable) {
+			lost();
+			return 0;
+		}
+	}
 	if (op == OP_SEND && !argument(regs, compat, 4))
 		return 0;
 	if ((op == OP_READDIR || op == OP_ENTER) && result < 0)
@@ -1173,7 +1230,6 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 			u.key.id.how = ARGUMENT(CALL_FLAGS(call));
 		}
 		if (maps) {
-			struct mapping mapping = mapping_of(regs, compat, op);
 			fd = mapping.fd;
 			u.key.id.op = OP_MAP;
 			if (mapping.protection & PROT_EXEC)
@@ -1181,11 +1237,16 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 		}
 		u.key.id.result = 0;
 		struct file *file = file_of(task, fd);
-		if (!file) {
-			lost();	/* another thread closed it since */
+		if (file)
+			describe_object(&u, file);
+		else if (maps)	/* another thread closed it since: the mapping is there, the directory was changed to */
+			bpf_find_vma(task, result, on_mapping, &u, 0);
+		else if (op == OP_ENTER && task->fs)
+			describe_place(&u, (struct place){ .mnt = task->fs->pwd.mnt, .dentry = task->fs->pwd.dentry });
+		if (!u.object.dentry) {
+			lost();
 			return 0;
 		}
-		describe_object(&u, file);
 		return report(&u);
 	}
 
@@ -1198,7 +1259,8 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 		struct {
 			u64 flags, mode, resolve;
 		} how = {};
-		bpf_probe_read_user(&how, sizeof(how), (void *)ARGUMENT(CALL_FLAGS(call)));
+		if (bpf_probe_read_user(&how, sizeof(how), (void *)ARGUMENT(CALL_FLAGS(call))))
+			return unreadable(&u);
 		u.key.id.how = flags = how.flags;
 		if (how.resolve & RESOLVE_IN_ROOT)
 			u.key.id.flags |= FLAG_IN_ROOT;
@@ -1234,6 +1296,10 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 	u.text_user = true;
 	u.text_room = PATH_MAX;
 	u.text = (void *)ARGUMENT(CALL_PATH(call));
+	if (op == OP_READLINK && result > 0 && (u64)u.text - ARGUMENT(CALL_PATH(call) + 1) < (u64)result) {
+		lost();	/* what the link says was written over its path */
+		return 0;
+	}
 	report_text(&u, CALL_DFD(call) ? (int)ARGUMENT(CALL_DFD(call)) : AT_FDCWD);
 	if (CALL_PATH2(call)) {
 		forget_object(&u);
@@ -1257,8 +1323,11 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	struct task_struct *task = bpf_get_current_task_btf();
 	bool compat = is_compat(task);
 	u32 number = call_number(regs);
-	if (number >= SYSCALLS)
+	if (number >= SYSCALLS) {
+		if (is_untold(number, compat) && is_target())
+			lost();
 		return 0;
+	}
 	u64 call = compat ? compat_calls[number] : native_calls[number];
 	if (!call && is_noted(number, compat))
 		return 0;
@@ -1270,20 +1339,25 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 
 /* ---- exec ---- */
 
-static long on_loader(struct task_struct *task, struct vm_area_struct *vma, struct use *u)
-{
-	struct file *file = vma->vm_file;
-	if (file)
-		describe_place(u, mapped_place(file));
-	return 0;
-}
+#define AUXV_ENTRIES 24
 
-/* The address at which the kernel put the program's dynamic loader; 0 without one. */
-static __always_inline u64 loader_address(struct mm_struct *mm)
+/* The address at which the kernel put the program's dynamic loader; 0 without one. Its words are those of the program. */
+static __always_inline u64 loader_address(struct mm_struct *mm, bool compat)
 {
+	void *saved = &mm->saved_auxv;
+	if (compat) {
+		u32 auxv[2];
+		for (u32 i = 0; i < AUXV_ENTRIES; i++) {
+			if (bpf_probe_read_kernel(auxv, sizeof(auxv), saved + i * sizeof(auxv)) || !auxv[0])
+				return 0;
+			if (auxv[0] == AT_BASE)
+				return auxv[1];
+		}
+		return 0;
+	}
 	u64 auxv[2];
-	for (u32 i = 0; i < 24; i++) {
-		if (bpf_probe_read_kernel(auxv, sizeof(auxv), (void *)&mm->saved_auxv + i * sizeof(auxv)) || !auxv[0])
+	for (u32 i = 0; i < AUXV_ENTRIES; i++) {
+		if (bpf_probe_read_kernel(auxv, sizeof(auxv), saved + i * sizeof(auxv)) || !auxv[0])
 			return 0;
 		if (auxv[0] == AT_BASE)
 			return auxv[1];
@@ -1315,7 +1389,7 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 	}
 
 	struct mm_struct *mm = current->mm;
-	u64 address = mm ? loader_address(mm) : 0;
+	u64 address = mm ? loader_address(mm, is_compat(current)) : 0;
 	if (!address)
 		return 0;
 	forget_object(&u);
@@ -1327,7 +1401,7 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 	u.text = 0;
 	u.text_long = false;
 	__builtin_memset(u.key.text, 0, SHORT_TEXT);
-	if (bpf_find_vma(current, address, on_loader, &u, 0) || !u.object.dentry) {
+	if (bpf_find_vma(current, address, on_mapping, &u, 0) || !u.object.dentry) {
 		lost();
 		return 0;
 	}
@@ -1337,9 +1411,11 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 /* ---- io_uring ---- */
 
 enum {
+	IORING_OP_SENDMSG = 9,
 	IORING_OP_CONNECT = 16,
 	IORING_OP_OPENAT = 18,
 	IORING_OP_STATX = 21,
+	IORING_OP_SEND = 26,
 	IORING_OP_OPENAT2 = 28,
 	IORING_OP_RENAMEAT = 35,
 	IORING_OP_UNLINKAT = 36,
@@ -1348,6 +1424,8 @@ enum {
 	IORING_OP_LINKAT = 39,
 	IORING_OP_SETXATTR = 42,
 	IORING_OP_GETXATTR = 44,
+	IORING_OP_SEND_ZC = 47,
+	IORING_OP_SENDMSG_ZC = 48,
 };
 
 static __always_inline int report_filename(struct use *u, struct filename *name, int dfd)
@@ -1356,12 +1434,47 @@ static __always_inline int report_filename(struct use *u, struct filename *name,
 	return report_text(u, dfd);
 }
 
-SEC("tp_btf/io_uring_submit_req")
-int BPF_PROG(on_uring_submit, struct io_kiocb *request)
+/* Whether a kind of request may name a path. */
+static __always_inline bool names_path(u8 opcode)
 {
-	u8 opcode = request->opcode;
-	if (opcode < IORING_OP_CONNECT || opcode > IORING_OP_GETXATTR || !is_target())
+	return opcode == IORING_OP_SENDMSG || (opcode >= IORING_OP_CONNECT && opcode <= IORING_OP_GETXATTR) ||
+	       opcode == IORING_OP_SEND_ZC || opcode == IORING_OP_SENDMSG_ZC;
+}
+
+/* The address that a message is sent to. */
+static __always_inline int report_message(struct use *u, struct io_sr_msg *message)
+{
+	u64 address = 0;
+	bool compat = is_compat(bpf_get_current_task_btf());
+	u32 length = message_address(u, BPF_CORE_READ(message, umsg), compat, &address);
+	return address && address_text(u, (void *)address, length) ? report_text(u, AT_FDCWD) : 0;
+}
+
+/* The address that something is sent to without a message; the kernel has taken it in since Linux 6.10. */
+static __always_inline int report_sent(struct use *u, struct io_kiocb *request)
+{
+	struct io_sr_msg *message = (void *)request;
+	if (bpf_core_field_exists(message->addr)) {
+		const void *address = BPF_CORE_READ(message, addr);
+		u32 length = BPF_CORE_READ(message, addr_len);
+		return address && address_text(u, address, length) ? report_text(u, AT_FDCWD) : 0;
+	}
+	struct io_async_msghdr *taken = BPF_CORE_READ(request, async_data);
+	if (!taken || !bpf_core_field_exists(taken->addr) || BPF_CORE_READ(taken, msg.msg_name) != &taken->addr)
 		return 0;
+	struct {
+		u16 family;
+		char first;
+	} name = {};
+	if (bpf_probe_read_kernel(&name, 3, &taken->addr) || name.family != AF_UNIX || !name.first)
+		return 0;
+	u->text = (void *)&taken->addr + sizeof(name.family);
+	u->text_room = SUN_PATH_MAX + 1;
+	return report_text(u, AT_FDCWD);
+}
+
+static __noinline int on_request(struct io_kiocb *request, u8 opcode)
+{
 	struct use u = {};
 	describe_process(&u, bpf_get_current_task_btf());
 	u.key.id.flags = FLAG_PENDING;
@@ -1372,6 +1485,8 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
 		struct io_open *open = (void *)request;
 		u.key.id.op = OP_OPEN;
 		u.key.id.how = BPF_CORE_READ(open, how.flags);
+		if (u.key.id.how & O_NOFOLLOW)
+			u.key.id.flags |= FLAG_NOFOLLOW;
 		if (BPF_CORE_READ(open, how.resolve) & RESOLVE_IN_ROOT)
 			u.key.id.flags |= FLAG_IN_ROOT;
 		return report_filename(&u, BPF_CORE_READ(open, filename), BPF_CORE_READ(open, dfd));
@@ -1419,22 +1534,82 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
 	case IORING_OP_SETXATTR:
 	case IORING_OP_GETXATTR: {
 		struct io_xattr *xattr = (void *)request;
+		if (!bpf_core_type_exists(struct io_xattr))
+			return 0;
 		u.key.id.op = opcode == IORING_OP_SETXATTR ? OP_CHANGE : OP_XATTR;
 		return report_filename(&u, BPF_CORE_READ(xattr, filename), AT_FDCWD);
 	}
+	}
+	u.key.id.op = OP_CONNECT;
+	u.fd = -1;	/* TCP's connections are seen where they begin */
+	switch (opcode) {
 	case IORING_OP_CONNECT: {
 		struct io_connect *connect = (void *)request;
-		u.key.id.op = OP_CONNECT;
-		u.fd = -1;	/* TCP's connections are seen where they begin */
 		if (address_text(&u, BPF_CORE_READ(connect, addr), BPF_CORE_READ(connect, addr_len)))
 			report_text(&u, AT_FDCWD);
 		return 0;
 	}
+	case IORING_OP_SENDMSG:
+	case IORING_OP_SENDMSG_ZC:
+		return report_message(&u, (void *)request);
+	case IORING_OP_SEND:
+	case IORING_OP_SEND_ZC:
+		return report_sent(&u, request);
 	}
 	return 0;
 }
 
+/* The tracepoint had another name and other arguments once: one of the three is loaded. */
+
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(on_uring_submit, struct io_kiocb *request)
+{
+	u8 opcode = request->opcode;
+	return names_path(opcode) && is_target() ? on_request(request, opcode) : 0;
+}
+
+/* Linux 5.19 to 6.3. */
+SEC("tp_btf/io_uring_submit_sqe")
+int BPF_PROG(on_uring_submit_sqe, struct io_kiocb *request)
+{
+	u8 opcode = request->opcode;
+	return names_path(opcode) && is_target() ? on_request(request, opcode) : 0;
+}
+
+/* Linux 5.17 and 5.18. */
+SEC("tp_btf/io_uring_submit_sqe")
+int BPF_PROG(on_uring_submit_in, void *ring, struct io_kiocb *request)
+{
+	u8 opcode = BPF_CORE_READ(request, opcode);
+	return names_path(opcode) && is_target() ? on_request(request, opcode) : 0;
+}
+
 /* ---- snapshot ---- */
+
+#define CGROUP_LEVELS 64
+
+/* The cgroup whose tasks are listed, by its ID. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} listed SEC(".maps");
+
+/* Whether a task, which is not the one that runs, is in the listed cgroup or beneath it. */
+static __noinline bool is_listed(struct task_struct *task)
+{
+	u32 zero = 0;
+	u64 *wanted = bpf_map_lookup_elem(&listed, &zero);
+	struct cgroup *at = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	for (u32 i = 0; wanted && at && i < CGROUP_LEVELS; i++) {
+		if (BPF_CORE_READ(at, kn, id) == *wanted)
+			return true;
+		struct cgroup_subsys_state *parent = BPF_CORE_READ(at, self.parent);
+		at = parent ? (void *)parent - bpf_core_field_offset(struct cgroup, self) : 0;
+	}
+	return false;
+}
 
 static __noinline int put_held(struct seq_file *seq, struct task_struct *task, struct file *file, bool mapped)
 {
@@ -1458,7 +1633,6 @@ static __noinline int put_held(struct seq_file *seq, struct task_struct *task, s
 	s->walk.offset = 0;
 	put_chain(s, slot, &place, &r->object);
 	put_process(s, slot, task);
-	r->time_ns = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	u32 payload = s->walk.offset;
 	if (payload <= PAYLOAD)
 		bpf_seq_write(seq, r, sizeof(*r) + payload);
@@ -1471,7 +1645,7 @@ int on_held_open(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	if (task && file)
+	if (task && file && is_listed(task))
 		put_held(ctx->meta->seq, task, file, false);
 	return 0;
 }
@@ -1481,7 +1655,7 @@ int on_held_mapped(struct bpf_iter__task_vma *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct vm_area_struct *vma = ctx->vma;
-	if (task && vma && vma->vm_file)
+	if (task && vma && vma->vm_file && is_listed(task))
 		put_held(ctx->meta->seq, task, vma->vm_file, true);
 	return 0;
 }

@@ -71,7 +71,7 @@ struct record {
 	u8 op;
 	u8 flags;
 	s32 result;
-	u64 time_ns;	/* CLOCK_MONOTONIC; of OP_HELD, the ID of the task's cgroup */
+	u64 time_ns;	/* CLOCK_MONOTONIC */
 	u32 tgid;
 	u32 how;	/* open flags of OP_OPEN */
 	u64 exe_ino;

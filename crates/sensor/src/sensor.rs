@@ -13,6 +13,7 @@ use aya::maps::{Array, CgroupArray, MapData, PerCpuArray, RingBuf};
 use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{BtfTracePoint, Iter, ProgramError};
 use aya::{Btf, Ebpf};
+use aya_obj::btf::BtfKind;
 use profile::PassedOver;
 
 use crate::activity::Noted;
@@ -26,10 +27,14 @@ use crate::rootfs::{Rootfs, kernel_device};
 use crate::{Choice, LoadError, Recording, SensorError, Target, snapshot};
 
 /// Program and tracepoint.
-const TRACEPOINTS: [(&str, &str); 3] = [
-    ("on_sys_exit", "sys_exit"),
-    ("on_exec", "sched_process_exec"),
+const TRACEPOINTS: [(&str, &str); 2] = [("on_sys_exit", "sys_exit"), ("on_exec", "sched_process_exec")];
+
+/// The same for requests of io_uring. Kernels differ in the name and the arguments, so the first that loads is it; a
+/// kernel with none of these tracepoints has no io_uring.
+const URING: [(&str, &str); 3] = [
     ("on_uring_submit", "io_uring_submit_req"),
+    ("on_uring_submit_sqe", "io_uring_submit_sqe"),
+    ("on_uring_submit_in", "io_uring_submit_sqe"),
 ];
 
 /// The same for what is noted beyond uses of files; where one is refused, that is missing.
@@ -86,6 +91,8 @@ impl SensorOptions {
 /// The loaded sensor, attached, watching nothing yet.
 pub struct Sensor {
     ebpf: Ebpf,
+    /// The base's programs that are attached.
+    base: Vec<&'static str>,
     links: Vec<BtfTracePointLink>,
     hooks: Hooks,
     passed_over: Vec<PassedOver>,
@@ -193,10 +200,29 @@ impl Sensor {
             let id = program.attach()?;
             program.take_link(id)
         };
-        let mut links = Vec::new();
+        let (mut links, mut base) = (Vec::new(), Vec::new());
         for (name, tracepoint) in TRACEPOINTS {
             links.push(attach(name, tracepoint).map_err(|source| in_program(name, source))?);
+            base.push(name);
         }
+        let has = |tracepoint: &str| {
+            btf.id_by_type_name_kind(&format!("btf_trace_{tracepoint}"), BtfKind::Typedef).is_ok()
+        };
+        let mut requests = Ok(());
+        for (name, tracepoint) in URING.into_iter().filter(|(_, tracepoint)| has(tracepoint)) {
+            requests = match attach(name, tracepoint) {
+                Ok(link) => {
+                    links.push(link);
+                    base.push(name);
+                    Ok(())
+                }
+                Err(source) => Err(in_program(name, source)),
+            };
+            if requests.is_ok() {
+                break;
+            }
+        }
+        requests?;
         let mut refused = Vec::new();
         for (name, tracepoint) in ACTIVITY {
             match attach(name, tracepoint) {
@@ -209,6 +235,7 @@ impl Sensor {
         }
         Ok(Self {
             ebpf,
+            base,
             links,
             hooks,
             passed_over: Vec::new(),
@@ -363,7 +390,7 @@ impl Sensor {
     /// Runs of the base's programs that the kernel skipped; it tells in the descriptor's fdinfo.
     fn skipped(&mut self) -> Result<u64, SensorError> {
         let mut total = 0;
-        for (name, _) in TRACEPOINTS {
+        for name in self.base.clone() {
             let failed = |source| SensorError::Skipped { program: name, source };
             let program = program::<BtfTracePoint>(&mut self.ebpf, name)
                 .map_err(|error| failed(io::Error::other(error)))?;

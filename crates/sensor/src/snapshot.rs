@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use aya::Ebpf;
+use aya::maps::Array;
 use aya::programs::Iter;
 
 use crate::SensorError;
@@ -25,16 +26,16 @@ pub(crate) struct Held {
 
 /// Files held by the processes in a cgroup and beneath it.
 pub(crate) fn take(ebpf: &mut Ebpf, cgroup: &Path) -> Result<BTreeSet<Held>, SensorError> {
-    let cgroups = ids_of(cgroup);
+    list_only(ebpf, cgroup).map_err(|source| SensorError::Snapshot { source })?;
     let mut held = BTreeSet::new();
     for (name, _) in ITERATORS {
         let bytes = read_iterator(ebpf, name).map_err(|source| SensorError::Snapshot { source })?;
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            let (event, id, length) =
+            let (event, _, length) =
                 Event::parse(rest).map_err(|source| SensorError::SnapshotRecord { source })?;
             rest = &rest[length..];
-            if let Some(file) = event.object.filter(|_| cgroups.contains(&id)) {
+            if let Some(file) = event.object {
                 held.insert(Held { file, program: event.program });
             }
         }
@@ -51,16 +52,9 @@ fn read_iterator(ebpf: &mut Ebpf, name: &str) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// IDs of a cgroup and those beneath it: the inode numbers of their directories. What vanishes meanwhile is left out.
-fn ids_of(cgroup: &Path) -> BTreeSet<u64> {
-    let mut ids = BTreeSet::new();
-    let mut todo = vec![cgroup.to_owned()];
-    while let Some(directory) = todo.pop() {
-        if let Ok(metadata) = std::fs::metadata(&directory) {
-            ids.insert(metadata.ino());
-        }
-        let entries = std::fs::read_dir(&directory).into_iter().flatten().flatten();
-        todo.extend(entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()));
-    }
-    ids
+/// Tells the kernel side whose tasks to list: a cgroup's ID is the inode number of its directory.
+fn list_only(ebpf: &mut Ebpf, cgroup: &Path) -> io::Result<()> {
+    let id = std::fs::metadata(cgroup)?.ino();
+    let map = ebpf.map_mut("listed").ok_or(io::ErrorKind::NotFound)?;
+    Array::<_, u64>::try_from(map).and_then(|mut array| array.set(0, id, 0)).map_err(io::Error::other)
 }

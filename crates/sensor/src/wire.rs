@@ -12,7 +12,7 @@
 //! | 2 | 1 | operation, [`Op`] |
 //! | 3 | 1 | flags, [`Flags`] |
 //! | 4 | 4 | result: 0 or a negative errno |
-//! | 8 | 8 | CLOCK_MONOTONIC, ns; of [`Op::Held`], the cgroup's ID |
+//! | 8 | 8 | CLOCK_MONOTONIC, ns |
 //! | 16 | 4 | process ID |
 //! | 20 | 4 | open flags; of a process, its user |
 //! | 24 | 8 | inode of the executable |
