@@ -72,6 +72,9 @@ static void fails(const char *what, long result)
 static char *quit[] = { "x", "quit", 0 };
 static char *none[] = { 0 };
 
+/* What a request acts on, and for an address its length. */
+static int request_fd = AT_FDCWD, request_length;
+
 static int uring(int opcode, const char *path, unsigned setup, unsigned flags, void *addr2, unsigned rw)
 {
 	struct io_uring_params p = { .flags = setup };
@@ -86,7 +89,8 @@ static int uring(int opcode, const char *path, unsigned setup, unsigned flags, v
 	memset(sqe, 0, sizeof(*sqe));
 	sqe->opcode = opcode;
 	sqe->flags = flags;
-	sqe->fd = AT_FDCWD;
+	sqe->fd = request_fd;
+	sqe->addr_len = request_length;
 	sqe->addr = (unsigned long)path;
 	sqe->off = (unsigned long)addr2;
 	sqe->len = rw;
@@ -277,6 +281,7 @@ static void execs(void)
 		ok("posix_spawn", -1);
 	waitpid(spawned, 0, 0);
 	CHILD(char *arguments[] = { "x", 0 }; ok("dynamic", execv("/t/f_dynamic", arguments)));
+	CHILD(char *arguments[] = { "x", 0 }; ok("dynamic, 32 bits", execv("/t/f_dynamic32", arguments)));
 	CHILD(char *arguments[] = { "x", "open", "/t/f_byexec", 0 }; ok("exec", execv("/t/f_static", arguments)));
 	CHILD(setresgid(1000, 1000, 1000); setresuid(1000, 1000, 1000); ok("setuid", execv("/t/f_suid", quit)));
 	pid_t child = vfork();
@@ -365,6 +370,16 @@ static void urings(void)
 	ok("uring mkdir", uring(IORING_OP_MKDIRAT, "/t/d_uringmk/made", 0, 0, 0, 0700));
 	ok("uring rename", uring(IORING_OP_RENAMEAT, "/t/f_uringrn", 0, 0, "/t/f_uringrn2", AT_FDCWD));
 	ok("uring unlink", uring(IORING_OP_UNLINKAT, "/t/f_uringunlink", 0, 0, 0, 0));
+	how.flags |= O_NOFOLLOW;
+	fails("uring nofollow", uring(IORING_OP_OPENAT2, "/t/l_uringnofollow", 0, 0, &how, sizeof(how)));
+	struct sockaddr_un a = address("/t/s_uringmsg");
+	struct iovec v = { "x", 1 };
+	struct msghdr m = { .msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &v, .msg_iovlen = 1 };
+	request_fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	fails("uring sendmsg", uring(IORING_OP_SENDMSG, (void *)&m, 0, 0, 0, 1));
+	a = address("/t/s_uringsend");
+	request_length = sizeof(a);
+	fails("uring send", uring(IORING_OP_SEND, "x", 0, 0, &a, 1));
 }
 
 static int open_by_handle(const char *path)

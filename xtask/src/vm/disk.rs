@@ -16,10 +16,11 @@ use crate::{command, images, workspace};
 /// Test programs of the sensor that run in the machine.
 const TESTS: [&str; 2] = ["torture", "accounting"];
 /// What those tests would compile, were there a compiler, and how.
-const PROGRAMS: [(&str, &[&str]); 3] = [
+const PROGRAMS: [(&str, &[&str]); 4] = [
     ("torture", &["-static", "-no-pie", "-pthread"]),
     ("storm", &["-static", "-no-pie", "-pthread"]),
     ("nothing", &["-nostdlib", "-pie", "-Wl,--dynamic-linker=/t/f_loader"]),
+    ("nothing32", &["-m32", "-nostdlib", "-pie", "-Wl,--dynamic-linker=/t/f_loader32"]),
 ];
 const IMAGES: [&str; 1] = ["busybox"];
 

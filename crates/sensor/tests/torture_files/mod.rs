@@ -58,4 +58,10 @@ pub fn fill(lower: &Path) {
     set_mode(&t.join("f_noperm"), 0o644);
     compile("nothing.c", &t.join("f_dynamic"), &["-nostdlib", "-pie", "-Wl,--dynamic-linker=/t/f_loader"]);
     fs::copy("/lib64/ld-linux-x86-64.so.2", t.join("f_loader")).unwrap();
+    compile(
+        "nothing32.c",
+        &t.join("f_dynamic32"),
+        &["-m32", "-nostdlib", "-pie", "-Wl,--dynamic-linker=/t/f_loader32"],
+    );
+    fs::copy(t.join("f_dynamic32"), t.join("f_loader32")).unwrap();
 }
