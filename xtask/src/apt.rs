@@ -48,22 +48,30 @@ fn is_present(package: &str) -> bool {
         .is_ok_and(|output| output.status.success() && output.stdout.starts_with(b"installed"))
 }
 
+/// The code name of this release of Debian.
+///
+/// # Errors
+/// If this is none.
+pub(crate) fn release() -> Result<String> {
+    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    Ok(codename.context("/etc/os-release names no release")?.trim_matches('"').to_owned())
+}
+
 /// The suite with the newest packages that fit this release of Debian; it is entered into apt's sources if it is not
 /// there, from where the release itself comes.
 ///
 /// # Errors
 /// Says what to do where we are not root, or not on Debian.
 pub(crate) fn newest_suite() -> Result<String> {
-    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-    let codename = codename.context("/etc/os-release names no release")?.trim_matches('"');
+    let codename = release()?;
     let suite = format!("{codename}-backports");
     let format = "$(CODENAME) $(REPO_URI)";
     let targets = command::output(Command::new("apt-get").args(["indextargets", "--format", format]))?;
     let find =
         |name: &str| targets.lines().filter_map(|line| line.split_once(' ')).find(|(of, _)| *of == name);
     if find(&suite).is_none() {
-        let (_, origin) = find(codename).context("apt has no source of this release")?;
+        let (_, origin) = find(&codename).context("apt has no source of this release")?;
         if !rustix::process::geteuid().is_root() {
             bail!("add the suite {suite} to apt's sources as root");
         }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::kernel::Kernel;
+use super::kernel::{Edition, Kernel};
 use super::parts::Run;
 use crate::{command, images, workspace};
 
@@ -24,10 +24,14 @@ const PROGRAMS: [(&str, &[&str]); 4] = [
 ];
 const IMAGES: [&str; 1] = ["busybox"];
 
-/// Names of what is made, beneath the directory for all of it: the disk, what it is made of, the initial RAM disk.
+/// Names of what is made, beneath the directory for all of it: the disk, what it is made of.
 pub(crate) const DISK: &str = "disk";
 pub(crate) const ROOT: &str = "root";
-pub(crate) const INITIAL: &str = "initial";
+
+/// The same of the initial RAM disk for a kernel.
+pub(crate) fn initial(edition: Edition) -> String {
+    format!("initial-{edition:?}").to_lowercase()
+}
 
 const FOLDERS: [&str; 14] = [
     "usr/bin",
@@ -49,7 +53,7 @@ const FOLDERS: [&str; 14] = [
 /// Makes the disk out of what is built here and now.
 pub(crate) fn make(dir: &Path, runs: &[Run]) -> Result<PathBuf> {
     let layouts = images::build(&IMAGES.map(str::to_owned), false)?;
-    let careen = workspace::build_careen()?;
+    let careen = build_careen()?;
     let (tests, canary) = build_tests(dir)?;
     let root = dir.join(ROOT);
     for folder in FOLDERS {
@@ -102,7 +106,7 @@ pub(crate) fn make(dir: &Path, runs: &[Run]) -> Result<PathBuf> {
 }
 
 /// Makes the initial RAM disk, which loads the modules and goes over to the disk.
-pub(crate) fn make_initial(dir: &Path, kernel: &Kernel) -> Result<PathBuf> {
+pub(crate) fn make_initial(dir: &Path, edition: Edition, kernel: &Kernel) -> Result<PathBuf> {
     let temporary = tempfile::tempdir_in(dir)?;
     let root = temporary.path();
     for folder in ["bin", "modules", "dev", "proc", "disk"] {
@@ -115,7 +119,7 @@ pub(crate) fn make_initial(dir: &Path, kernel: &Kernel) -> Result<PathBuf> {
         copy(module, &root.join("modules").join(format!("{index}-{name}")))?;
     }
     let names = command::output(Command::new("find").current_dir(root).arg("."))?;
-    let archive = dir.join(INITIAL);
+    let archive = dir.join(initial(edition));
     let mut cpio = Command::new("busybox");
     cpio.args(["cpio", "-o", "-H", "newc", "-R", "0:0"]).current_dir(root);
     let mut child = cpio
@@ -131,11 +135,21 @@ pub(crate) fn make_initial(dir: &Path, kernel: &Kernel) -> Result<PathBuf> {
     Ok(archive)
 }
 
+/// The program itself, as the tests of the whole workspace have it.
+fn build_careen() -> Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(workspace::root()).args(["build", "--release", "--locked", "--workspace"]);
+    command::run(cargo.args(["--bin", "careen"])).context("cannot build careen")?;
+    Ok(workspace::target_dir()?.join("release/careen"))
+}
+
 /// The test programs in order, and the program that lets out canaries.
 fn build_tests(dir: &Path) -> Result<(Vec<PathBuf>, PathBuf)> {
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(workspace::root()).args(["test", "--release", "--locked", "--no-run", "--package"]);
-    cargo.args(["careen-sensor", "--message-format=json-render-diagnostics"]);
+    cargo.current_dir(workspace::root()).args(["test", "--release", "--locked", "--no-run", "--workspace"]);
+    cargo
+        .args(TESTS.iter().flat_map(|name| ["--test", name]))
+        .arg("--message-format=json-render-diagnostics");
     // Into a file, since who waits for a pipe to close cannot be interrupted.
     let told = tempfile::NamedTempFile::new_in(dir)?;
     cargo.stdout(told.reopen()?);

@@ -1,4 +1,4 @@
-//! What the virtual machine is made of: an emulator that works, and a kernel of Debian's, unpacked and not installed.
+//! What the virtual machine is made of: an emulator that works, and kernels of Debian's, unpacked and not installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,33 @@ const EMULATOR: &str = "qemu-system-x86_64";
 /// With this one, guests die at random when their processor is emulated.
 const BROKEN_EMULATOR: &str = "version 7.";
 
+/// Which kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Edition {
+    /// The newest that Debian has for this release.
+    Newest,
+    /// The one with which this release came.
+    OfRelease,
+}
+
+impl Edition {
+    pub(crate) const ALL: [Self; 2] = [Self::Newest, Self::OfRelease];
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Newest => "vm/kernel",
+            Self::OfRelease => "vm/kernel-of-release",
+        }
+    }
+
+    fn suite(self) -> Result<String> {
+        match self {
+            Self::Newest => apt::newest_suite(),
+            Self::OfRelease => apt::release(),
+        }
+    }
+}
+
 /// A kernel, ready to be booted.
 #[derive(Debug)]
 pub(crate) struct Kernel {
@@ -28,9 +55,9 @@ pub(crate) struct Kernel {
 ///
 /// # Errors
 /// Says what cannot be had here, and how to have it by hand.
-pub(crate) fn ensure() -> Result<Kernel> {
-    let dir = workspace::cache()?.join("vm/kernel");
-    ensure_in(&dir).with_context(|| {
+pub(crate) fn ensure(edition: Edition) -> Result<Kernel> {
+    let dir = workspace::cache()?.join(edition.folder());
+    ensure_in(&dir, edition).with_context(|| {
         format!(
             "cannot have a virtual machine here: it takes an x86_64 host, QEMU 8 or newer (qemu-system-x86; for \
              Debian 12 from its backports), busybox-static, e2fsprogs, and of the package {PACKAGE} vmlinuz, {} in {}",
@@ -40,7 +67,7 @@ pub(crate) fn ensure() -> Result<Kernel> {
     })
 }
 
-fn ensure_in(dir: &Path) -> Result<Kernel> {
+fn ensure_in(dir: &Path, edition: Edition) -> Result<Kernel> {
     if !cfg!(target_arch = "x86_64") {
         bail!("this host is not one of x86_64");
     }
@@ -49,7 +76,9 @@ fn ensure_in(dir: &Path) -> Result<Kernel> {
     apt::ensure(&missing.into_iter().map(|(_, package)| package).collect::<Vec<_>>())?;
     ensure_emulator().context("there is no emulator that works")?;
     if !dir.join("vmlinuz").is_file() {
-        apt::ensure(&["xz-utils"]).and_then(|()| fetch(dir)).context("there is no kernel to boot")?;
+        apt::ensure(&["xz-utils"])
+            .and_then(|()| fetch(dir, edition))
+            .context("there is no kernel to boot")?;
     }
     let modules = MODULES.map(|name| dir.join(format!("{name}.ko"))).to_vec();
     Ok(Kernel { image: dir.join("vmlinuz"), modules })
@@ -71,12 +100,12 @@ fn ensure_emulator() -> Result<()> {
 }
 
 /// Downloads the kernel's package and takes out what is booted.
-fn fetch(dir: &Path) -> Result<()> {
+fn fetch(dir: &Path, edition: Edition) -> Result<()> {
     let parent = dir.parent().context("the cache has no name")?;
     fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     let temporary = tempfile::tempdir_in(parent)?;
     let unpacked = temporary.path().join("unpacked");
-    let archive = apt::download_dependency(&apt::newest_suite()?, PACKAGE, temporary.path())?;
+    let archive = apt::download_dependency(&edition.suite()?, PACKAGE, temporary.path())?;
     command::run(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(&unpacked))?;
     let kernel = temporary.path().join("kernel");
     fs::create_dir(&kernel)?;

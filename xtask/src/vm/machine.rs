@@ -26,7 +26,7 @@ const BOOT: &str = "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable";
 #[derive(Debug)]
 pub(crate) struct Machine<'a> {
     pub(crate) kernel: &'a Kernel,
-    pub(crate) initial: &'a Path,
+    pub(crate) initial: PathBuf,
     pub(crate) disk: &'a Path,
 }
 
@@ -100,7 +100,7 @@ impl Machine<'_> {
             "-serial",
             "stdio",
         ]);
-        emulator.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(self.initial);
+        emulator.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(&self.initial);
         emulator.arg("-append").arg(format!("{BOOT} vm.parts={parts} {more}"));
         emulator.arg("-drive").arg(format!("file={},format=raw,if=virtio,snapshot=on", self.disk.display()));
         emulator.args([

@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::kernel::Edition;
+
 /// The backends, each of which is forced once.
 pub(crate) const BACKENDS: [&str; 3] = ["ebpf-base", "ebpf-lsm", "ebpf-fentry"];
 
@@ -18,6 +20,7 @@ const STORM: &str = "hard_21_sixteen_threads_are_counted_to_the_last_use";
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) name: &'static str,
+    pub(crate) kernel: Edition,
     /// What stands on the kernel's command line.
     pub(crate) boot: &'static str,
     pub(crate) parts: Vec<Part>,
@@ -45,11 +48,14 @@ pub(crate) fn runs() -> Vec<Run> {
     preempted.push(harden("auto"));
     let every_way = test("torture", "auto", 300, EVERY_WAY);
     let without_bpf = vec![doctor("ebpf-fentry"), accounting("auto", CHOICE), every_way, harden("auto")];
+    let older = vec![doctor("ebpf-"), test("torture", "ebpf-base", 300, EVERY_WAY), harden("ebpf-base")];
+    let newest = |name, boot, parts| Run { name, kernel: Edition::Newest, boot, parts };
     vec![
-        Run { name: "as-it-is", boot: "", parts: as_it_is },
-        Run { name: "preempted", boot: "preempt=full", parts: preempted },
+        newest("as-it-is", "", as_it_is),
+        newest("preempted", "preempt=full", preempted),
         // Programs of the BPF security module load there and are never run.
-        Run { name: "without-bpf", boot: "lsm=lockdown,capability,landlock,yama", parts: without_bpf },
+        newest("without-bpf", "lsm=lockdown,capability,landlock,yama", without_bpf),
+        Run { name: "older", kernel: Edition::OfRelease, boot: "", parts: older },
     ]
 }
 
