@@ -102,6 +102,7 @@ struct use {
 	struct place object, base, root;
 	const void *text;	/* 0: none */
 	u16 text_room;		/* bytes that may be read there, with the NUL */
+	u16 text_length;	/* bytes of it in the short key, with the NUL */
 	bool text_user;		/* in the process's memory, not the kernel's */
 	bool text_long;		/* did not fit into the short key */
 	int fd;			/* of a socket; -1: not known */
@@ -434,30 +435,39 @@ static __always_inline long read_text(char *to, u32 room, struct use *u)
 	return bpf_probe_read_kernel_str(to, room, u->text);
 }
 
-/* ---- uses seen last ---- */
+/*
+ * ---- uses seen last ----
+ * Of a key, the identity and the words that hold text are looked at. The NUL is among them, and a use without a text has
+ * one empty word, so that no text is taken for the beginning of another.
+ */
+
+static __always_inline u32 words_of(u32 text_length)
+{
+	return WORDS_OF(identity) + (text_length ? (text_length + sizeof(u64) - 1) / sizeof(u64) : 1);
+}
 
 /* Where in a table of 2^bits entries a key belongs. */
-static __always_inline u32 recent_index(const u64 *key, u32 words, u32 bits)
+static __always_inline u32 recent_index(const u64 *key, u32 words, u32 room, u32 bits)
 {
 	u64 mixed = 0;
 #pragma clang loop unroll(disable)
-	for (u32 i = 0; i < words; i++)
+	for (u32 i = 0; i < room && i < words; i++)
 		mixed ^= key[i] << (i & 31);
 	return mixed * 0x9e3779b97f4a7c15 >> (64 - bits);
 }
 
-static __always_inline bool is_recent(const u64 *version, const u64 *entry, const u64 *key, u32 words)
+static __always_inline bool is_recent(const u64 *version, const u64 *entry, const u64 *key, u32 words, u32 room)
 {
 	u64 before = *(volatile u64 *)version, differs = before & 1;
 	barrier();
 #pragma clang loop unroll(disable)
-	for (u32 i = 0; i < words; i++)
+	for (u32 i = 0; i < room && i < words; i++)
 		differs |= entry[i] ^ key[i];
 	barrier();
 	return before && !differs && *(volatile u64 *)version == before;
 }
 
-static __always_inline void put_recent(u64 *version, u64 *entry, const u64 *key, u32 words)
+static __always_inline void put_recent(u64 *version, u64 *entry, const u64 *key, u32 words, u32 room)
 {
 	u64 before = *(volatile u64 *)version;
 	/* Another program that came between has the entry, or had it: no version is ever given twice. */
@@ -465,26 +475,27 @@ static __always_inline void put_recent(u64 *version, u64 *entry, const u64 *key,
 		return;
 	barrier();
 #pragma clang loop unroll(disable)
-	for (u32 i = 0; i < words; i++)
+	for (u32 i = 0; i < room && i < words; i++)
 		entry[i] = key[i];
 	barrier();
 	*(volatile u64 *)version = before + 2;
 }
 
-static __always_inline struct recent_short *recent_short(struct short_key *key)
+static __always_inline struct recent_short *recent_short(struct short_key *key, u32 words)
 {
-	u32 index = recent_index((void *)key, WORDS_OF(short_key), RECENT_SHORT_BITS);
+	u32 index = recent_index((void *)key, words, WORDS_OF(short_key), RECENT_SHORT_BITS);
 	return bpf_map_lookup_elem(&recent_short_uses, &index);
 }
 
-static __always_inline struct recent_middle *recent_middle(struct long_key *key)
+static __always_inline struct recent_middle *recent_middle(struct long_key *key, u32 words)
 {
-	u32 index = recent_index((void *)key, WORDS_OF(middle_key), RECENT_MIDDLE_BITS);
+	u32 index = recent_index((void *)key, words, WORDS_OF(middle_key), RECENT_MIDDLE_BITS);
 	return bpf_map_lookup_elem(&recent_middle_uses, &index);
 }
 
-#define IS_RECENT(place, key) is_recent(&(place)->version, (place)->words, (void *)(key), sizeof((place)->words) / sizeof(u64))
-#define PUT_RECENT(place, key) put_recent(&(place)->version, (place)->words, (void *)(key), sizeof((place)->words) / sizeof(u64))
+#define ROOM(place) (sizeof((place)->words) / sizeof(u64))
+#define IS_RECENT(place, key, count) is_recent(&(place)->version, (place)->words, (void *)(key), count, ROOM(place))
+#define PUT_RECENT(place, key, count) put_recent(&(place)->version, (place)->words, (void *)(key), count, ROOM(place))
 
 enum { NOT_SEEN, KNOWN, UNREADABLE };
 
@@ -500,12 +511,13 @@ static __noinline int look_up_long(struct use *u, struct scratch *s)
 	if (read <= 0)
 		return UNREADABLE;
 	if (read < MIDDLE_TEXT) {
-		struct recent_middle *place = recent_middle(&s->key);
-		if (place && IS_RECENT(place, &s->key))
+		u32 words = words_of(read);
+		struct recent_middle *place = recent_middle(&s->key, words);
+		if (place && IS_RECENT(place, &s->key, words))
 			return KNOWN;
 		if (bpf_map_lookup_elem(&middle_uses, &s->key)) {
 			if (place)
-				PUT_RECENT(place, &s->key);
+				PUT_RECENT(place, &s->key, words);
 			return KNOWN;
 		}
 		s->text_length = read;
@@ -545,15 +557,16 @@ __noinline int report(struct use *u)
 	if (!u)
 		return 0;
 	if (!u->text_long) {
-		struct recent_short *place = recent_short(&u->key);
-		if (place && IS_RECENT(place, &u->key)) {
+		u32 words = words_of(u->text_length);
+		struct recent_short *place = recent_short(&u->key, words);
+		if (place && IS_RECENT(place, &u->key, words)) {
 			count(RECENT);
 			return 0;
 		}
 		count(SEEN);
 		if (bpf_map_lookup_elem(&short_uses, &u->key)) {
 			if (place)
-				PUT_RECENT(place, &u->key);
+				PUT_RECENT(place, &u->key, words);
 			count(DUPLICATE);
 			return 0;
 		}
@@ -766,6 +779,7 @@ __noinline int report_text(struct use *u, int dfd)
 	if (read <= 1)
 		return 0;
 	u->text_long = read >= SHORT_TEXT;
+	u->text_length = read;
 	u->key.id.flags &= ~FLAG_ABSOLUTE;
 	if (text[0] == '/' && !(u->key.id.flags & FLAG_IN_ROOT)) {
 		u->key.id.flags |= FLAG_ABSOLUTE;
@@ -1399,6 +1413,7 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 	u.key.id.base_dev = 0;
 	u.base.dentry = 0;
 	u.text = 0;
+	u.text_length = 0;
 	u.text_long = false;
 	__builtin_memset(u.key.text, 0, SHORT_TEXT);
 	if (bpf_find_vma(current, address, on_mapping, &u, 0) || !u.object.dentry) {

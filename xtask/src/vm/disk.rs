@@ -23,6 +23,8 @@ const PROGRAMS: [(&str, &[&str]); 4] = [
     ("nothing32", &["-m32", "-nostdlib", "-pie", "-Wl,--dynamic-linker=/t/f_loader32"]),
 ];
 const IMAGES: [&str; 1] = ["busybox"];
+const CAREEN: &str = "careen";
+const CANARY: &str = "sensor-canary";
 
 /// Names of what is made, beneath the directory for all of it: the disk, what it is made of.
 pub(crate) const DISK: &str = "disk";
@@ -53,8 +55,7 @@ const FOLDERS: [&str; 14] = [
 /// Makes the disk out of what is built here and now.
 pub(crate) fn make(dir: &Path, runs: &[Run]) -> Result<PathBuf> {
     let layouts = images::build(&IMAGES.map(str::to_owned), false)?;
-    let careen = build_careen()?;
-    let (tests, canary) = build_tests(dir)?;
+    let (careen, tests, canary) = build(dir)?;
     let root = dir.join(ROOT);
     for folder in FOLDERS {
         fs::create_dir_all(root.join(folder))?;
@@ -135,40 +136,30 @@ pub(crate) fn make_initial(dir: &Path, edition: Edition, kernel: &Kernel) -> Res
     Ok(archive)
 }
 
-/// The program itself, as the tests of the whole workspace have it.
-fn build_careen() -> Result<PathBuf> {
+/// What is tested, the test programs in order, and the program that lets out canaries: as all tests of the workspace are
+/// built, so that nothing is built twice.
+fn build(dir: &Path) -> Result<(PathBuf, Vec<PathBuf>, PathBuf)> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(workspace::root()).args(["build", "--release", "--locked", "--workspace"]);
-    command::run(cargo.args(["--bin", "careen"])).context("cannot build careen")?;
-    Ok(workspace::target_dir()?.join("release/careen"))
-}
-
-/// The test programs in order, and the program that lets out canaries.
-fn build_tests(dir: &Path) -> Result<(Vec<PathBuf>, PathBuf)> {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(workspace::root()).args(["test", "--release", "--locked", "--no-run", "--workspace"]);
-    cargo
-        .args(TESTS.iter().flat_map(|name| ["--test", name]))
-        .arg("--message-format=json-render-diagnostics");
+    cargo.args(["--bin", CAREEN, "--bin", CANARY]).args(TESTS.iter().flat_map(|name| ["--test", name]));
+    cargo.arg("--message-format=json-render-diagnostics");
     // Into a file, since who waits for a pipe to close cannot be interrupted.
     let told = tempfile::NamedTempFile::new_in(dir)?;
     cargo.stdout(told.reopen()?);
-    command::run(&mut cargo).context("cannot build the tests")?;
+    command::run(&mut cargo).context("cannot build what is tested")?;
     let messages = fs::read_to_string(told.path())?;
     let built = |name: &str, kind: &str| {
         messages.lines().find_map(|line| {
             let message: serde_json::Value = serde_json::from_str(line).ok()?;
             let target = &message["target"];
-            // A program's own tests are built under its name, too.
-            let is_test = message["profile"]["test"] == true;
-            let is_it = target["name"] == name && target["kind"][0] == kind && is_test == (kind == "test");
+            let is_it = target["name"] == name && target["kind"][0] == kind;
             is_it.then(|| message["executable"].as_str().map(PathBuf::from))?
         })
     };
     let find =
         |name: &str, kind: &str| built(name, kind).with_context(|| format!("cargo did not build {name}"));
     let tests = TESTS.iter().map(|name| find(name, "test")).collect::<Result<_>>()?;
-    Ok((tests, find("sensor-canary", "bin")?))
+    Ok((find(CAREEN, "bin")?, tests, find(CANARY, "bin")?))
 }
 
 /// Busybox under all its names.
