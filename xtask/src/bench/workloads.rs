@@ -45,7 +45,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
             prepare: ":",
             server: REDIS,
             ready: REDIS_READY,
-            load: "redis-benchmark -p $port -n 75000 -c 50 -t set,get -q >&2; echo 150000",
+            load: "redis-benchmark -p $port -n 40000 -c 50 -t set,get -q >&2; echo 80000",
         },
     },
     Workload {
@@ -56,7 +56,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
             prepare: ":",
             server: REDIS,
             ready: REDIS_READY,
-            load: "redis-benchmark -p $port -n 750000 -c 50 -P 16 -t set,get -q >&2; echo 1500000",
+            load: "redis-benchmark -p $port -n 400000 -c 50 -P 16 -t set,get -q >&2; echo 800000",
         },
     },
     Workload {
@@ -71,7 +71,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
                       $dir $dir $dir $dir $dir $dir $port $dir > $dir/nginx.conf",
             server: "exec nginx -c $dir/nginx.conf",
             ready: "curl -sf http://127.0.0.1:$port/file -o $dir/answer",
-            load: "wrk -t 1 -c 20 -d 2s http://127.0.0.1:$port/file | awk '/requests in/ { print $1 }'",
+            load: "wrk -t 1 -c 20 -d 1s http://127.0.0.1:$port/file | awk '/requests in/ { print $1 }'",
         },
     },
     Workload {
@@ -84,7 +84,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
             server: "exec setpriv --reuid nobody --clear-groups $pg/postgres -D $dir/pg -p $port -k $dir/pg",
             ready: "psql -h 127.0.0.1 -p $port -U bench -c 'select 1' postgres",
             load: "pgbench -h 127.0.0.1 -p $port -U bench -i -q postgres >&2; \
-                   pgbench -h 127.0.0.1 -p $port -U bench -c 4 -t 700 postgres >&2; echo 2800",
+                   pgbench -h 127.0.0.1 -p $port -U bench -c 4 -t 400 postgres >&2; echo 1600",
         },
     },
     Workload {
