@@ -4,19 +4,15 @@ use image::path::escape;
 use image::{ImagePath, NodeKind, Tree};
 use profile::{AccessKind, Process};
 
+use crate::origin::Origins;
 use crate::rootfs::Rootfs;
-use crate::walk::{End, Ground};
 use crate::wire::{Chain, Event, Op, Program};
 
-const ENOENT: i32 = 2;
-const ELOOP: i32 = 40;
-/// Interpreters of interpreters that the kernel follows.
-const MAX_INTERPRETERS: usize = 5;
 const O_ACCMODE: u32 = 3;
 const O_WRONLY: u32 = 1;
 const O_RDWR: u32 = 2;
-const O_CREAT: u32 = 0o100;
-const O_EXCL: u32 = 0o200;
+pub(crate) const O_CREAT: u32 = 0o100;
+pub(crate) const O_EXCL: u32 = 0o200;
 const O_TRUNC: u32 = 0o1000;
 const O_PATH: u32 = 0o10_000_000;
 
@@ -28,15 +24,25 @@ pub(crate) type Use = (ImagePath, AccessKind, i32);
 pub(crate) struct Observer<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) rootfs: &'a Rootfs,
+    pub(crate) origins: Origins<'a>,
 }
 
-impl Observer<'_> {
+impl<'a> Observer<'a> {
+    pub(crate) fn new(tree: &'a Tree, rootfs: &'a Rootfs) -> Self {
+        Self { tree, rootfs, origins: Origins::new(tree) }
+    }
+
     /// The image path of a chain that lies in the container's root file system, whether or not the image has it.
     pub(crate) fn image_path(&self, chain: &Chain) -> Option<ImagePath> {
         if chain.detached || !self.rootfs.is(chain.dev) {
             return None;
         }
         ImagePath::from_absolute(&chain.path).ok()
+    }
+
+    /// The same of a chain that may not be known.
+    pub(crate) fn place(&self, chain: &Option<Chain>) -> Option<ImagePath> {
+        chain.as_ref().and_then(|chain| self.image_path(chain))
     }
 
     /// Names a program as it is known in the image, or as the kernel names it.
@@ -62,13 +68,11 @@ impl Observer<'_> {
     pub(crate) fn uses(&self, event: &Event) -> Vec<Use> {
         let mut uses = Vec::new();
         let object = event.object.as_ref().and_then(|chain| self.image_path(chain));
-        let mut object_used = false;
         if let Some(path) = &object {
-            object_used = true;
             self.succeeded(event, path, &mut uses);
         }
-        if event.text.is_some() {
-            self.text(event, object_used, &mut uses);
+        if let Some(text) = &event.text {
+            self.text(event, text, object.as_ref(), &mut uses);
         }
         uses
     }
@@ -76,8 +80,8 @@ impl Observer<'_> {
     /// Paths that the kernel side named itself. Others of [`Observer::uses`] were found by following links, `..` and
     /// interpreters on the image.
     pub(crate) fn named(&self, event: &Event) -> impl Iterator<Item = ImagePath> {
-        let at = |chain: &Option<Chain>| chain.as_ref().and_then(|chain| self.image_path(chain));
-        let text = event.text.as_deref().and_then(|text| {
+        let at = |chain: &Option<Chain>| self.place(chain);
+        let text = event.text.as_deref().filter(|_| !event.flags.moved()).and_then(|text| {
             if text.split(|&b| b == b'/').any(|name| name == b"..") {
                 return None;
             }
@@ -88,90 +92,8 @@ impl Observer<'_> {
         at(&event.object).into_iter().chain(text)
     }
 
-    /// What the path's text tells: links, what `..` left, and the end, unless the object is known better.
-    fn text(&self, event: &Event, object_used: bool, uses: &mut Vec<Use>) {
-        let Some(text) = &event.text else { return };
-        let at = |chain: &Option<Chain>| chain.as_ref().and_then(|chain| self.image_path(chain));
-        // A root outside the image is a sandbox put together from mounts; its paths mostly mirror the image's.
-        let mut root = at(&event.root).unwrap_or_default();
-        let base = if event.flags.absolute() {
-            root.clone()
-        } else {
-            let Some(base) = at(&event.base) else { return };
-            base
-        };
-        if event.flags.in_root() {
-            root = base.clone();
-        }
-        let exclusive = event.op == Op::Open && event.how & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
-        let follow = !event.flags.nofollow() && !exclusive;
-        let live = (event.errno == 0 || event.flags.pending()).then_some(self.rootfs);
-        let walk = Ground { tree: self.tree, live }.walk(&root, &base, text, follow);
-        uses.extend(walk.links.into_iter().map(|link| (link, AccessKind::Readlink, 0)));
-        uses.extend(walk.left.into_iter().map(|directory| (directory, AccessKind::Stat, 0)));
-        if event.errno == ELOOP && follow {
-            return; // a link was refused: where it leads was not looked at
-        }
-        if let End::InImage(script) = &walk.end
-            && event.op == Op::Exec
-            && (event.object.is_some() || event.errno == ENOENT)
-        {
-            self.interpreters(event, &root, &base, script, uses);
-        }
-        let creates = event.op == Op::Create || event.op == Op::Bind || event.how & O_CREAT != 0;
-        match walk.end {
-            // An exec'ed script's object is its interpreter: the text names another file that was used.
-            End::InImage(_) if object_used && event.op != Op::Exec => {}
-            End::InImage(path) => self.succeeded(event, &path, uses),
-            End::Made(path) => self.made(event, &path, uses),
-            End::NotADirectory(path) => uses.push((path, AccessKind::Stat, 0)),
-            End::Missing(path, last) => {
-                let failed = event.errno != 0 || event.flags.pending() && !(creates && last);
-                if !failed {
-                    self.made(event, &path, uses);
-                } else if creates && last && event.errno != ENOENT {
-                    // It was to be made and that failed, but not because it was missing.
-                    self.nearest_directory(&path, uses);
-                } else {
-                    let errno = if event.errno == 0 { ENOENT } else { event.errno };
-                    uses.push((path, AccessKind::Missing, errno));
-                }
-            }
-            End::Nowhere => {}
-        }
-    }
-
-    /// The interpreters of a script, one after the other: the kernel side names only the last one.
-    fn interpreters(
-        &self,
-        event: &Event,
-        root: &ImagePath,
-        base: &ImagePath,
-        script: &ImagePath,
-        uses: &mut Vec<Use>,
-    ) {
-        let mut script = script.clone();
-        for _ in 0..MAX_INTERPRETERS {
-            let Some(beginning) = self.rootfs.beginning(&script) else { return };
-            let Some(name) = interpreter(&beginning) else { return };
-            let walk = Ground { tree: self.tree, live: None }.walk(root, base, name, true);
-            uses.extend(walk.links.into_iter().map(|link| (link, AccessKind::Readlink, 0)));
-            match walk.end {
-                End::InImage(path) => {
-                    self.succeeded(event, &path, uses);
-                    script = path;
-                }
-                End::Missing(path, _) if event.errno == ENOENT => {
-                    uses.push((path, AccessKind::Missing, ENOENT));
-                    return;
-                }
-                _ => return,
-            }
-        }
-    }
-
     /// A use that ended at a path of the image, or, for an object, perhaps beside it.
-    fn succeeded(&self, event: &Event, path: &ImagePath, uses: &mut Vec<Use>) {
+    pub(crate) fn succeeded(&self, event: &Event, path: &ImagePath, uses: &mut Vec<Use>) {
         match self.tree.get(path) {
             Some(node) => {
                 for kind in kinds(event, &node.kind) {
@@ -183,24 +105,18 @@ impl Observer<'_> {
     }
 
     /// A use of something that only the running container has: making or changing it uses the directory.
-    fn made(&self, event: &Event, path: &ImagePath, uses: &mut Vec<Use>) {
+    pub(crate) fn made(&self, event: &Event, path: &ImagePath, uses: &mut Vec<Use>) {
         if writes(event) {
             self.nearest_directory(path, uses);
         }
     }
 
-    fn nearest_directory(&self, path: &ImagePath, uses: &mut Vec<Use>) {
+    pub(crate) fn nearest_directory(&self, path: &ImagePath, uses: &mut Vec<Use>) {
         let is_directory = |p: &ImagePath| self.tree.get(p).is_some_and(|n| n.kind == NodeKind::Directory);
         if let Some(directory) = path.ancestors().find(is_directory) {
             uses.push((directory, AccessKind::OpenWrite, 0));
         }
     }
-}
-
-/// The interpreter that a script names in its first line.
-fn interpreter(beginning: &[u8]) -> Option<&[u8]> {
-    let line = beginning.strip_prefix(b"#!")?.split(|&b| b == b'\n').next()?;
-    line.split(|&b| b == b' ' || b == b'\t' || b == 0).find(|word| !word.is_empty())
 }
 
 fn writes(event: &Event) -> bool {
@@ -256,22 +172,4 @@ fn kinds(event: &Event, node: &NodeKind) -> Vec<AccessKind> {
         Op::Forked | Op::Started | Op::Exited => return Vec::new(),
     };
     vec![one]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_interpreter_is_the_first_word_of_the_first_line() {
-        for (text, expected) in [
-            ("#!/bin/sh -e\nx", Some("/bin/sh")),
-            ("#! \t/usr/bin/env python3", Some("/usr/bin/env")),
-            ("#!\n/bin/sh", None),
-            ("#!", None),
-            ("x#!/bin/sh", None),
-        ] {
-            assert_eq!(interpreter(text.as_bytes()), expected.map(str::as_bytes), "{text:?}");
-        }
-    }
 }

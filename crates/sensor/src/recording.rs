@@ -154,7 +154,7 @@ impl Recording {
             ..Counters::default()
         };
         let own = find_canaries(&self.canaries, &harvest, &mut counters);
-        let observer = Observer { tree, rootfs: &self.rootfs };
+        let observer = Observer::new(tree, &self.rootfs);
         let events = harvest.events.iter().filter(|(event, _)| !own.contains(&event.program.id));
         let events = events.filter(|(event, _)| strength != Strength::Base || !event.flags.hook());
         let (mut uses, named) = resolve(events.map(|(event, time)| (event, *time)), &observer);
@@ -205,7 +205,7 @@ impl Unfinished {
     /// were received as are there; how many were not, nobody knows.
     pub fn into_record(self, tree: &Tree) -> Record {
         let rootfs = Rootfs::gone(self.devices.iter().copied());
-        let observer = Observer { tree, rootfs: &rootfs };
+        let observer = Observer::new(tree, &rootfs);
         let is_canary = |event: &&Event| self.canaries.iter().any(|word| is_of_canary(event, word));
         let own: BTreeSet<_> = self.events.keys().filter(is_canary).map(|event| event.program.id).collect();
         let events = self.events.iter().filter(|(event, _)| !own.contains(&event.program.id));

@@ -234,6 +234,11 @@ static void lookups(void)
 	      ok("relative stat", stat("../d_chdir/f_relstat", &st)));
 	CHILD(int d = ok("fchdir", open("/t/d_fchdir", O_PATH | O_DIRECTORY)); ok("fchdir", fchdir(d));
 	      ok("relative", access("f_infchdir", F_OK)));
+	CHILD(ok("chdir", chdir("/t/d_cd")); ok("relative chdir", chdir("d_sub")); ok("here", stat(".", &st));
+	      ok("chdir up", chdir("../l_cd")); ok("relative stat", stat("f_cd", &st)));
+	CHILD(ok("chdir", chdir("/t/d_up/d_down")); ok("here", stat(".", &st)); ok("chdir up", chdir("..")));
+	CHILD(ok("chroot through a link", chroot("/t/l_root")));
+	CHILD(ok("chdir", chdir("/t/d_cd")); ok("relative chroot", chroot("../l_relroot/d_relroot")));
 	CHILD(ok("chroot", chroot("/t/jail")); ok("chdir", chdir("/")); ok("jailed", open("/f_chroot", O_RDONLY));
 	      ok("jailed stat", stat("/../f_jailstat", &st)); ok("jailed link", stat("/l_jail", &st)));
 }
@@ -244,6 +249,8 @@ static void mounts(void)
 	CHILD(ok("unshare", unshare(CLONE_NEWNS)); ok("bind", mount("/t/jail2", "/t/jail2", 0, MS_BIND, 0));
 	      ok("chdir", chdir("/t/jail2")); ok("pivot", syscall(SYS_pivot_root, ".", "old")); ok("chdir", chdir("/"));
 	      ok("pivoted", open("/f_pivot", O_RDONLY)); ok("pivoted stat", stat("/f_pivotstat", &st)));
+	CHILD(ok("unshare", unshare(CLONE_NEWNS)); ok("bind", mount("/t/jail3", "/t/jail3", 0, MS_BIND, 0));
+	      ok("pivot", syscall(SYS_pivot_root, "/t/l_pivot", "/t/jail3/d_old")));
 	CHILD(ok("unshare", unshare(CLONE_NEWNS)); ok("bind", mount("/t/bsrc", "/t/bdst", 0, MS_BIND, 0));
 	      ok("bound", open("/t/bdst/f_bind", O_RDONLY)));
 	/* A user namespace cannot be made in a chroot, so this one leaves it for a moment. */

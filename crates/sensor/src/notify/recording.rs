@@ -212,7 +212,7 @@ impl Recording {
             canaries_seen: account.canaries,
             ..Counters::default()
         };
-        let observer = Observer { tree, rootfs: &self.rootfs };
+        let observer = Observer::new(tree, &self.rootfs);
         let mut uses = Uses::default();
         let mut named = BTreeSet::new();
         for (event, time) in &account.harvest.events {

@@ -1,0 +1,253 @@
+//! What the text of a path tells: the links on its way, what `..` left, and its end.
+
+use image::ImagePath;
+use profile::AccessKind;
+
+use crate::observe::{O_CREAT, O_EXCL, Observer, Use};
+use crate::walk::{End, Ground, Walk};
+use crate::wire::{Event, Op};
+
+const ENOENT: i32 = 2;
+const ELOOP: i32 = 40;
+/// Interpreters of interpreters that the kernel follows.
+const MAX_INTERPRETERS: usize = 5;
+
+/// Where a text is looked up from.
+struct Begin {
+    root: ImagePath,
+    base: ImagePath,
+}
+
+impl Observer<'_> {
+    /// Adds what the text of an event tells; `object` is where it led, if the kernel side knows that.
+    pub(crate) fn text(&self, event: &Event, text: &[u8], object: Option<&ImagePath>, uses: &mut Vec<Use>) {
+        if event.flags.moved() {
+            for walk in self.ways(event, text, object) {
+                passed(&walk, uses);
+            }
+            return;
+        }
+        let Some(begin) = self.begin(event) else { return };
+        let exclusive = event.op == Op::Open && event.how & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
+        let follow = !event.flags.nofollow() && !exclusive;
+        let live = (event.errno == 0 || event.flags.pending()).then_some(self.rootfs);
+        let ground = Ground { tree: self.tree, live };
+        let mut walk = ground.walk(&begin.root, &begin.base, text, follow);
+        // The second path of pivot_root is known only afterwards, when the root is another one.
+        if event.op == Op::Use
+            && event.errno == 0
+            && matches!(walk.end, End::Missing(..))
+            && event.flags.absolute()
+        {
+            walk = ground.walk(&ImagePath::root(), &ImagePath::root(), text, follow);
+        }
+        passed(&walk, uses);
+        if event.errno == ELOOP && follow {
+            return; // a link was refused: where it leads was not looked at
+        }
+        if let End::InImage(script) = &walk.end
+            && event.op == Op::Exec
+            && (event.object.is_some() || event.errno == ENOENT)
+        {
+            self.interpreters(event, &begin, script, uses);
+        }
+        self.ended(event, walk.end, object, uses);
+    }
+
+    /// Where the text of an event begins.
+    fn begin(&self, event: &Event) -> Option<Begin> {
+        // A root outside the image is a sandbox put together from mounts; its paths mostly mirror the image's.
+        let mut root = self.place(&event.root).unwrap_or_default();
+        let base = if event.flags.absolute() { root.clone() } else { self.place(&event.base)? };
+        if event.flags.in_root() {
+            root = base.clone();
+        }
+        Some(Begin { root, base })
+    }
+
+    /// The ways on which a text may have led to the object, where the process, or its root, is since then.
+    fn ways(&self, event: &Event, text: &[u8], object: Option<&ImagePath>) -> Vec<Walk> {
+        let ground = Ground { tree: self.tree, live: Some(self.rootfs) };
+        let absolute = event.flags.absolute();
+        let root = self.place(&event.root).unwrap_or_default();
+        // After chdir the root is the one from before, unless it is just there; after chroot the working directory is.
+        if absolute && event.root != event.object {
+            return vec![ground.walk(&root, &root, text, true)];
+        }
+        let Some(object) = object else { return Vec::new() };
+        let top = ImagePath::root();
+        let begin = match self.place(&event.base) {
+            _ if absolute => Some((&top, top.clone())),
+            Some(base) if base != *object => Some((&top, base)),
+            _ => None,
+        };
+        let whole = begin.map(|(root, base)| ground.walk(root, &base, text, true));
+        match whole {
+            Some(walk) if walk.ends_at(object) => vec![walk],
+            _ => self.origins.ways(ground, &root, text, object),
+        }
+    }
+
+    /// Adds the use of what a walk ended at, unless that is the object, or something else in its place.
+    fn ended(&self, event: &Event, end: End, object: Option<&ImagePath>, uses: &mut Vec<Use>) {
+        let creates = event.op == Op::Create || event.op == Op::Bind || event.how & O_CREAT != 0;
+        match end {
+            // An exec'ed script's object is its interpreter: the text names another file that was used.
+            End::InImage(_) if object.is_some() && event.op != Op::Exec => {}
+            End::InImage(path) => self.succeeded(event, &path, uses),
+            End::Made(path) => self.made(event, &path, uses),
+            End::NotADirectory(path) => uses.push((path, AccessKind::Stat, 0)),
+            End::Missing(path, last) => {
+                let failed = event.errno != 0 || event.flags.pending() && !(creates && last);
+                if !failed {
+                    self.made(event, &path, uses);
+                } else if creates && last && event.errno != ENOENT {
+                    // It was to be made and that failed, but not because it was missing.
+                    self.nearest_directory(&path, uses);
+                } else {
+                    let errno = if event.errno == 0 { ENOENT } else { event.errno };
+                    uses.push((path, AccessKind::Missing, errno));
+                }
+            }
+            End::Nowhere => {}
+        }
+    }
+
+    /// The interpreters of a script, one after the other: the kernel side names only the last one.
+    fn interpreters(&self, event: &Event, begin: &Begin, script: &ImagePath, uses: &mut Vec<Use>) {
+        let mut script = script.clone();
+        for _ in 0..MAX_INTERPRETERS {
+            let Some(beginning) = self.rootfs.beginning(&script) else { return };
+            let Some(name) = interpreter(&beginning) else { return };
+            let walk = Ground { tree: self.tree, live: None }.walk(&begin.root, &begin.base, name, true);
+            passed(&walk, uses);
+            match walk.end {
+                End::InImage(path) => {
+                    self.succeeded(event, &path, uses);
+                    script = path;
+                }
+                End::Missing(path, _) if event.errno == ENOENT => {
+                    uses.push((path, AccessKind::Missing, ENOENT));
+                    return;
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+/// Adds the links that a walk followed and the directories that it left.
+fn passed(walk: &Walk, uses: &mut Vec<Use>) {
+    uses.extend(walk.links.iter().map(|link| (link.clone(), AccessKind::Readlink, 0)));
+    uses.extend(walk.left.iter().map(|directory| (directory.clone(), AccessKind::Stat, 0)));
+}
+
+/// The interpreter that a script names in its first line.
+fn interpreter(beginning: &[u8]) -> Option<&[u8]> {
+    let line = beginning.strip_prefix(b"#!")?.split(|&b| b == b'\n').next()?;
+    line.split(|&b| b == b' ' || b == b'\t' || b == 0).find(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{Image, OpenOptions};
+
+    use super::*;
+    use crate::rootfs::Rootfs;
+    use crate::wire::{Chain, Flags, Program};
+
+    const DEVICE: u32 = 7;
+    const ABSOLUTE: u8 = 4;
+    const MOVED: u8 = 64;
+
+    fn chain(path: &str) -> Option<Chain> {
+        Some(Chain {
+            path: path.trim_start_matches('/').as_bytes().into(),
+            dev: DEVICE,
+            detached: false,
+            mounted: false,
+        })
+    }
+
+    fn event(op: Op, text: &str) -> Event {
+        let absolute = text.starts_with('/');
+        Event {
+            op,
+            flags: Flags::new(if absolute { ABSOLUTE } else { 0 }),
+            errno: 0,
+            how: 0,
+            text: Some(text.as_bytes().into()),
+            object: None,
+            base: if absolute { None } else { chain("/") },
+            root: chain("/"),
+            program: Program { id: (0, 0), exe: None, argv0: b"x".as_slice().into() },
+        }
+    }
+
+    /// What an event tells of an image with these words; `PATH KIND` each, with the errno of what is missing.
+    fn uses(words: &str, rootfs: &Rootfs, event: &Event) -> Vec<String> {
+        let layout = testkit::image(&[words]);
+        let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
+        let uses = Observer::new(image.tree(), rootfs).uses(event);
+        let mut uses: Vec<_> = uses
+            .iter()
+            .map(|(path, kind, errno)| match errno {
+                0 => format!("{} {}", path.to_text(), kind.name()),
+                _ => format!("{} {} {errno}", path.to_text(), kind.name()),
+            })
+            .collect();
+        uses.sort();
+        uses.dedup();
+        uses
+    }
+
+    fn gone() -> Rootfs {
+        Rootfs::gone([DEVICE].into_iter())
+    }
+
+    #[test]
+    fn a_process_that_moved_used_the_links_on_its_way() {
+        let words = "t/sub/f t/link->sub u/t->/t jail/etc/f jail/l->/etc jail/sub/f l_jail->/jail/sub/..";
+        // The root and the working directory are those of afterwards.
+        for (text, object, root, base, expected) in [
+            ("sub", "/t/sub", "/", "/t/sub", &["/t/sub open-read"][..]),
+            ("link", "/t/sub", "/", "/t/sub", &["/t/link readlink", "/t/sub open-read"]),
+            ("..", "/t", "/", "/t", &["/t open-read"]),
+            (
+                "../../u/t/link/",
+                "/t/sub",
+                "/",
+                "/t/sub",
+                &["/t/link readlink", "/t/sub open-read", "/u/t readlink"],
+            ),
+            ("/t/link", "/t/sub", "/", "", &["/t/link readlink", "/t/sub open-read"]),
+            ("/l", "/jail/etc", "/jail", "", &["/jail/etc open-read", "/jail/l readlink"]),
+            // chroot
+            ("/l_jail", "/jail", "/jail", "", &["/jail open-read", "/jail/sub stat", "/l_jail readlink"]),
+            ("l_jail", "/jail", "/jail", "/", &["/jail open-read", "/jail/sub stat", "/l_jail readlink"]),
+            ("../link", "/t/sub", "/t/sub", "/t/sub", &["/t/link readlink", "/t/sub open-read"]),
+            // chroot within a chroot
+            ("/l", "/jail/etc", "/jail/etc", "", &["/jail/etc open-read", "/jail/l readlink"]),
+        ] {
+            let mut event = event(Op::Use, text);
+            event.flags = Flags::new(event.flags.bits() | MOVED);
+            event.object = chain(object);
+            event.root = chain(root);
+            event.base = if base.is_empty() { None } else { chain(base) };
+            assert_eq!(uses(words, &gone(), &event), expected, "{text} to {object}");
+        }
+    }
+
+    #[test]
+    fn the_interpreter_is_the_first_word_of_the_first_line() {
+        for (text, expected) in [
+            ("#!/bin/sh -e\nx", Some("/bin/sh")),
+            ("#! \t/usr/bin/env python3", Some("/usr/bin/env")),
+            ("#!\n/bin/sh", None),
+            ("#!", None),
+            ("x#!/bin/sh", None),
+        ] {
+            assert_eq!(interpreter(text.as_bytes()), expected.map(str::as_bytes), "{text:?}");
+        }
+    }
+}
