@@ -22,6 +22,7 @@ mod origin;
 mod processes;
 pub mod recording;
 mod rootfs;
+mod running;
 pub mod sensor;
 mod snapshot;
 mod syscalls;

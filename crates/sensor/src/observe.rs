@@ -6,6 +6,7 @@ use profile::{AccessKind, Process};
 
 use crate::origin::Origins;
 use crate::rootfs::Rootfs;
+use crate::running::Running;
 use crate::wire::{Chain, Event, Op, Program};
 
 const O_ACCMODE: u32 = 3;
@@ -24,12 +25,13 @@ pub(crate) type Use = (ImagePath, AccessKind, i32);
 pub(crate) struct Observer<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) rootfs: &'a Rootfs,
+    pub(crate) running: Running<'a>,
     pub(crate) origins: Origins<'a>,
 }
 
 impl<'a> Observer<'a> {
     pub(crate) fn new(tree: &'a Tree, rootfs: &'a Rootfs) -> Self {
-        Self { tree, rootfs, origins: Origins::new(tree) }
+        Self { tree, rootfs, running: Running::new(rootfs), origins: Origins::new(tree) }
     }
 
     /// The image path of a chain that lies in the container's root file system, whether or not the image has it.

@@ -120,7 +120,7 @@ mod tests {
                      jail/l->/a";
         let layout = testkit::image(&[words]);
         let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
-        let ground = Ground { tree: image.tree(), live: None };
+        let ground = Ground::image(image.tree());
         let origins = Origins::new(image.tree());
         for (root, text, end, links) in [
             ("/", "dir", "/a/dir", &[][..]),

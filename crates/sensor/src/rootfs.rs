@@ -46,6 +46,12 @@ impl Rootfs {
         Self { path: PathBuf::new(), devices: devices.collect() }
     }
 
+    /// A directory in its place.
+    #[cfg(test)]
+    pub(crate) fn directory(path: &Path, device: u32) -> Self {
+        Self { path: path.to_owned(), devices: [device].into() }
+    }
+
     /// The device numbers that it has had.
     pub(crate) fn devices(&self) -> impl Iterator<Item = u32> {
         self.devices.iter().copied()
@@ -77,7 +83,7 @@ impl Rootfs {
         let read = || -> io::Result<Vec<u8>> {
             let flags =
                 OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-            let file = File::from(self.open(path, flags)?);
+            let file = File::from(open(&self.open_root()?, path, flags)?);
             if !file.metadata()?.is_file() {
                 return Err(io::ErrorKind::InvalidInput.into());
             }
@@ -88,17 +94,15 @@ impl Rootfs {
         read().ok()
     }
 
-    fn open(&self, path: &ImagePath, flags: OFlags) -> io::Result<OwnedFd> {
-        let root = File::open(&self.path)?;
-        let relative = if path.is_root() { b"." } else { path.as_bytes() };
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
-        Ok(openat2(&root, relative, flags, Mode::empty(), resolve)?)
+    /// The root directory, if it is still mounted.
+    pub(crate) fn open_root(&self) -> io::Result<File> {
+        File::open(&self.path)
     }
 
-    /// What the running container has at a path, links not followed, if it is still mounted.
-    pub(crate) fn live(&self, path: &ImagePath) -> Option<LiveNode> {
+    /// What the running container with this root directory has at a path, links not followed.
+    pub(crate) fn live(root: &File, path: &ImagePath) -> Option<LiveNode> {
         let find = || -> io::Result<LiveNode> {
-            let node = self.open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)?;
+            let node = open(root, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)?;
             Ok(match FileType::from_raw_mode(fstat(&node)?.st_mode) {
                 FileType::Symlink => LiveNode::Symlink(readlinkat(&node, "", Vec::new())?.into_bytes()),
                 FileType::Directory => LiveNode::Directory,
@@ -107,6 +111,13 @@ impl Rootfs {
         };
         find().ok()
     }
+}
+
+/// Opens what lies in the overlay itself, not in a mount on it.
+fn open(root: &File, path: &ImagePath, flags: OFlags) -> io::Result<OwnedFd> {
+    let relative = if path.is_root() { b"." } else { path.as_bytes() };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
+    Ok(openat2(root, relative, flags, Mode::empty(), resolve)?)
 }
 
 /// A device number as the kernel has it inside (12 bits major, 20 bits minor), from the form that stat gives.

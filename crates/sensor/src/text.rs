@@ -30,28 +30,39 @@ impl Observer<'_> {
         let Some(begin) = self.begin(event) else { return };
         let exclusive = event.op == Op::Open && event.how & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
         let follow = !event.flags.nofollow() && !exclusive;
-        let live = (event.errno == 0 || event.flags.pending()).then_some(self.rootfs);
-        let ground = Ground { tree: self.tree, live };
-        let mut walk = ground.walk(&begin.root, &begin.base, text, follow);
+        for walk in self.walks(event, &begin, text, follow) {
+            passed(&walk, uses);
+            if event.errno == ELOOP && follow {
+                continue; // a link was refused: where it leads was not looked at
+            }
+            if let End::InImage(script) = &walk.end
+                && event.op == Op::Exec
+                && (event.object.is_some() || event.errno == ENOENT)
+            {
+                self.interpreters(event, &begin, script, uses);
+            }
+            self.ended(event, walk.end, object, uses);
+        }
+    }
+
+    /// The ways that a lookup may have gone. Which of them it went is not known: links that the container made may be
+    /// older or younger than the lookup.
+    fn walks(&self, event: &Event, begin: &Begin, text: &[u8], follow: bool) -> Vec<Walk> {
+        let walk = |ground: Ground<'_>| ground.walk(&begin.root, &begin.base, text, follow);
+        if event.errno != 0 {
+            let mut walks =
+                vec![walk(Ground::image(self.tree)), walk(Ground::running(self.tree, &self.running))];
+            walks.dedup();
+            return walks;
+        }
+        let ground = Ground::both(self.tree, &self.running);
+        let first = walk(ground);
         // The second path of pivot_root is known only afterwards, when the root is another one.
-        if event.op == Op::Use
-            && event.errno == 0
-            && matches!(walk.end, End::Missing(..))
-            && event.flags.absolute()
-        {
-            walk = ground.walk(&ImagePath::root(), &ImagePath::root(), text, follow);
+        if event.op == Op::Use && event.flags.absolute() && matches!(first.end, End::Missing(..)) {
+            let top = ImagePath::root();
+            return vec![ground.walk(&top, &top, text, follow)];
         }
-        passed(&walk, uses);
-        if event.errno == ELOOP && follow {
-            return; // a link was refused: where it leads was not looked at
-        }
-        if let End::InImage(script) = &walk.end
-            && event.op == Op::Exec
-            && (event.object.is_some() || event.errno == ENOENT)
-        {
-            self.interpreters(event, &begin, script, uses);
-        }
-        self.ended(event, walk.end, object, uses);
+        vec![first]
     }
 
     /// Where the text of an event begins.
@@ -67,7 +78,7 @@ impl Observer<'_> {
 
     /// The ways on which a text may have led to the object, where the process, or its root, is since then.
     fn ways(&self, event: &Event, text: &[u8], object: Option<&ImagePath>) -> Vec<Walk> {
-        let ground = Ground { tree: self.tree, live: Some(self.rootfs) };
+        let ground = Ground::both(self.tree, &self.running);
         let absolute = event.flags.absolute();
         let root = self.place(&event.root).unwrap_or_default();
         // After chdir the root is the one from before, unless it is just there; after chroot the working directory is.
@@ -95,6 +106,9 @@ impl Observer<'_> {
             // An exec'ed script's object is its interpreter: the text names another file that was used.
             End::InImage(_) if object.is_some() && event.op != Op::Exec => {}
             End::InImage(path) => self.succeeded(event, &path, uses),
+            // It is there now; when it was looked up it was not.
+            End::Made(path) if event.errno == ENOENT => uses.push((path, AccessKind::Missing, ENOENT)),
+            End::Made(_) if event.errno != 0 => {}
             End::Made(path) => self.made(event, &path, uses),
             End::NotADirectory(path) => uses.push((path, AccessKind::Stat, 0)),
             End::Missing(path, last) => {
@@ -119,7 +133,7 @@ impl Observer<'_> {
         for _ in 0..MAX_INTERPRETERS {
             let Some(beginning) = self.rootfs.beginning(&script) else { return };
             let Some(name) = interpreter(&beginning) else { return };
-            let walk = Ground { tree: self.tree, live: None }.walk(&begin.root, &begin.base, name, true);
+            let walk = Ground::image(self.tree).walk(&begin.root, &begin.base, name, true);
             passed(&walk, uses);
             match walk.end {
                 End::InImage(path) => {
@@ -235,6 +249,46 @@ mod tests {
             event.root = chain(root);
             event.base = if base.is_empty() { None } else { chain(base) };
             assert_eq!(uses(words, &gone(), &event), expected, "{text} to {object}");
+        }
+    }
+
+    /// A running container with these links and directories.
+    fn running(links: &[(&str, &str)], directories: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for directory in directories {
+            std::fs::create_dir_all(dir.path().join(directory)).unwrap();
+        }
+        for (link, target) in links {
+            std::os::unix::fs::symlink(target, dir.path().join(link)).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn what_is_missing_behind_a_link_made_meanwhile_has_its_path_in_the_image() {
+        let words = "opt/app/there opt/v1/f opt/v2/g opt/now->v1 tmp/";
+        let links = [("tmp/cur", "/opt/app"), ("tmp/gone", "../opt/app/gone"), ("opt/now", "v2")];
+        let dir = running(&links, &["opt/app", "opt/v1", "opt/v2", "tmp/made"]);
+        let rootfs = Rootfs::directory(dir.path(), DEVICE);
+        const EACCES: i32 = 13;
+        for (op, text, errno, expected) in [
+            (Op::Open, "/tmp/cur/other", ENOENT, &["/opt/app/other missing 2", "/tmp/cur missing 2"][..]),
+            (Op::Stat, "tmp/cur/a/b", ENOENT, &["/opt/app/a missing 2", "/tmp/cur missing 2"]),
+            (Op::Exec, "/tmp/gone", ENOENT, &["/opt/app/gone missing 2", "/tmp stat", "/tmp/gone missing 2"]),
+            (
+                Op::Open,
+                "/opt/now/other",
+                ENOENT,
+                &["/opt/now readlink", "/opt/v1/other missing 2", "/opt/v2/other missing 2"],
+            ),
+            (Op::Access, "/tmp/cur/there", EACCES, &["/opt/app/there access", "/tmp/cur missing 13"]),
+            (Op::Stat, "/tmp/made/x", ENOENT, &["/tmp/made missing 2", "/tmp/made/x missing 2"]),
+            (Op::Stat, "/tmp/made", ENOENT, &["/tmp/made missing 2"]),
+            (Op::Stat, "/opt/app/none", ENOENT, &["/opt/app/none missing 2"]),
+        ] {
+            let mut event = event(op, text);
+            event.errno = errno;
+            assert_eq!(uses(words, &rootfs, &event), expected, "{text}");
         }
     }
 

@@ -1,14 +1,15 @@
 //! Following a path as the kernel did, on the image's tree.
 //!
 //! The base sensor sees a path's text and, for opens, where it led; the links on the way it does not see. They are
-//! found here. Unlike [`Tree::resolve`] this walk starts at the root of the process (chroot) and, where the tree has
-//! nothing, may go on through what the container made while it ran.
+//! found here. Unlike [`Tree::resolve`] this walk starts at the root of the process (chroot) and may go on through what
+//! the container made while it ran, beside what the image has or in its place.
 
 use std::collections::VecDeque;
 
 use image::{ImagePath, NodeKind, Tree};
 
-use crate::rootfs::{LiveNode, Rootfs};
+use crate::rootfs::LiveNode;
+use crate::running::Running;
 
 /// The kernel's own limit.
 const MAX_LINKS: usize = 40;
@@ -43,8 +44,10 @@ pub(crate) enum End {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ground<'a> {
     pub(crate) tree: &'a Tree,
-    /// The running container, if the lookup is known to have succeeded there.
-    pub(crate) live: Option<&'a Rootfs>,
+    /// The running container, if it is asked too.
+    pub(crate) running: Option<&'a Running<'a>>,
+    /// Whether it is asked first: for what it has in place of what the image has.
+    pub(crate) running_first: bool,
 }
 
 enum Found {
@@ -53,23 +56,44 @@ enum Found {
     Other,
 }
 
-impl Ground<'_> {
-    /// What is at a path, and whether the image has it.
-    fn look(&self, path: &ImagePath) -> Option<(Found, bool)> {
-        if let Some(node) = self.tree.get(path) {
-            let found = match &node.kind {
+impl<'a> Ground<'a> {
+    /// The image alone.
+    pub(crate) fn image(tree: &'a Tree) -> Self {
+        Self { tree, running: None, running_first: false }
+    }
+
+    /// The image, and where it has nothing, the running container.
+    pub(crate) fn both(tree: &'a Tree, running: &'a Running<'a>) -> Self {
+        Self { tree, running: Some(running), running_first: false }
+    }
+
+    /// The running container, and where it has nothing any more, the image.
+    pub(crate) fn running(tree: &'a Tree, running: &'a Running<'a>) -> Self {
+        Self { tree, running: Some(running), running_first: true }
+    }
+
+    /// What is at a path.
+    fn look(&self, path: &ImagePath) -> Option<Found> {
+        let in_image = || {
+            Some(match &self.tree.get(path)?.kind {
                 NodeKind::Directory => Found::Directory,
                 NodeKind::Symlink { target } => Found::Symlink(target.to_vec()),
                 _ => Found::Other,
-            };
-            return Some((found, true));
-        }
-        let found = match self.live?.live(path)? {
-            LiveNode::Directory => Found::Directory,
-            LiveNode::Symlink(target) => Found::Symlink(target),
-            LiveNode::Other => Found::Other,
+            })
         };
-        Some((found, false))
+        let live = || {
+            Some(match self.running?.live(path)? {
+                LiveNode::Directory => Found::Directory,
+                LiveNode::Symlink(target) => Found::Symlink(target),
+                LiveNode::Other => Found::Other,
+            })
+        };
+        if self.running_first { live().or_else(in_image) } else { in_image().or_else(live) }
+    }
+
+    /// Whether the image has a link there, wherever it leads.
+    fn has_link(&self, path: &ImagePath) -> bool {
+        self.tree.get(path).is_some_and(|node| matches!(node.kind, NodeKind::Symlink { .. }))
     }
 
     fn end_at(&self, path: ImagePath) -> End {
@@ -113,12 +137,12 @@ impl Ground<'_> {
             let last = todo.is_empty();
             match self.look(&next) {
                 None => return End::Missing(next, last),
-                Some((Found::Symlink(target), in_image)) if !last || follow_last => {
+                Some(Found::Symlink(target)) if !last || follow_last => {
                     links += 1;
                     if links > MAX_LINKS || target.is_empty() {
                         return End::Nowhere;
                     }
-                    if in_image {
+                    if self.has_link(&next) {
                         walk.links.push(next);
                     }
                     if target.starts_with(b"/") {
@@ -126,7 +150,7 @@ impl Ground<'_> {
                     }
                     push_components(&mut todo, &target);
                 }
-                Some((Found::Directory, _)) => at = next,
+                Some(Found::Directory) => at = next,
                 Some(_) if last => return self.end_at(next),
                 Some(_) => return End::NotADirectory(next),
             }
@@ -167,7 +191,7 @@ mod tests {
     ) -> (Vec<String>, Vec<String>, End) {
         let layout = testkit::image(&[words]);
         let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
-        let ground = Ground { tree: image.tree(), live: None };
+        let ground = Ground::image(image.tree());
         let walk = ground.walk(&path(root), &path(base), text.as_bytes(), follow_last);
         let texts = |paths: &[ImagePath]| paths.iter().map(ImagePath::to_text).collect();
         (texts(&walk.links), texts(&walk.left), walk.end)

@@ -331,6 +331,8 @@ static void changes(void)
 	ok("symlink", symlink("f_viamade", "/t/made_link"));
 	struct stat st;
 	ok("stat through a made link", stat("/t/made_link", &st));
+	ok("symlink", symlink("/t/d_there", "/t/made_way"));
+	fails("open behind a made link", open("/t/made_way/f_behind", O_RDONLY));
 	ok("mknod", mknod("/t/d_mknod/fifo", S_IFIFO | 0600, 0));
 	int fd = open("/t/f_copyup", O_RDWR);
 	ok("copy up", write(fd, "zz", 2));

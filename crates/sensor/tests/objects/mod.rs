@@ -236,6 +236,8 @@ pub(crate) const GROUPS: &[(&str, &[Object])] = &[
             object(b"f_noopen", "", &["missing 2"], "open of nothing"),
             object(b"f_noexec", "", &["missing 2"], "execve of nothing"),
             object(b"d_missing", "", &["missing 2"], "open in a directory that is not there"),
+            object(b"d_there/f_behind", "", &["missing 2"], "open of nothing behind a link made meanwhile"),
+            object(b"d_there/f_unused", "", &[], "nothing (control)"),
         ],
     ),
 ];

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::fixture::{STATIC, compile, make, set_mode};
 use crate::objects;
 
-const NOT_THERE: &[&[u8]] = &[b"f_noent", b"f_noopen", b"f_noexec", b"d_missing"];
+const NOT_THERE: &[&[u8]] = &[b"f_noent", b"f_noopen", b"f_noexec", b"d_missing", b"d_there/f_behind"];
 const PROGRAMS: &[&str] = &[
     "f_exec",
     "f_execveat",
