@@ -8,15 +8,18 @@ mod torture_files;
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use fixture::{Container, STATIC, compile, kinds, make};
 use profile::{Incomplete, Step, Verdict};
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
 use sensor::notify::{Recording, Watcher};
 use sensor::{Journal, Record, Target, Unfinished};
+use sys::seccomp::{self, Answer};
 
 struct Run {
     record: Record,
@@ -41,6 +44,13 @@ fn watch_with(container: &Container, watcher: Watcher) -> (Recording, String) {
 
 /// Starts a program under the filter; gives its listener to the recording.
 fn start(container: &Container, recording: &Recording, canary: &str, args: &[&str]) -> std::process::Child {
+    let (child, listener) = listener_of(container, canary, args);
+    recording.sink().give(listener, child.id());
+    child
+}
+
+/// Starts a program under the filter.
+fn listener_of(container: &Container, canary: &str, args: &[&str]) -> (std::process::Child, OwnedFd) {
     let script = r#"exec 100< "$1/t/f_inherit" 101< "$1/t/f_magic"; exec "$0" "${@:1}""#;
     let mut child = Command::new("bash")
         .args(["-c", script, env!("CARGO_BIN_EXE_notify-run")])
@@ -60,14 +70,17 @@ fn start(container: &Container, recording: &Recording, canary: &str, args: &[&st
     let pid = Pid::from_child(&child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
     let listener = pidfd_getfd(&pidfd, number.parse().unwrap(), PidfdGetfdFlags::empty()).unwrap();
-    recording.sink().give(listener, child.id());
-    child
+    (child, listener)
 }
 
-fn run(container: &Container, args: &[&str]) -> Run {
+fn run(
+    container: &Container,
+    args: &[&str],
+    meanwhile: impl FnOnce(&mut Recording, &mut std::process::Child),
+) -> Run {
     let (mut recording, canary) = watch(container);
     let mut child = start(container, &recording, &canary, args);
-    recording.snapshot();
+    meanwhile(&mut recording, &mut child);
     let mut output = String::new();
     child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
     child.wait().unwrap();
@@ -75,7 +88,7 @@ fn run(container: &Container, args: &[&str]) -> Run {
 }
 
 fn torture(container: &Container) -> Record {
-    let Run { record, output } = run(container, &["/t/torture"]);
+    let Run { record, output } = run(container, &["/t/torture"], |recording, _| recording.snapshot());
     for line in output.lines() {
         assert!(line.starts_with("uring") && line.contains("Function not implemented"), "{output}");
     }
@@ -169,4 +182,51 @@ fn without_a_listener_nothing_was_proved() {
     let record = container.finish_with(|tree| recording.finish(tree));
     let Verdict::Incomplete { reasons } = record.counters.verdict() else { panic!("complete") };
     assert_eq!(reasons, [Incomplete::Canary { expected: 0, seen: 0 }]);
+}
+
+/// A program that asks in special circumstances.
+fn asking(lower: &std::path::Path) {
+    small(lower);
+    compile("asks.c", &lower.join("t/asks"), STATIC);
+}
+
+/// newfstatat.
+const STAT: i32 = if cfg!(target_arch = "aarch64") { 79 } else { 262 };
+
+#[test]
+fn a_signal_whose_handler_restarts_nothing_breaks_no_call_that_we_look_at() {
+    let Some(container) = Container::new(asking) else { return };
+    let (mut child, listener) = listener_of(&container, "/none", &["/t/asks", "signal"]);
+    let mut calls = 0;
+    let asked = || {
+        let mut fds = [PollFd::new(&listener, PollFlags::IN)];
+        let patience = Timespec { tv_sec: 10, tv_nsec: 0 };
+        poll(&mut fds, Some(&patience)).unwrap() == 1 && fds[0].revents().contains(PollFlags::IN)
+    };
+    while asked() {
+        let call = seccomp::receive(&listener).unwrap();
+        if call.number == STAT && calls == 0 {
+            calls += 1;
+            kill_process(Pid::from_child(&child), Signal::ALARM).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            assert!(seccomp::is_waiting(&listener, call.id), "it waits on");
+        }
+        seccomp::answer(&listener, call.id, Answer::Continue).unwrap();
+    }
+    let mut output = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+    child.wait().unwrap();
+    assert_eq!((calls, &*output), (1, "1 signals, 0 broken\n"));
+}
+
+/// Not a check: how many calls break before the kernel has handed them over, which depends on what else the machine does.
+#[test]
+#[ignore = "measures"]
+fn signals_under_a_storm_of_calls() {
+    let Some(container) = Container::new(asking) else { return };
+    for _ in 0..5 {
+        let Run { record, output } = run(&container, &["/t/asks", "signals", "10000"], |_, _| {});
+        eprint!("{output}");
+        assert_eq!(record.counters.verdict(), Verdict::Complete, "{:?}", record.counters);
+    }
 }

@@ -44,11 +44,17 @@ pub enum Answer {
 ///
 /// The caller has `CAP_SYS_ADMIN` in its user namespace, or has given up new privileges.
 ///
+/// Once a call was received, only a signal that kills breaks its wait (Linux 5.19). Before that, and before Linux 5.19
+/// at any time, a signal whose handler does not restart calls makes it fail with EINTR.
+///
 /// # Errors
 /// What seccomp(2) says: EBUSY if a filter with a listener is there already.
 pub fn listen(filter: &[Instruction]) -> io::Result<OwnedFd> {
     let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
-    let listener = install(filter, flags)?;
+    let listener = match install(filter, flags | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => install(filter, flags)?,
+        listener => listener?,
+    };
     let listener = libc::c_int::try_from(listener).map_err(io::Error::other)?;
     // SAFETY: with NEW_LISTENER the call returned a new descriptor, which nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(listener) })
