@@ -3,6 +3,7 @@
  * What the backend by notification is asked about, in special circumstances: asks WHAT ...
  * signal: looks itself up, with a handler of SIGALRM that does not restart calls. Prints how many signals came, and
  * whether they broke the call.
+ * later FILE PROGRAM: prints a line, waits for one, opens the file, executes the program.
  * signals COUNT: the same COUNT times, and opens itself, while a timer signals every millisecond.
  */
 #include <errno.h>
@@ -49,5 +50,11 @@ int main(int arguments, char **argument)
 		return under_signals(argument[0], 1, 0);
 	if (arguments > 2 && !strcmp(argument[1], "signals"))
 		return under_signals(argument[0], atol(argument[2]), 1000);
+	if (arguments > 3 && !strcmp(argument[1], "later")) {
+		char byte;
+		if (write(1, "\n", 1) == 1 && read(0, &byte, 1) == 1 && open(argument[2], O_RDONLY) >= 0)
+			execl(argument[3], "x", "quit", (char *)0);
+		return 1;
+	}
 	return 2;
 }

@@ -7,7 +7,7 @@ mod table;
 mod torture_files;
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -16,10 +16,14 @@ use std::sync::Arc;
 use fixture::{Container, STATIC, compile, kinds, make};
 use profile::{Incomplete, Step, Verdict};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, PidfdGetfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process, pidfd_getfd,
+    pidfd_open, setrlimit,
+};
 use sensor::notify::{Recording, Watcher};
 use sensor::{Journal, Record, Target, Unfinished};
 use sys::seccomp::{self, Answer};
+use testkit::in_changed_host;
 
 struct Run {
     record: Record,
@@ -57,7 +61,7 @@ fn listener_of(container: &Container, canary: &str, args: &[&str]) -> (std::proc
         .arg(container.merged())
         .arg(canary)
         .args(args)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -188,6 +192,46 @@ fn without_a_listener_nothing_was_proved() {
 fn asking(lower: &std::path::Path) {
     small(lower);
     compile("asks.c", &lower.join("t/asks"), STATIC);
+}
+
+#[test]
+fn what_cannot_be_looked_at_for_want_of_descriptors_makes_the_record_incomplete() {
+    in_changed_host(&["env"], "want_of_descriptors");
+}
+
+#[test]
+#[ignore = "run by the test above as the only one of its process"]
+fn want_of_descriptors() {
+    let fill = |lower: &std::path::Path| {
+        asking(lower);
+        std::fs::write(lower.join("t/f_script"), "#!/t/torture quit\n").unwrap();
+        fixture::set_mode(&lower.join("t/f_script"), 0o755);
+    };
+    let Some(container) = Container::new(fill) else { return };
+    let whole = getrlimit(Resource::Nofile);
+    let is_free = |number: &u64| !std::fs::exists(format!("/proc/self/fd/{number}")).unwrap();
+    let mut verdicts = Vec::new();
+    for room in 0..12 {
+        let Run { record, .. } =
+            run(&container, &["/t/asks", "later", "/t/f_one", "/t/f_script"], |_, child| {
+                child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+                let limit = (0..).filter(is_free).nth(room).unwrap();
+                setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..whole }).unwrap();
+                child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+                child.wait().unwrap();
+                setrlimit(Resource::Nofile, whole).unwrap();
+            });
+        let found: Vec<_> =
+            [&b"t/f_one"[..], b"t/f_script", b"t/torture"].map(|name| kinds(&record, name).join(" ")).into();
+        match record.counters.verdict() {
+            Verdict::Complete => assert_eq!(found, ["open-read", "exec", "exec"], "room for {room}"),
+            Verdict::Incomplete { reasons } => {
+                assert_eq!(reasons, [Incomplete::Faulted { count: record.counters.faulted }]);
+            }
+        }
+        verdicts.push(record.counters.verdict() == Verdict::Complete);
+    }
+    assert!(!verdicts[0] && verdicts[11] && verdicts.is_sorted(), "{verdicts:?}");
 }
 
 /// newfstatat.

@@ -34,8 +34,8 @@ pub(super) fn paths(
                 match message(task, arguments[1].wrapping_add(index * size), word) {
                     Ok(path) => found.extend(path.map(|path| (Op::Connect, path))),
                     // The kernel stops there, too.
-                    Err(unread) if found.is_empty() => return Err(unread),
-                    Err(_) => break,
+                    Err(Unread::Nothing) => break,
+                    Err(unread) => return Err(unread),
                 }
             }
             Ok(found)

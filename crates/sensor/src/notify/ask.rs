@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use sys::seccomp::{I386, Notification};
 
 use super::place::{Atlas, Root, kernel_device, status};
-use super::task::{Task, Unread};
+use super::task::{Task, Unread, is_of_ours};
 use super::{address, exec};
 use crate::syscalls::{self, TABLE_LENGTH};
 use crate::wire::{Chain, Event, Flags, Op, Program};
@@ -92,6 +92,8 @@ impl Tables {
 /// What one call tells.
 #[derive(Debug, Default)]
 pub(super) struct Told {
+    /// Uses that were found, counted as they were: what becomes of the events is counted by others.
+    pub(super) seen: u64,
     pub(super) events: Vec<Event>,
     /// Whether something of it could not be read although the kernel may be able to.
     pub(super) faulted: bool,
@@ -109,7 +111,7 @@ pub(super) struct Question<'a> {
     pub(super) told: Told,
 }
 
-/// Takes a call apart. An error means that the caller is gone.
+/// Takes a call apart. An error means that the caller is gone or, if it waits on, that we cannot look at it.
 pub(super) fn examine(tables: &Tables, call: &Notification, atlas: &mut Atlas) -> std::io::Result<Told> {
     let Some(shape) = tables.shape(call) else { return Ok(Told::default()) };
     let task = Task::open(call.thread)?;
@@ -125,7 +127,8 @@ pub(super) fn examine(tables: &Tables, call: &Notification, atlas: &mut Atlas) -
         told: Told::default(),
     };
     question.take_apart(&shape);
-    Ok(question.told)
+    let failed = question.task.has_failed() | question.atlas.take_failure();
+    Ok(Told { faulted: question.told.faulted | failed, ..question.told })
 }
 
 fn program_of(task: &Task, atlas: &mut Atlas) -> Program {
@@ -186,14 +189,18 @@ impl Question<'_> {
         }
     }
 
-    fn unread(&mut self, unread: Unread) {
+    /// What is not there the kernel does not find either; what we may not read counts.
+    pub(super) fn unread(&mut self, unread: Unread) {
         self.told.faulted |= unread == Unread::Refused;
     }
 
     /// i386's mmap has its arguments in memory.
     fn old_map(&mut self) {
         const MAP_ANONYMOUS: u32 = 0x20;
-        let Ok(words) = self.task.bytes::<24>(self.argument(0)) else { return };
+        let words = match self.task.bytes::<24>(self.argument(0)) {
+            Ok(words) => words,
+            Err(unread) => return self.unread(unread),
+        };
         let word = |n: usize| u32::from_ne_bytes(std::array::from_fn(|i| words[4 * n + i]));
         if word(3) & MAP_ANONYMOUS == 0 {
             let flags = if u64::from(word(2)) & PROT_EXEC != 0 { EXEC } else { 0 };
@@ -225,12 +232,16 @@ impl Question<'_> {
         const OBJECT_PIN: u64 = 6;
         const OBJECT_GET: u64 = 7;
         let command = self.argument(0);
-        if matches!(command, OBJECT_PIN | OBJECT_GET)
-            && let Ok(address) = self.task.bytes::<8>(self.argument(1)).map(u64::from_ne_bytes)
-        {
-            let text = self.task.text(address).ok();
-            let op = if command == OBJECT_PIN { Op::Create } else { Op::Use };
-            self.path(op, 0, 0, text, AT_FDCWD);
+        if !matches!(command, OBJECT_PIN | OBJECT_GET) {
+            return;
+        }
+        let address = self.task.bytes::<8>(self.argument(1)).map(u64::from_ne_bytes);
+        match address.and_then(|address| self.task.text(address)) {
+            Ok(text) => {
+                let op = if command == OBJECT_PIN { Op::Create } else { Op::Use };
+                self.path(op, 0, 0, Some(text), AT_FDCWD);
+            }
+            Err(unread) => self.unread(unread),
         }
     }
 
@@ -252,7 +263,10 @@ impl Question<'_> {
             How::Creat => how = CREAT_FLAGS,
             How::Struct => {
                 let at = shape.flags.map_or(0, |index| self.argument(index));
-                let Ok(open_how) = self.task.bytes::<24>(at) else { return };
+                let open_how = match self.task.bytes::<24>(at) {
+                    Ok(open_how) => open_how,
+                    Err(unread) => return self.unread(unread),
+                };
                 let word = |n: usize| u64::from_ne_bytes(std::array::from_fn(|i| open_how[8 * n + i]));
                 flags = word(0) as u32;
                 how = flags;
@@ -326,6 +340,8 @@ impl Question<'_> {
             }
             // A link of /proc into another process, or out of the root: the text tells what can be told.
             Err(Errno::XDEV) => (0, None),
+            // Counted as a fault; the text tells the same.
+            Err(errno) if is_of_ours(errno) => (0, None),
             Err(Errno::LOOP) if self.restricted.is_empty() => (0, None),
             Err(errno) => (errno.raw_os_error(), None),
         };
@@ -344,13 +360,10 @@ impl Question<'_> {
         object: Option<Chain>,
         base: Option<Chain>,
     ) {
-        let root = match text {
-            Some(_) => self.root.fd().try_clone_to_owned().ok(),
-            None => None,
-        };
-        let root = root.and_then(|root| self.atlas.chain(&self.task, &root));
+        let root = text.as_ref().and_then(|_| self.atlas.chain(&self.task, &self.root.fd()));
         let flags = Flags::new(bits);
         let program = self.program.clone();
+        self.told.seen += 1;
         self.told.events.push(Event { op, flags, errno, how, text, object, base, root, program });
     }
 }

@@ -4,6 +4,7 @@
 //! Source: `execve(2)`, `elf(5)`; the kernel's `fs/binfmt_script.c`.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 
@@ -28,7 +29,10 @@ const ENOENT: i32 = 2;
 pub(super) fn examine(question: &mut Question<'_>, path: usize, dirfd: Option<usize>) {
     let arguments = question.call.arguments;
     let at = |index: usize| arguments.get(index).copied().unwrap_or(0);
-    let Ok(text) = question.task.text(at(path)) else { return };
+    let text = match question.task.text(at(path)) {
+        Ok(text) => text,
+        Err(unread) => return question.unread(unread),
+    };
     let directory = dirfd.map(|index| at(index) as u32 as i32);
     let place = match (text.is_empty(), directory) {
         (true, Some(number)) => question.task.descriptor(number).ok(),
@@ -36,16 +40,16 @@ pub(super) fn examine(question: &mut Question<'_>, path: usize, dirfd: Option<us
     };
     let argv0 = argument(question, at(path + 1));
     let caller = question.program.clone();
-    let runs = place.as_ref().is_some_and(is_executable);
+    let runs = place.as_ref().is_some_and(|place| is_executable(question, place));
     let mut chain = None;
     let mut interpreters = Vec::new();
     let mut loader = None;
     if let (Some(place), true) = (place.as_ref(), runs) {
-        let mut last = place.try_clone().ok();
+        let mut last = question.needed(place.try_clone());
         let mut name = argv0;
-        while let Some(file) = last.as_ref().and_then(|place| open_file(place).ok()) {
+        while let Some(file) = last.as_ref().and_then(|place| question.needed(open_file(place))) {
             let mut head = [0; HEAD];
-            let count = read_at(&file, &mut head, 0);
+            let count = question.needed(file.read_at(&mut head, 0)).unwrap_or(0);
             match interpreter(&head[..count]) {
                 Some(next) if interpreters.len() < MAX_SCRIPTS => {
                     last = question.program_at(&next, None).ok();
@@ -88,15 +92,29 @@ pub(super) fn examine(question: &mut Question<'_>, path: usize, dirfd: Option<us
 }
 
 /// Whether the kernel would try to run it: a regular file that somebody may execute.
-fn is_executable(place: &OwnedFd) -> bool {
-    status(place, StatxFlags::empty())
-        .is_some_and(|stat| stat.stx_mode & 0o170_000 == 0o100_000 && stat.stx_mode & 0o111 != 0)
+fn is_executable(question: &Question<'_>, place: &OwnedFd) -> bool {
+    let Some(stat) = status(place, StatxFlags::empty()) else {
+        question.task.fail();
+        return false;
+    };
+    stat.stx_mode & 0o170_000 == 0o100_000 && stat.stx_mode & 0o111 != 0
 }
 
 /// `argv[0]` of the program to be.
-fn argument(question: &Question<'_>, array: u64) -> Option<Vec<u8>> {
-    let pointer = question.task.word(array, question.word_bytes()).ok()?;
-    question.task.text_within(pointer, MAX_ARGUMENT, true).ok()
+fn argument(question: &mut Question<'_>, array: u64) -> Option<Vec<u8>> {
+    let pointer = question.task.word(array, question.word_bytes());
+    let text = pointer.and_then(|pointer| question.task.text_within(pointer, MAX_ARGUMENT, true));
+    text.map_err(|unread| question.unread(unread)).ok()
+}
+
+impl Question<'_> {
+    /// What cannot fail for the caller: if it does, the record lacks something. A second script may be no file.
+    fn needed<T>(&self, result: io::Result<T>) -> Option<T> {
+        if result.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::InvalidInput) {
+            self.task.fail();
+        }
+        result.ok()
+    }
 }
 
 fn read_at(file: &File, into: &mut [u8], offset: u64) -> usize {

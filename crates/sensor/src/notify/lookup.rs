@@ -2,12 +2,13 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat2};
+use rustix::fs::{FileType, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
 use super::ask::{ABSOLUTE, AT_FDCWD, IN_ROOT, Question};
 use super::mounts::beneath as beneath_name;
-use super::place::status;
+use super::place::{look_up, status};
+use super::task::is_of_ours;
 use crate::wire::Chain;
 
 /// Where a path starts.
@@ -36,6 +37,20 @@ impl Question<'_> {
 
     /// What is there now, never leaving the caller's root.
     pub(super) fn find(
+        &self,
+        base: &Base,
+        text: &[u8],
+        in_root: bool,
+        follow: bool,
+    ) -> rustix::io::Result<OwnedFd> {
+        let found = self.find_from(base, text, in_root, follow);
+        if found.as_ref().is_err_and(|errno| is_of_ours(*errno)) {
+            self.task.fail();
+        }
+        found
+    }
+
+    fn find_from(
         &self,
         base: &Base,
         text: &[u8],
@@ -128,7 +143,7 @@ impl Question<'_> {
 fn beneath(fd: &OwnedFd, text: &[u8], follow: bool, resolve: ResolveFlags) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let flags = if follow { flags } else { flags | OFlags::NOFOLLOW };
-    openat2(fd, text, flags, Mode::empty(), resolve | ResolveFlags::NO_MAGICLINKS)
+    look_up(fd, text, flags, resolve | ResolveFlags::NO_MAGICLINKS)
 }
 
 /// The regular file behind a descriptor that only names a place, opened for reading.

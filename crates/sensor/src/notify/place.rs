@@ -3,9 +3,10 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat2, statx};
+use rustix::io::Errno;
 
 use super::mounts::{Mount, beneath, link_of, parse};
-use super::task::Task;
+use super::task::{Task, is_shortage};
 use crate::rootfs::Rootfs;
 use crate::wire::Chain;
 
@@ -15,6 +16,8 @@ const UNIQUE_MOUNT_ID: u32 = 0x4000;
 const MAX_MOUNTINFO: u64 = 4 << 20;
 /// Mounts that are remembered at most.
 const MAX_KNOWN: usize = 4096;
+/// How often a path is looked up while others get in the way.
+const MAX_TRIES: usize = 100;
 
 /// Turns descriptors into places of the image.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(super) struct Atlas {
     known: std::collections::BTreeMap<u64, (Mount, Vec<u8>)>,
     /// Whether a process has changed mounts; then what is known may be old.
     changing: bool,
+    /// Whether a place could not be found out since the last [`Atlas::take_failure`].
+    failed: bool,
 }
 
 /// The root directory of a thread: nothing that is looked up for it leaves that.
@@ -63,13 +68,13 @@ impl Root {
         let flags = if follow { flags } else { flags | OFlags::NOFOLLOW };
         let trimmed = path.iter().position(|&byte| byte != b'/').map_or(&b"."[..], |start| &path[start..]);
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | restricted;
-        openat2(&self.fd, trimmed, flags, Mode::empty(), resolve)
+        look_up(&self.fd, trimmed, flags, resolve)
     }
 }
 
 impl Atlas {
     pub(super) fn new(rootfs: Rootfs) -> Self {
-        Self { rootfs, first: None, known: std::collections::BTreeMap::new(), changing: false }
+        Self { rootfs, first: None, known: std::collections::BTreeMap::new(), changing: false, failed: false }
     }
 
     /// The first process of the container, anew after each start.
@@ -86,10 +91,17 @@ impl Atlas {
         self.known.clear();
     }
 
+    /// Whether a place could not be found out, though it may be one, since this was asked before.
+    pub(super) fn take_failure(&mut self) -> bool {
+        std::mem::take(&mut self.failed)
+    }
+
     /// The place of a descriptor. What lies in a mount over a path of the image has that path.
-    pub(super) fn chain(&mut self, task: &Task, fd: &OwnedFd) -> Option<Chain> {
-        let link = link_of(fd).ok()?;
-        let stat = status(fd, StatxFlags::MNT_ID)?;
+    pub(super) fn chain(&mut self, task: &Task, fd: &impl AsFd) -> Option<Chain> {
+        let (Ok(link), Some(stat)) = (link_of(fd), status(fd, StatxFlags::MNT_ID)) else {
+            self.failed = true;
+            return None;
+        };
         let device = kernel_device(&stat);
         if link.first() != Some(&b'/') {
             return Some(Chain { path: link.into(), dev: device, detached: true, mounted: false });
@@ -112,7 +124,7 @@ impl Atlas {
         Some(in_image(image, path, true))
     }
 
-    fn mount(&mut self, task: &Task, fd: &OwnedFd, id: u64) -> Option<(Mount, Vec<u8>)> {
+    fn mount(&mut self, task: &Task, fd: &impl AsFd, id: u64) -> Option<(Mount, Vec<u8>)> {
         let unique = match self.changing {
             true => None,
             false => status(fd, StatxFlags::from_bits_retain(UNIQUE_MOUNT_ID))
@@ -122,15 +134,7 @@ impl Atlas {
         if let Some(known) = unique.and_then(|unique| self.known.get(&unique)) {
             return Some(known.clone());
         }
-        let first =
-            self.first.filter(|first| *first != task.thread()).and_then(|first| Task::open(first).ok());
-        // What came from outside is in our own namespace.
-        let own = Task::open(std::process::id()).ok();
-        let found = [Some(task), first.as_ref(), own.as_ref()].into_iter().flatten().find_map(|task| {
-            let mount = parse(&task.read("mountinfo", MAX_MOUNTINFO).ok()?).remove(&id)?;
-            let root = link_of(&task.open_link("root").ok()?).ok()?;
-            Some((mount, root))
-        })?;
+        let found = self.ask(task, id)?;
         if let Some(unique) = unique
             && self.known.len() < MAX_KNOWN
         {
@@ -138,6 +142,46 @@ impl Atlas {
         }
         Some(found)
     }
+
+    /// Looks for a mount where the caller sees it, then where the first process does, then where we do, for what came
+    /// from outside.
+    fn ask(&mut self, task: &Task, id: u64) -> Option<(Mount, Vec<u8>)> {
+        if let Ok(Some(found)) = entry(task, id) {
+            return Some(found);
+        }
+        let first = self.first.filter(|first| *first != task.thread());
+        for other in first.into_iter().chain([std::process::id()]) {
+            match Task::open(other).and_then(|other| entry(&other, id)) {
+                Ok(Some(found)) => return Some(found),
+                // Unlike the caller, the first process may have ended.
+                Err(error) if is_shortage(&error) => self.failed = true,
+                Ok(None) | Err(_) => {}
+            }
+        }
+        None
+    }
+}
+
+/// What a process sees of a mount, and its root.
+fn entry(task: &Task, id: u64) -> std::io::Result<Option<(Mount, Vec<u8>)>> {
+    let Some(mount) = parse(&task.read("mountinfo", MAX_MOUNTINFO)?).remove(&id) else { return Ok(None) };
+    Ok(Some((mount, link_of(&task.open_link("root")?)?)))
+}
+
+/// Looks a path up. One with `..` has to be tried again while somebody renames or mounts.
+pub(super) fn look_up(
+    fd: &impl AsFd,
+    path: &[u8],
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> rustix::io::Result<OwnedFd> {
+    for _ in 1..MAX_TRIES {
+        match openat2(fd, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            found => return found,
+        }
+    }
+    openat2(fd, path, flags, Mode::empty(), resolve)
 }
 
 fn in_image(device: u32, path: &[u8], mounted: bool) -> Chain {

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use image::Tree;
-use profile::{Counters, PassedOver, Step};
+use profile::{PassedOver, Step};
 use rustix::pipe::{PipeFlags, pipe_with};
 use sys::seccomp::Instruction;
 
@@ -200,18 +200,7 @@ impl Recording {
     pub fn finish(mut self, tree: &Tree) -> Result<Record, SensorError> {
         self.look_again();
         let account = self.end().ok_or(SensorError::Consumer)?;
-        let mut counters = Counters {
-            seen: account.seen,
-            duplicate: account.duplicate,
-            emitted: account.harvest.received - account.duplicate,
-            dropped: account.dropped,
-            faulted: account.faulted,
-            skipped: account.unfinished,
-            received: account.harvest.received - account.duplicate,
-            canaries_expected: account.listeners,
-            canaries_seen: account.canaries,
-            ..Counters::default()
-        };
+        let mut counters = account.counters();
         let observer = Observer::new(tree, &self.rootfs);
         let mut uses = Uses::default();
         let mut named = BTreeSet::new();

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
+use profile::Counters;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::ResolveFlags;
 use sys::seccomp::{self, Answer};
@@ -44,8 +45,11 @@ pub(super) enum Order {
 #[derive(Debug, Default)]
 pub(super) struct Account {
     pub(super) harvest: Harvest,
+    /// Uses found in calls, counted where they were found.
     pub(super) seen: u64,
     pub(super) duplicate: u64,
+    /// Uses that were new.
+    pub(super) emitted: u64,
     pub(super) dropped: u64,
     pub(super) faulted: u64,
     /// Listeners taken in.
@@ -145,7 +149,10 @@ impl Server {
     ) {
         // An error: the caller was killed meanwhile.
         let Ok(call) = seccomp::receive(&listener.fd) else { return };
-        let told = examine(tables, &call, &mut self.atlas).unwrap_or_default();
+        let told = examine(tables, &call, &mut self.atlas).unwrap_or_else(|error| {
+            tracing::debug!(%error, "cannot look at a call of thread {}", call.thread);
+            Told { faulted: true, ..Told::default() }
+        });
         let time = now();
         let is_whole = seccomp::is_waiting(&listener.fd, call.id);
         let answer = match self.one_user
@@ -223,19 +230,39 @@ impl Server {
 }
 
 impl Account {
+    /// As the profile has it. Each number is counted at a place of its own, so that what is lost between two of them
+    /// shows: uses where they are found, new ones where they are kept, received ones in the record itself.
+    pub(super) fn counters(&self) -> Counters {
+        Counters {
+            seen: self.seen,
+            duplicate: self.duplicate,
+            emitted: self.emitted,
+            dropped: self.dropped,
+            faulted: self.faulted,
+            skipped: self.unfinished,
+            received: self.harvest.events.len() as u64,
+            canaries_expected: self.listeners,
+            canaries_seen: self.canaries,
+            ..Counters::default()
+        }
+    }
+
     /// Takes in what a call told; gives the records of what is new, if they are wanted.
     fn keep(&mut self, told: Told, time: u64, wants_records: bool) -> Entries {
         let mut fresh = Entries::default();
+        self.seen += told.seen;
         if told.faulted {
             self.seen += 1;
             self.faulted += 1;
         }
         for event in told.events {
-            self.seen += 1;
             let is_wanted = wants_records && !self.harvest.events.contains_key(&event);
             let record = is_wanted.then(|| event.to_record(time)).flatten();
             match self.harvest.keep(event, time, MEMORY_LIMIT) {
-                Some(true) => record.iter().for_each(|record| fresh.add(b'E', record)),
+                Some(true) => {
+                    self.emitted += 1;
+                    record.iter().for_each(|record| fresh.add(b'E', record));
+                }
                 Some(false) => self.duplicate += 1,
                 None => self.dropped += 1,
             }
@@ -256,4 +283,42 @@ pub(super) fn note(held: &mut BTreeMap<Held, u64>, found: BTreeSet<Held>) {
 pub(super) fn wake(pipe: &impl AsFd) {
     // A full pipe wakes, too.
     let _full = rustix::io::write(pipe, &[1]);
+}
+
+#[cfg(test)]
+mod tests {
+    use profile::{Incomplete, Verdict};
+
+    use super::*;
+    use crate::wire::tests::record;
+    use crate::wire::{Event, Op};
+
+    fn event(text: &[u8]) -> Event {
+        let none = (0, 0, &b""[..]);
+        Event::parse(&record(Op::Stat, [(1, 0, text), none, none, none, none, none])).unwrap().0
+    }
+
+    fn verdict(account: &Account) -> Verdict {
+        Counters { canaries_expected: 1, canaries_seen: 1, ..account.counters() }.verdict()
+    }
+
+    #[test]
+    fn an_event_that_is_lost_on_its_way_into_the_record_shows_in_the_account() {
+        let mut account = Account::default();
+        let told = |seen, texts: &[&[u8]]| Told {
+            seen,
+            events: texts.iter().map(|text| event(text)).collect(),
+            faulted: false,
+        };
+        account.keep(told(3, &[b"/a\0", b"/b\0", b"/a\0"]), 1, false);
+        assert_eq!((account.seen, account.emitted, account.duplicate), (3, 2, 1));
+        assert_eq!(verdict(&account), Verdict::Complete);
+        account.keep(told(2, &[b"/c\0"]), 1, false);
+        let unbalanced = Incomplete::Unbalanced { seen: 5, accounted: 4 };
+        assert_eq!(verdict(&account), Verdict::Incomplete { reasons: vec![unbalanced] });
+        account.seen -= 1;
+        account.harvest.events.pop_first();
+        let unreceived = Incomplete::Unreceived { emitted: 3, received: 2 };
+        assert_eq!(verdict(&account), Verdict::Incomplete { reasons: vec![unreceived] });
+    }
 }

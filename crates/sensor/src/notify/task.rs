@@ -1,9 +1,11 @@
 //! A thread that waits for an answer: its memory, its descriptors, its places.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 
 /// The longest path that the kernel takes, with its end.
 const PATH_MAX: usize = 4096;
@@ -24,22 +26,43 @@ pub(super) struct Task {
     thread: u32,
     /// `/proc/THREAD`, which never comes to mean another thread.
     proc: OwnedFd,
+    /// Whether something could not be looked at although it may be there.
+    failed: Cell<bool>,
 }
 
 impl Task {
     pub(super) fn open(thread: u32) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let proc = openat(CWD, format!("/proc/{thread}"), flags, Mode::empty())?;
-        Ok(Self { thread, proc })
+        Ok(Self { thread, proc, failed: Cell::new(false) })
     }
 
     pub(super) fn thread(&self) -> u32 {
         self.thread
     }
 
+    /// Notes that something could not be looked at, so that nobody takes it for absent.
+    pub(super) fn fail(&self) {
+        self.failed.set(true);
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    /// What is not there is not there for the caller either; all else is a failure of ours.
+    fn noted<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if result.as_ref().is_err_and(|error| !is_absence(error)) {
+            self.fail();
+        }
+        result
+    }
+
     /// Something that `/proc/THREAD` links to: `root`, `cwd`, `exe`, `fd/N`. Nothing is opened but the place.
     pub(super) fn open_link(&self, name: &str) -> io::Result<OwnedFd> {
-        Ok(openat(&self.proc, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+        self.noted(
+            openat(&self.proc, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(Into::into),
+        )
     }
 
     /// What a descriptor of the thread stands for.
@@ -50,10 +73,13 @@ impl Task {
     /// A file of `/proc/THREAD`, cut after `limit` bytes.
     pub(super) fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
         use std::io::Read as _;
-        let file = openat(&self.proc, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut bytes = Vec::new();
-        std::fs::File::from(file).take(limit).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        let read = || {
+            let file = openat(&self.proc, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+            let mut bytes = Vec::new();
+            std::fs::File::from(file).take(limit).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        self.noted(read())
     }
 
     /// Bytes of its memory, all of them.
@@ -103,9 +129,26 @@ impl Task {
     }
 }
 
+const ESRCH: i32 = 3;
+
+/// Whether an error says that there is nothing.
+fn is_absence(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
+}
+
+/// Whether an error says that there is no room for one more look, or that it came at a bad time, and nothing of what was
+/// looked for.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(is_of_ours)
+}
+
+/// The same of a look-up.
+pub(super) fn is_of_ours(errno: Errno) -> bool {
+    matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::INTR)
+}
+
 fn unread(error: &io::Error) -> Unread {
     const EFAULT: i32 = 14;
-    const ESRCH: i32 = 3;
     match error.raw_os_error() {
         Some(EFAULT | ESRCH) | None => Unread::Nothing,
         Some(_) => Unread::Refused,
