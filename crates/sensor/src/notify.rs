@@ -18,6 +18,7 @@ mod exec;
 mod filter;
 mod lookup;
 mod mounts;
+mod movers;
 mod place;
 mod recording;
 mod serve;

@@ -3,17 +3,24 @@
  * What the backend by notification is asked about, in special circumstances: asks WHAT ...
  * signal: looks itself up, with a handler of SIGALRM that does not restart calls. Prints how many signals came, and
  * whether they broke the call.
- * later FILE PROGRAM: prints a line, waits for one, opens the file, executes the program.
  * signals COUNT: the same COUNT times, and opens itself, while a timer signals every millisecond.
+ * mounts COUNT: prints how many nanoseconds a look-up takes, of COUNT each time: at first, after a failed umount, after a
+ * mount, after an umount, after a move, after a child has unmounted something and sleeps.
+ * later FILE PROGRAM: prints a line, waits for one, opens the file, executes the program.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static volatile long signals;
@@ -44,6 +51,53 @@ static int under_signals(const char *path, long count, long every_us)
 	return 0;
 }
 
+/* The least time of a look-up, in nanoseconds: of the best tenth of them. */
+static long look_up(const char *path, long count)
+{
+	struct timespec from, to;
+	struct stat st;
+	long least = 1L << 40;
+	for (int part = 0; part < 10; part++) {
+		clock_gettime(CLOCK_MONOTONIC, &from);
+		for (long i = 0; i < count / 10; i++)
+			stat(path, &st);
+		clock_gettime(CLOCK_MONOTONIC, &to);
+		long took = (to.tv_sec - from.tv_sec) * 1000000000L + to.tv_nsec - from.tv_nsec;
+		if (took * 10 / count < least)
+			least = took * 10 / count;
+	}
+	return least;
+}
+
+static int mounts(const char *path, long count)
+{
+	printf("%ld", look_up(path, count));
+	int failures = unshare(CLONE_NEWNS) || mount("none", "/", 0, MS_REC | MS_PRIVATE, 0);
+	umount2("/t/f_one", 0);
+	printf(" %ld", look_up(path, count));
+	failures += !!mount("none", "/t/d_one", "tmpfs", 0, 0);
+	printf(" %ld", look_up(path, count));
+	failures += !!umount2("/t/d_one", 0);
+	printf(" %ld", look_up(path, count));
+	failures += mount("none", "/t/d_one", "tmpfs", 0, 0) || mount("/t/d_one", "/t/d_two", 0, MS_MOVE, 0);
+	open("/t/d_two/../f_two", O_RDONLY);
+	open("/t/d_two/f_new", O_CREAT | O_WRONLY, 0600);
+	printf(" %ld", look_up(path, count));
+	fflush(stdout);
+	pid_t child = fork();
+	if (!child) {
+		umount2("/t/d_two", 0);
+		for (;;)
+			sleep(1000);
+	}
+	usleep(50000);
+	printf(" %ld", look_up(path, count));
+	kill(child, SIGKILL);
+	waitpid(child, 0, 0);
+	printf(" %s\n", failures ? "failed" : "ok");
+	return 0;
+}
+
 int main(int arguments, char **argument)
 {
 	if (arguments > 1 && !strcmp(argument[1], "signal"))
@@ -56,5 +110,7 @@ int main(int arguments, char **argument)
 			execl(argument[3], "x", "quit", (char *)0);
 		return 1;
 	}
+	if (arguments > 2 && !strcmp(argument[1], "mounts"))
+		return mounts(argument[0], atol(argument[2]));
 	return 2;
 }

@@ -274,3 +274,23 @@ fn signals_under_a_storm_of_calls() {
         assert_eq!(record.counters.verdict(), Verdict::Complete, "{:?}", record.counters);
     }
 }
+
+#[test]
+fn look_ups_after_mounts_have_changed_are_as_fast_as_before() {
+    let fill = |lower: &std::path::Path| {
+        asking(lower);
+        for name in [&b"t/d_one"[..], b"t/d_two", b"t/f_two"] {
+            make(lower, name, "");
+        }
+    };
+    let Some(container) = Container::new(fill) else { return };
+    let Run { record, output } = run(&container, &["/t/asks", "mounts", "3000"], |_, _| {});
+    assert_eq!(record.counters.verdict(), Verdict::Complete, "{:?}", record.counters);
+    eprintln!("nanoseconds: {output}");
+    assert!(output.ends_with(" ok\n"), "{output}");
+    let times: Vec<u64> = output.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    assert!(times.len() == 6 && times.iter().all(|&time| time < 3 * times[0]), "{output}");
+    // What lies on the moved mount is no file of the image, and what lies beside it is.
+    assert_eq!(kinds(&record, b"t/f_two"), ["open-read"]);
+    assert_eq!(kinds(&record, b"t/d_two/f_new"), Vec::<String>::new());
+}

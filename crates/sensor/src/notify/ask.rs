@@ -114,6 +114,7 @@ pub(super) struct Question<'a> {
 /// Takes a call apart. An error means that the caller is gone or, if it waits on, that we cannot look at it.
 pub(super) fn examine(tables: &Tables, call: &Notification, atlas: &mut Atlas) -> std::io::Result<Told> {
     let Some(shape) = tables.shape(call) else { return Ok(Told::default()) };
+    atlas.turn_to(call.thread);
     let task = Task::open(call.thread)?;
     let root = Root::of(&task)?;
     let program = program_of(&task, atlas);
@@ -127,6 +128,9 @@ pub(super) fn examine(tables: &Tables, call: &Notification, atlas: &mut Atlas) -
         told: Told::default(),
     };
     question.take_apart(&shape);
+    if question.told.events.iter().all(|event| event.errno == 0) {
+        question.atlas.let_go(call);
+    }
     let failed = question.task.has_failed() | question.atlas.take_failure();
     Ok(Told { faulted: question.told.faulted | failed, ..question.told })
 }
@@ -281,9 +285,6 @@ impl Question<'_> {
         if (flags & shape.nofollow != 0) != shape.inverted {
             bits |= NOFOLLOW;
         }
-        if shape.op == Op::Use {
-            self.unsettle();
-        }
         let dirfd = |index: Option<usize>, this: &Self| index.map_or(AT_FDCWD, |index| this.number(index));
         let first = self.text(path);
         let errno = self.path(shape.op, bits, how, first, dirfd(shape.dirfd, self));
@@ -297,21 +298,6 @@ impl Question<'_> {
             if shape.op == Op::Remove || errno != 0 {
                 event.errno = errno;
             }
-        }
-    }
-
-    /// What the atlas knows of mounts is old once they change.
-    fn unsettle(&mut self) {
-        // mount, umount, umount2, pivot_root, move_mount, mount_setattr.
-        const CALLS: &[(u32, &[i32])] = &[
-            (sys::seccomp::X86_64, &[155, 165, 166, 429, 442]),
-            (I386, &[21, 22, 52, 217, 429, 442]),
-            (sys::seccomp::AARCH64, &[39, 40, 41, 429, 442]),
-        ];
-        let changes =
-            |(arch, numbers): &(u32, &[i32])| *arch == self.call.arch && numbers.contains(&self.call.number);
-        if CALLS.iter().any(changes) {
-            self.atlas.unsettle();
         }
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Source: `proc_pid_mountinfo(5)`.
 
-use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStringExt as _;
 
 /// A line of mountinfo, as far as it is wanted.
@@ -16,19 +15,17 @@ pub(super) struct Mount {
     pub(super) point: Vec<u8>,
 }
 
-/// Mounts by ID.
-pub(super) fn parse(mountinfo: &[u8]) -> BTreeMap<u64, Mount> {
-    let line = |line: &[u8]| {
-        let mut fields = line.split(|&byte| byte == b' ');
-        let id = number(fields.next()?)?;
-        let _parent = fields.next()?;
-        let mut device = fields.next()?.split(|&byte| byte == b':');
-        let (major, minor) = (number(device.next()?)?, number(device.next()?)?);
-        let device = u32::try_from(major << 20 | minor).ok()?;
-        let (root, point) = (unescape(fields.next()?), unescape(fields.next()?));
-        Some((id, Mount { device, root, point }))
-    };
-    mountinfo.split(|&byte| byte == b'\n').filter_map(line).collect()
+/// The mount of this ID. Only its own line is taken apart.
+pub(super) fn find(mountinfo: &[u8], id: u64) -> Option<Mount> {
+    let wanted = format!("{id} ");
+    let line =
+        mountinfo.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(wanted.as_bytes()))?;
+    let mut fields = line.split(|&byte| byte == b' ');
+    let _parent = fields.next()?;
+    let mut device = fields.next()?.split(|&byte| byte == b':');
+    let (major, minor) = (number(device.next()?)?, number(device.next()?)?);
+    let device = u32::try_from(major << 20 | minor).ok()?;
+    Some(Mount { device, root: unescape(fields.next()?), point: unescape(fields.next()?) })
 }
 
 fn number(text: &[u8]) -> Option<u64> {
@@ -77,10 +74,10 @@ mod tests {
     fn mountinfo_is_read_with_its_escapes() {
         let text = b"36 35 0:52 / / rw,relatime - overlay overlay rw\n\
             37 36 0:52 /t/b\\040src /t/b\\134dst rw - overlay overlay rw\nnonsense\n38 36 x\n";
-        let mounts = parse(text);
-        assert_eq!(mounts.len(), 2);
-        assert_eq!(mounts[&36], Mount { device: 52, root: b"/".to_vec(), point: b"/".to_vec() });
-        assert_eq!((&*mounts[&37].root, &*mounts[&37].point), (&b"/t/b src"[..], &b"/t/b\\dst"[..]));
+        assert_eq!(find(text, 36), Some(Mount { device: 52, root: b"/".to_vec(), point: b"/".to_vec() }));
+        let bound = find(text, 37).unwrap();
+        assert_eq!((&*bound.root, &*bound.point), (&b"/t/b src"[..], &b"/t/b\\dst"[..]));
+        assert_eq!([3, 6, 7, 38].map(|id| find(text, id)), [None, None, None, None]);
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! Where in the image a descriptor is.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat2, statx};
 use rustix::io::Errno;
+use sys::seccomp::Notification;
 
-use super::mounts::{Mount, beneath, link_of, parse};
+use super::mounts::{Mount, beneath, find, link_of};
+use super::movers::{Movers, moves};
 use super::task::{Task, is_shortage};
 use crate::rootfs::Rootfs;
 use crate::wire::Chain;
@@ -25,12 +29,23 @@ pub(super) struct Atlas {
     rootfs: Rootfs,
     /// The first process of the container: it sees the mounts that a process in a chroot does not.
     first: Option<u32>,
-    /// Mounts by unique ID, and the root of the process that they were asked of.
-    known: std::collections::BTreeMap<u64, (Mount, Vec<u8>)>,
-    /// Whether a process has changed mounts; then what is known may be old.
-    changing: bool,
+    /// Mounts by unique ID, and the root of the process that they were asked of. Before Linux 6.8 nothing is: a number
+    /// comes again once a namespace has gone with its last process, of which no call tells.
+    known: BTreeMap<u64, (Mount, Vec<u8>)>,
+    movers: Movers,
+    /// Whether what is learnt now will hold.
+    is_settled: bool,
+    /// What processes see of mounts, by process: while one call waits, that is asked once.
+    views: BTreeMap<u32, View>,
     /// Whether a place could not be found out since the last [`Atlas::take_failure`].
     failed: bool,
+}
+
+/// What a process sees.
+#[derive(Debug)]
+struct View {
+    mountinfo: Vec<u8>,
+    root: Vec<u8>,
 }
 
 /// The root directory of a thread: nothing that is looked up for it leaves that.
@@ -74,7 +89,15 @@ impl Root {
 
 impl Atlas {
     pub(super) fn new(rootfs: Rootfs) -> Self {
-        Self { rootfs, first: None, known: std::collections::BTreeMap::new(), changing: false, failed: false }
+        Self {
+            rootfs,
+            first: None,
+            known: BTreeMap::new(),
+            movers: Movers::default(),
+            is_settled: true,
+            views: BTreeMap::new(),
+            failed: false,
+        }
     }
 
     /// The first process of the container, anew after each start.
@@ -85,10 +108,19 @@ impl Atlas {
         let _at_the_end = self.rootfs.look_again();
     }
 
-    /// A process is about to change mounts: from then on nothing is remembered.
-    pub(super) fn unsettle(&mut self) {
-        self.changing = true;
-        self.known.clear();
+    /// A thread calls: what was seen during the call before is old.
+    pub(super) fn turn_to(&mut self, thread: u32) {
+        self.views.clear();
+        self.is_settled = self.movers.are_done(thread);
+    }
+
+    /// A call that was found to lead somewhere goes on. If it moves mounts, nothing is remembered until it has ended.
+    pub(super) fn let_go(&mut self, call: &Notification) {
+        if moves(call) {
+            self.movers.add(call);
+            self.is_settled = false;
+            self.known.clear();
+        }
     }
 
     /// Whether a place could not be found out, though it may be one, since this was asked before.
@@ -98,7 +130,8 @@ impl Atlas {
 
     /// The place of a descriptor. What lies in a mount over a path of the image has that path.
     pub(super) fn chain(&mut self, task: &Task, fd: &impl AsFd) -> Option<Chain> {
-        let (Ok(link), Some(stat)) = (link_of(fd), status(fd, StatxFlags::MNT_ID)) else {
+        let (Ok(link), Some(stat)) = (link_of(fd), status(fd, StatxFlags::from_bits_retain(UNIQUE_MOUNT_ID)))
+        else {
             self.failed = true;
             return None;
         };
@@ -107,7 +140,7 @@ impl Atlas {
             return Some(Chain { path: link.into(), dev: device, detached: true, mounted: false });
         }
         let link = link.strip_suffix(b" (deleted)").filter(|_| stat.stx_nlink == 0).unwrap_or(&link);
-        let Some((mount, root)) = self.mount(task, fd, stat.stx_mnt_id) else {
+        let Some((mount, root)) = self.mount(task, fd, &stat, link) else {
             if self.rootfs.is(device) {
                 // Of a mount namespace that nobody shows us: the path is what there is.
                 return Some(in_image(device, link, false));
@@ -124,20 +157,23 @@ impl Atlas {
         Some(in_image(image, path, true))
     }
 
-    fn mount(&mut self, task: &Task, fd: &impl AsFd, id: u64) -> Option<(Mount, Vec<u8>)> {
-        let unique = match self.changing {
-            true => None,
-            false => status(fd, StatxFlags::from_bits_retain(UNIQUE_MOUNT_ID))
-                .filter(|stat| stat.stx_mask & UNIQUE_MOUNT_ID != 0)
-                .map(|stat| stat.stx_mnt_id),
+    /// The mount in which a descriptor is, and the root of the process that told of it.
+    fn mount(&mut self, task: &Task, fd: &impl AsFd, stat: &Statx, link: &[u8]) -> Option<(Mount, Vec<u8>)> {
+        let unique = (stat.stx_mask & UNIQUE_MOUNT_ID != 0).then_some(stat.stx_mnt_id);
+        let Some(unique) = unique else { return self.ask(task, stat.stx_mnt_id) };
+        // Whoever renames a directory above it moves a mount without a call that says so.
+        let lies_there = |(mount, root): &(Mount, Vec<u8>)| {
+            beneath(beneath(link, root).unwrap_or(link), &mount.point).is_some()
         };
-        if let Some(known) = unique.and_then(|unique| self.known.get(&unique)) {
+        if let Some(known) = self.known.get(&unique).filter(|known| lies_there(known)) {
             return Some(known.clone());
         }
-        let found = self.ask(task, id)?;
-        if let Some(unique) = unique
-            && self.known.len() < MAX_KNOWN
-        {
+        let Some(stat) = status(fd, StatxFlags::MNT_ID) else {
+            self.failed = true;
+            return None;
+        };
+        let found = self.ask(task, stat.stx_mnt_id)?;
+        if self.is_settled && (self.known.len() < MAX_KNOWN || self.known.contains_key(&unique)) {
             self.known.insert(unique, found.clone());
         }
         Some(found)
@@ -146,12 +182,12 @@ impl Atlas {
     /// Looks for a mount where the caller sees it, then where the first process does, then where we do, for what came
     /// from outside.
     fn ask(&mut self, task: &Task, id: u64) -> Option<(Mount, Vec<u8>)> {
-        if let Ok(Some(found)) = entry(task, id) {
+        if let Ok(Some(found)) = self.seen_by(task, id) {
             return Some(found);
         }
         let first = self.first.filter(|first| *first != task.thread());
         for other in first.into_iter().chain([std::process::id()]) {
-            match Task::open(other).and_then(|other| entry(&other, id)) {
+            match Task::open(other).and_then(|other| self.seen_by(&other, id)) {
                 Ok(Some(found)) => return Some(found),
                 // Unlike the caller, the first process may have ended.
                 Err(error) if is_shortage(&error) => self.failed = true,
@@ -160,12 +196,18 @@ impl Atlas {
         }
         None
     }
-}
 
-/// What a process sees of a mount, and its root.
-fn entry(task: &Task, id: u64) -> std::io::Result<Option<(Mount, Vec<u8>)>> {
-    let Some(mount) = parse(&task.read("mountinfo", MAX_MOUNTINFO)?).remove(&id) else { return Ok(None) };
-    Ok(Some((mount, link_of(&task.open_link("root")?)?)))
+    /// What a process sees of a mount, and its root.
+    fn seen_by(&mut self, task: &Task, id: u64) -> std::io::Result<Option<(Mount, Vec<u8>)>> {
+        let view = match self.views.entry(task.thread()) {
+            Entry::Occupied(view) => view.into_mut(),
+            Entry::Vacant(free) => {
+                let mountinfo = task.read("mountinfo", MAX_MOUNTINFO)?;
+                free.insert(View { mountinfo, root: link_of(&task.open_link("root")?)? })
+            }
+        };
+        Ok(find(&view.mountinfo, id).map(|mount| (mount, view.root.clone())))
+    }
 }
 
 /// Looks a path up. One with `..` has to be tried again while somebody renames or mounts.

@@ -10,6 +10,8 @@ use rustix::io::Errno;
 /// The longest path that the kernel takes, with its end.
 const PATH_MAX: usize = 4096;
 const PAGE: u64 = 4096;
+/// Most files of `/proc` fit into it, so that one call reads them.
+const ROOM: usize = 16 << 10;
 
 /// Why memory cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl Task {
         use std::io::Read as _;
         let read = || {
             let file = openat(&self.proc, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-            let mut bytes = Vec::new();
+            let mut bytes = Vec::with_capacity(ROOM);
             std::fs::File::from(file).take(limit).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
