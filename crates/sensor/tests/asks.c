@@ -6,18 +6,23 @@
  * signals COUNT: the same COUNT times, and opens itself, while a timer signals every millisecond.
  * mounts COUNT: prints how many nanoseconds a look-up takes, of COUNT each time: at first, after a failed umount, after a
  * mount, after an umount, after a move, after a child has unmounted something and sleeps.
+ * filters: puts on a filter of its own, then one with a listener; prints how each went.
  * later FILE PROGRAM: prints a line, waits for one, opens the file, executes the program.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -98,6 +103,19 @@ static int mounts(const char *path, long count)
 	return 0;
 }
 
+static int filters(void)
+{
+	struct sock_filter allow = { BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW };
+	struct sock_fprog program = { 1, &allow };
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	for (int listener = 0; listener < 2; listener++) {
+		long flags = listener ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+		long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+		printf("%s\n", result < 0 ? strerror(errno) : "on");
+	}
+	return 0;
+}
+
 int main(int arguments, char **argument)
 {
 	if (arguments > 1 && !strcmp(argument[1], "signal"))
@@ -110,6 +128,8 @@ int main(int arguments, char **argument)
 			execl(argument[3], "x", "quit", (char *)0);
 		return 1;
 	}
+	if (arguments > 1 && !strcmp(argument[1], "filters"))
+		return filters();
 	if (arguments > 2 && !strcmp(argument[1], "mounts"))
 		return mounts(argument[0], atol(argument[2]));
 	return 2;

@@ -294,3 +294,11 @@ fn look_ups_after_mounts_have_changed_are_as_fast_as_before() {
     assert_eq!(kinds(&record, b"t/f_two"), ["open-read"]);
     assert_eq!(kinds(&record, b"t/d_two/f_new"), Vec::<String>::new());
 }
+
+#[test]
+fn a_workload_cannot_have_a_listener_of_its_own_and_the_record_says_so() {
+    let Some(container) = Container::new(asking) else { return };
+    let Run { record, output } = run(&container, &["/t/asks", "filters"], |_, _| {});
+    assert_eq!(output, "on\nDevice or resource busy\n");
+    assert!(record.not_seen.iter().any(|what| what.contains("EBUSY")), "{:?}", record.not_seen);
+}

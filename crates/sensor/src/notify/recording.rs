@@ -26,12 +26,13 @@ use crate::{Journal, Record, SensorError, Target};
 pub const BACKEND: &str = "seccomp-notify";
 
 /// What this backend cannot see, and why that does little harm.
-pub const NOT_SEEN: [&str; 5] = [
+pub const NOT_SEEN: [&str; 6] = [
     "io_uring: its rings pass no filter, so programs are told that the kernel has none (ENOSYS)",
     "opening by handle: there is no path to read, and a user namespace has no right to it",
     "whether a call that found its path was refused for lack of permission: it counts as a use",
     "what a process changes in its own memory between our look at a path and the kernel's",
     "what is done beside using files: system calls, capabilities, sockets, processes",
+    "what a seccomp listener of the workload's own would let it do: the kernel allows one, which is ours (EBUSY)",
 ];
 
 /// How long the thread may take to tell what processes hold.
