@@ -7,6 +7,7 @@
  * mounts COUNT: prints how many nanoseconds a look-up takes, of COUNT each time: at first, after a failed umount, after a
  * mount, after an umount, after a move, after a child has unmounted something and sleeps.
  * filters: puts on a filter of its own, then one with a listener; prints how each went.
+ * others: socketcall(SENDMMSG) of i386, bpf(BPF_OBJ_GET) and fsconfig(FSCONFIG_SET_PATH_EMPTY) relative to a descriptor.
  * later FILE PROGRAM: prints a line, waits for one, opens the file, executes the program.
  */
 #define _GNU_SOURCE
@@ -21,9 +22,11 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -116,6 +119,46 @@ static int filters(void)
 	return 0;
 }
 
+static int others(void)
+{
+	int directory = open("/t/d_one", O_PATH);
+#ifdef __x86_64__
+	static struct sockaddr_un addresses[2] = {
+		{ AF_UNIX, "/t/s_first" },
+		{ AF_UNIX, "/t/s_second" },
+	};
+	static unsigned headers[2][8], words[4], vector[2], byte;
+	vector[0] = (unsigned)(unsigned long)&byte;
+	vector[1] = 1;
+	for (int i = 0; i < 2; i++) {
+		headers[i][0] = (unsigned)(unsigned long)&addresses[i];
+		headers[i][1] = sizeof(addresses[i]);
+		headers[i][2] = (unsigned)(unsigned long)vector;
+		headers[i][3] = 1;
+	}
+	/* The first arrives, so the second one's address is looked up. */
+	int there = socket(AF_UNIX, SOCK_DGRAM, 0);
+	bind(there, (struct sockaddr *)&addresses[0], sizeof(addresses[0]));
+	words[0] = socket(AF_UNIX, SOCK_DGRAM, 0);
+	words[1] = (unsigned)(unsigned long)headers;
+	words[2] = 2;
+	long sent;
+	__asm__ volatile("int $0x80" : "=a"(sent) : "a"(102), "b"(20L), "c"((long)words)
+			 : "r8", "r9", "r10", "r11", "memory");
+	printf("%ld\n", sent);
+#endif
+	struct {
+		unsigned long path;
+		unsigned fd, flags;
+		int directory;
+		unsigned pad;
+	} attributes = { (unsigned long)"f_bpf", 0, 1 << 14, directory, 0 };
+	syscall(SYS_bpf, 7, &attributes, sizeof(attributes));
+	int fs = syscall(430, "tmpfs", 0);
+	syscall(431, fs, 4, "x", "f_empty", directory);
+	return 0;
+}
+
 int main(int arguments, char **argument)
 {
 	if (arguments > 1 && !strcmp(argument[1], "signal"))
@@ -130,6 +173,8 @@ int main(int arguments, char **argument)
 	}
 	if (arguments > 1 && !strcmp(argument[1], "filters"))
 		return filters();
+	if (arguments > 1 && !strcmp(argument[1], "others"))
+		return others();
 	if (arguments > 2 && !strcmp(argument[1], "mounts"))
 		return mounts(argument[0], atol(argument[2]));
 	return 2;

@@ -302,3 +302,23 @@ fn a_workload_cannot_have_a_listener_of_its_own_and_the_record_says_so() {
     assert_eq!(output, "on\nDevice or resource busy\n");
     assert!(record.not_seen.iter().any(|what| what.contains("EBUSY")), "{:?}", record.not_seen);
 }
+
+#[test]
+fn rare_ways_to_name_a_path_are_recorded() {
+    let fill = |lower: &std::path::Path| {
+        asking(lower);
+        for name in [&b"t/d_one/f_bpf"[..], b"t/d_one/f_empty"] {
+            make(lower, name, "");
+        }
+        drop(std::os::unix::net::UnixDatagram::bind(lower.join("t/s_second")).unwrap());
+    };
+    let Some(container) = Container::new(fill) else { return };
+    let Run { record, output } = run(&container, &["/t/asks", "others"], |_, _| {});
+    assert_eq!(record.counters.verdict(), Verdict::Complete, "{:?}", record.counters);
+    for name in [&b"t/d_one/f_bpf"[..], b"t/d_one/f_empty"] {
+        assert_eq!(kinds(&record, name), ["open-read"], "{}", name.escape_ascii());
+    }
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!((&*output, kinds(&record, b"t/s_second")), ("1\n", vec!["connect".to_owned()]));
+    }
+}

@@ -25,24 +25,26 @@ pub(super) fn paths(
         Op::SendMessage => {
             Ok(message(task, arguments[1], word)?.map(|path| (Op::Connect, path)).into_iter().collect())
         }
-        Op::SendMessages => {
-            // An array of messages, each followed by a length.
-            let count = u64::from(arguments[2] as u32).min(MAX_MESSAGES);
-            let size = if word == 4 { 32 } else { 64 };
-            let mut found = Vec::new();
-            for index in 0..count {
-                match message(task, arguments[1].wrapping_add(index * size), word) {
-                    Ok(path) => found.extend(path.map(|path| (Op::Connect, path))),
-                    // The kernel stops there, too.
-                    Err(Unread::Nothing) => break,
-                    Err(unread) => return Err(unread),
-                }
-            }
-            Ok(found)
-        }
+        Op::SendMessages => messages(task, arguments[1], arguments[2], word),
         Op::SocketCall => multiplexed(task, arguments),
         op => one(op, arguments[1], arguments[2]),
     }
+}
+
+/// An array of messages, each followed by a length.
+fn messages(task: &Task, at: u64, count: u64, word: u64) -> Result<Vec<(Op, Vec<u8>)>, Unread> {
+    let count = u64::from(count as u32).min(MAX_MESSAGES);
+    let size = if word == 4 { 32 } else { 64 };
+    let mut found = Vec::new();
+    for index in 0..count {
+        match message(task, at.wrapping_add(index * size), word) {
+            Ok(path) => found.extend(path.map(|path| (Op::Connect, path))),
+            // The kernel stops there, too.
+            Err(Unread::Nothing) => break,
+            Err(unread) => return Err(unread),
+        }
+    }
+    Ok(found)
 }
 
 /// `struct msghdr`: the address and its length come first.
@@ -60,6 +62,7 @@ fn multiplexed(task: &Task, arguments: [u64; 6]) -> Result<Vec<(Op, Vec<u8>)>, U
         3 => path(task, word(1)?, word(2)?)?.map(|path| (Op::Connect, path)),
         11 => path(task, word(4)?, word(5)?)?.map(|path| (Op::Connect, path)),
         16 => message(task, word(1)?, 4)?.map(|path| (Op::Connect, path)),
+        20 => return messages(task, word(1)?, word(2)?, 4),
         _ => None,
     };
     Ok(found.into_iter().collect())

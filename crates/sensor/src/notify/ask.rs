@@ -216,8 +216,9 @@ impl Question<'_> {
     fn file_system_setting(&mut self) {
         const SET_STRING: u64 = 1;
         const SET_PATH: u64 = 3;
-        match self.argument(1) {
-            SET_PATH => {
+        const SET_PATH_EMPTY: u64 = 4;
+        match u64::from(self.argument(1) as u32) {
+            SET_PATH | SET_PATH_EMPTY => {
                 let text = self.text(3);
                 self.path(Op::Use, 0, 0, text, self.number(4));
             }
@@ -235,15 +236,36 @@ impl Question<'_> {
     fn bpf(&mut self) {
         const OBJECT_PIN: u64 = 6;
         const OBJECT_GET: u64 = 7;
-        let command = self.argument(0);
+        const PATH_FD: u32 = 1 << 14;
+        let command = u64::from(self.argument(0) as u32);
         if !matches!(command, OBJECT_PIN | OBJECT_GET) {
             return;
         }
-        let address = self.task.bytes::<8>(self.argument(1)).map(u64::from_ne_bytes);
-        match address.and_then(|address| self.task.text(address)) {
-            Ok(text) => {
-                let op = if command == OBJECT_PIN { Op::Create } else { Op::Use };
-                self.path(op, 0, 0, Some(text), AT_FDCWD);
+        // A pointer (8 bytes), a descriptor, flags, and the descriptor at which the path starts; callers that know of less
+        // state less.
+        let at = self.argument(1);
+        let attributes = match self.argument(2) as u32 {
+            20.. => self.task.bytes::<20>(at),
+            _ => self
+                .task
+                .bytes::<8>(at)
+                .map(|short| std::array::from_fn(|i| short.get(i).copied().unwrap_or(0))),
+        };
+        let word = |attributes: &[u8; 20], at: usize| {
+            u32::from_ne_bytes(std::array::from_fn(|i| attributes[at + i]))
+        };
+        let read = attributes.and_then(|attributes| {
+            let address = u64::from_ne_bytes(std::array::from_fn(|i| attributes[i]));
+            let has_base = word(&attributes, 12) & PATH_FD != 0;
+            let dirfd = if has_base { word(&attributes, 16) as i32 } else { AT_FDCWD };
+            Ok((self.task.text(address)?, dirfd))
+        });
+        match read {
+            Ok((text, dirfd)) if command == OBJECT_PIN => {
+                self.path(Op::Create, NOFOLLOW, 0, Some(text), dirfd);
+            }
+            Ok((text, dirfd)) => {
+                self.path(Op::Use, 0, 0, Some(text), dirfd);
             }
             Err(unread) => self.unread(unread),
         }
