@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{apt, command, images, results, workspace};
+use crate::{apt, command, images, results, vm, workspace};
 
 /// Packages that tests call, beside those that build images.
 const TO_TEST: [&str; 15] = [
@@ -30,7 +30,8 @@ const TO_TEST: [&str; 15] = [
 const IMAGES: [&str; 5] = ["redis", "nginx", "perl-mojolicious", "python-lazy", "ruby-sinatra"];
 
 /// With `--all-images`: every declared image, or those named, hardened and checked.
-/// Without a filter: formatting, lints, dependencies, documentation, all tests. With one: the tests that match it.
+/// Without a filter: formatting, lints, dependencies, documentation, all tests, and in CI the virtual machines. With one:
+/// the tests that match it.
 pub(crate) fn main(arguments: &[String]) -> Result<()> {
     let in_ci = std::env::var_os("CI").is_some();
     apt::ensure(&workspace::TO_BUILD)?;
@@ -63,6 +64,10 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
             "examples in the documentation",
             cargo(&["test", "--release", "--locked", "--workspace", "--doc", "--quiet"]),
         )?;
+    }
+    if in_ci && arguments.is_empty() {
+        eprintln!("--- the sensor on other kernels");
+        vm::main(&[vm::OR_SKIP.to_owned()]).context("the sensor on other kernels: not in order")?;
     }
     let mut nextest = nextest();
     nextest.arg("--workspace").args(arguments);

@@ -94,11 +94,11 @@ type Costs = Vec<BTreeMap<Mode, f64>>;
 /// One row of the table, and the bounds that it misses.
 fn measure(ground: &Ground, workload: &Workload) -> Result<(String, Vec<String>)> {
     let costs = perform(ground, workload).with_context(|| format!("{} failed", workload.name))?;
-    let base = median(costs.iter().filter_map(|round| round.get(&Mode::Alone).copied()).collect());
+    let base = median(costs.iter().filter_map(|round| round.get(&Mode::Alone).copied()));
     let base = base.context("nothing was measured")?;
     let ratio = |mode: Mode| {
         let of_round = |round: &BTreeMap<Mode, f64>| Some(round.get(&mode)? / round.get(&Mode::Alone)?);
-        median(costs.iter().filter_map(of_round).collect())
+        median(costs.iter().filter_map(of_round))
     };
     let shown = |mode: Mode| {
         ratio(mode).map_or_else(

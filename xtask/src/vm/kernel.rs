@@ -10,8 +10,18 @@ use crate::{apt, command, workspace};
 
 /// The kernel for machines in clouds: small, and with all of BPF.
 const PACKAGE: &str = "linux-image-cloud-amd64";
-/// Modules that the machine cannot do without, in the order in which they are loaded.
-const MODULES: [&str; 2] = ["virtio_blk", "overlay"];
+/// Modules that the machine cannot do without, in the order in which they are loaded. What a package lacks of them is
+/// part of its kernel.
+const MODULES: [&str; 8] = [
+    "virtio",
+    "virtio_ring",
+    "virtio_pci_legacy_dev",
+    "virtio_pci_modern_dev",
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_console",
+    "overlay",
+];
 const EMULATOR: &str = "qemu-system-x86_64";
 /// With this one, guests die at random when their processor is emulated.
 const BROKEN_EMULATOR: &str = "version 7.";
@@ -60,8 +70,8 @@ pub(crate) fn ensure(edition: Edition) -> Result<Kernel> {
     ensure_in(&dir, edition).with_context(|| {
         format!(
             "cannot have a virtual machine here: it takes an x86_64 host, QEMU 8 or newer (qemu-system-x86; for \
-             Debian 12 from its backports), busybox-static, e2fsprogs, and of the package {PACKAGE} vmlinuz, {} in {}",
-            MODULES.map(|module| format!("{module}.ko")).join(" and "),
+             Debian 12 from its backports), busybox-static, e2fsprogs, and of the package {PACKAGE} vmlinuz, and as far as they are there {} in {}",
+            MODULES.map(|module| format!("{module}.ko")).join(", "),
             dir.display()
         )
     })
@@ -80,8 +90,8 @@ fn ensure_in(dir: &Path, edition: Edition) -> Result<Kernel> {
             .and_then(|()| fetch(dir, edition))
             .context("there is no kernel to boot")?;
     }
-    let modules = MODULES.map(|name| dir.join(format!("{name}.ko"))).to_vec();
-    Ok(Kernel { image: dir.join("vmlinuz"), modules })
+    let modules = MODULES.iter().map(|name| dir.join(format!("{name}.ko")));
+    Ok(Kernel { image: dir.join("vmlinuz"), modules: modules.filter(|module| module.is_file()).collect() })
 }
 
 fn ensure_emulator() -> Result<()> {
@@ -109,10 +119,10 @@ fn fetch(dir: &Path, edition: Edition) -> Result<()> {
     command::run(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(&unpacked))?;
     let kernel = temporary.path().join("kernel");
     fs::create_dir(&kernel)?;
-    let image = find(&unpacked.join("boot"), "vmlinuz")?;
+    let image = find(&unpacked.join("boot"), "vmlinuz")?.context("the kernel's package has no vmlinuz")?;
     fs::rename(&image, kernel.join("vmlinuz"))?;
     for module in MODULES {
-        let packed = find(&unpacked.join("lib/modules"), &format!("{module}.ko"))?;
+        let Some(packed) = find(&unpacked.join("lib/modules"), &format!("{module}.ko"))? else { continue };
         let to = kernel.join(format!("{module}.ko"));
         if packed.extension().is_some_and(|ending| ending == "xz") {
             let bytes = Command::new("xz").arg("-dc").arg(&packed).output()?;
@@ -128,7 +138,7 @@ fn fetch(dir: &Path, edition: Edition) -> Result<()> {
 }
 
 /// The file beneath a folder whose name starts so.
-fn find(dir: &Path, beginning: &str) -> Result<PathBuf> {
+fn find(dir: &Path, beginning: &str) -> Result<Option<PathBuf>> {
     let mut todo = vec![dir.to_owned()];
     while let Some(dir) = todo.pop() {
         for entry in fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()))? {
@@ -136,9 +146,9 @@ fn find(dir: &Path, beginning: &str) -> Result<PathBuf> {
             if entry.file_type()?.is_dir() {
                 todo.push(entry.path());
             } else if entry.file_name().to_string_lossy().starts_with(beginning) {
-                return Ok(entry.path());
+                return Ok(Some(entry.path()));
             }
         }
     }
-    bail!("the kernel's package has no {beginning}")
+    Ok(None)
 }
