@@ -8,12 +8,14 @@
 
 mod activity;
 pub mod backend;
+mod bound;
 pub mod canary;
 mod consumer;
 mod encode;
 pub mod error;
 pub mod hooks;
 pub mod journal;
+mod magic;
 mod names;
 pub mod notify;
 mod object;

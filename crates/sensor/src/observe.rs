@@ -1,9 +1,14 @@
 //! From events to observations: which paths of the image a use touched, and how.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+
 use image::path::escape;
 use image::{ImagePath, NodeKind, Tree};
 use profile::{AccessKind, Process};
 
+use crate::bound::View;
+use crate::magic::magic;
 use crate::origin::Origins;
 use crate::rootfs::Rootfs;
 use crate::running::Running;
@@ -27,11 +32,34 @@ pub(crate) struct Observer<'a> {
     pub(crate) rootfs: &'a Rootfs,
     pub(crate) running: Running<'a>,
     pub(crate) origins: Origins<'a>,
+    /// What processes saw elsewhere than where it lies.
+    pub(crate) views: BTreeSet<View>,
+    /// Directories of the image that processes were in or had open, where that is asked.
+    pub(crate) places: OnceCell<BTreeSet<ImagePath>>,
 }
 
 impl<'a> Observer<'a> {
     pub(crate) fn new(tree: &'a Tree, rootfs: &'a Rootfs) -> Self {
-        Self { tree, rootfs, running: Running::new(rootfs), origins: Origins::new(tree) }
+        Self {
+            tree,
+            rootfs,
+            running: Running::new(rootfs),
+            origins: Origins::new(tree),
+            views: BTreeSet::new(),
+            places: OnceCell::new(),
+        }
+    }
+
+    /// Looks for the places that paths through `/proc` may mean, if there are such paths among these events.
+    pub(crate) fn look_for_places<'e>(&self, events: impl Iterator<Item = &'e Event> + Clone) {
+        let means_a_place = |event: &Event| event.text.as_deref().and_then(magic).is_some();
+        if !events.clone().any(means_a_place) {
+            return;
+        }
+        let is_directory =
+            |path: &ImagePath| self.tree.get(path).is_some_and(|node| node.kind == NodeKind::Directory);
+        let places = events.flat_map(|event| [self.place(&event.base), self.place(&event.object)]).flatten();
+        let _first = self.places.set(places.filter(is_directory).collect());
     }
 
     /// The image path of a chain that lies in the container's root file system, whether or not the image has it.

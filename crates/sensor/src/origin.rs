@@ -14,7 +14,7 @@ use crate::walk::{End, Ground, Walk};
 /// Beginnings that are tried for one text. No image that we know has more directories with one name in them.
 const MAX_TRIES: usize = 4096;
 /// Beginnings that are tried in all: some seconds. A workload that makes up texts must not keep us for hours; after
-/// this many, links on the way of a relative `chdir` are no longer found.
+/// this many, links on the way of a relative `chdir` are no longer found, nor what lies behind `/proc/self/cwd`.
 const MAX_TRIES_IN_ALL: usize = 1 << 20;
 
 /// A text and its end, and the root from which links lead, if that is known.
@@ -54,12 +54,9 @@ impl<'a> Origins<'a> {
         let rest = if absolute { text } else { downward(text) };
         if let Some(first) = rest.split(|&byte| byte == b'/').find(|name| !matches!(*name, b"" | b".")) {
             for begin in self.holding(first) {
-                let left = self.tries.get();
-                if left == 0 {
-                    tracing::debug!("no more beginnings of paths are looked for");
+                if !self.may_try() {
                     break;
                 }
-                self.tries.set(left - 1);
                 let walk = ground.walk(if absolute { &begin } else { root }, &begin, rest, true);
                 if walk.ends_at(end) {
                     walks.push(walk);
@@ -68,6 +65,17 @@ impl<'a> Origins<'a> {
         }
         self.known.borrow_mut().insert(question, walks.clone());
         walks
+    }
+
+    /// Whether one more beginning may be tried; it then counts as tried.
+    pub(crate) fn may_try(&self) -> bool {
+        let left = self.tries.get();
+        if left == 0 {
+            tracing::debug!("no more beginnings of paths are looked for");
+            return false;
+        }
+        self.tries.set(left - 1);
+        true
     }
 
     /// The directories of the image in which a directory or a link has this name.

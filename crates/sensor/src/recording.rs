@@ -7,6 +7,7 @@ use image::{ImagePath, Tree};
 use profile::{AccessKind, Activity, Counters, Observation, PassedOver, Process, Step};
 
 use crate::activity::{Noted, describe_processes};
+use crate::bound::Views;
 use crate::canary::{Canaries, is_of_canary};
 use crate::consumer::Harvest;
 use crate::journal::Unfinished;
@@ -16,14 +17,16 @@ use crate::rootfs::Rootfs;
 use crate::sensor::Stopped;
 use crate::snapshot::{self, Held};
 use crate::wire::{Event, Program};
-use crate::{Sensor, SensorError, Strength, Target, notify, told};
+use crate::{Sensor, SensorError, Strength, Target, notify, text, told};
 
 /// What the backend of this name cannot see however complete its account is, in words.
 pub fn not_seen(backend: &str) -> Vec<String> {
-    match backend {
-        notify::BACKEND => notify::NOT_SEEN.iter().map(|&what| what.to_owned()).collect(),
-        _ => Vec::new(),
-    }
+    let not_seen: &[&str] = match backend {
+        notify::BACKEND => &notify::NOT_SEEN,
+        base if base == Strength::Base.name() => &text::NOT_SEEN,
+        _ => &[],
+    };
+    not_seen.iter().map(|&what| what.to_owned()).collect()
 }
 
 /// A recording in progress.
@@ -37,6 +40,8 @@ pub struct Recording {
     marks: Vec<(u64, Step)>,
     /// Files that processes held, with the earliest time.
     held: BTreeMap<Held, u64>,
+    /// What processes had mounted elsewhere.
+    views: Views,
     /// The first snapshot that failed; told at the end.
     snapshot_error: Option<SensorError>,
 }
@@ -72,6 +77,7 @@ impl Recording {
             canaries,
             marks: Vec::new(),
             held: BTreeMap::new(),
+            views: Views::default(),
             snapshot_error: None,
         };
         this.look_again();
@@ -88,6 +94,7 @@ impl Recording {
         if let Err(error) = self.rootfs.look_again() {
             tracing::debug!(%error, "the root file system is not there now");
         }
+        self.views.look(&self.target.cgroup_dir, &self.rootfs);
         let devices = self.rootfs.devices();
         self.sensor.journal(|entries| devices.for_each(|device| entries.add(b'D', &device.to_le_bytes())));
     }
@@ -154,7 +161,8 @@ impl Recording {
             ..Counters::default()
         };
         let own = find_canaries(&self.canaries, &harvest, &mut counters);
-        let observer = Observer::new(tree, &self.rootfs);
+        let views = std::mem::take(&mut self.views).into_set();
+        let observer = Observer { views, ..Observer::new(tree, &self.rootfs) };
         let events = harvest.events.iter().filter(|(event, _)| !own.contains(&event.program.id));
         let events = events.filter(|(event, _)| strength != Strength::Base || !event.flags.hook());
         let (mut uses, named) = resolve(events.map(|(event, time)| (event, *time)), &observer);
@@ -241,6 +249,7 @@ fn resolve<'a>(
     observer: &Observer<'_>,
 ) -> (Uses, BTreeSet<ImagePath>) {
     let (mut uses, mut named) = (Uses::default(), BTreeSet::new());
+    observer.look_for_places(events.clone().map(|(event, _)| event));
     for (event, time) in events.clone() {
         named.extend(observer.named(event));
         if !event.flags.hook() {

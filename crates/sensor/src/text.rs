@@ -3,6 +3,7 @@
 use image::ImagePath;
 use profile::AccessKind;
 
+use crate::magic::{Magic, magic};
 use crate::observe::{O_CREAT, O_EXCL, Observer, Use};
 use crate::walk::{End, Ground, Walk};
 use crate::wire::{Event, Op};
@@ -11,6 +12,17 @@ const ENOENT: i32 = 2;
 const ELOOP: i32 = 40;
 /// Interpreters of interpreters that the kernel follows.
 const MAX_INTERPRETERS: usize = 5;
+/// Directories that a path through `/proc` is tried from.
+const MAX_PLACES: usize = 1024;
+
+/// What cannot be told from the text of a path, when nobody but the base watched.
+pub(crate) const NOT_SEEN: [&str; 5] = [
+    "lookups other than opening through a bind mount of the container's own that was gone when mounts were looked at",
+    "lookups other than opening through a link that was changed more than once: the image's target and the last count",
+    "a path that the call itself or another thread overwrote before the call ended",
+    "failed lookups through /proc/PID/cwd and /proc/PID/fd",
+    "files that are used through an overlay which the container mounted on directories of the image",
+];
 
 /// Where a text is looked up from.
 struct Begin {
@@ -27,42 +39,89 @@ impl Observer<'_> {
             }
             return;
         }
-        let Some(begin) = self.begin(event) else { return };
-        let exclusive = event.op == Op::Open && event.how & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
-        let follow = !event.flags.nofollow() && !exclusive;
-        for walk in self.walks(event, &begin, text, follow) {
-            passed(&walk, uses);
-            if event.errno == ELOOP && follow {
-                continue; // a link was refused: where it leads was not looked at
+        let Some(mut begin) = self.begin(event) else { return };
+        let mut text = text;
+        while let Some(through) = magic(text).filter(|_| event.flags.absolute()) {
+            match through {
+                Magic::Root(rest) => text = rest,
+                Magic::Directory(rest) => return self.within_places(event, &mut begin, rest, object, uses),
             }
-            if let End::InImage(script) = &walk.end
-                && event.op == Op::Exec
-                && (event.object.is_some() || event.errno == ENOENT)
-            {
-                self.interpreters(event, &begin, script, uses);
-            }
-            self.ended(event, walk.end, object, uses);
         }
+        for walk in self.walks(event, &begin, text) {
+            self.walked(event, &begin, walk, object, uses);
+        }
+    }
+
+    /// The same for a path from a directory that is not known, through `/proc`: each directory counts in which a process
+    /// was, or that it had open, and from which the path leads to something of the image.
+    fn within_places(
+        &self,
+        event: &Event,
+        begin: &mut Begin,
+        text: &[u8],
+        object: Option<&ImagePath>,
+        uses: &mut Vec<Use>,
+    ) {
+        if event.errno != 0 {
+            return; // what it failed at would be as many paths as there are directories
+        }
+        for place in self.places.get().into_iter().flatten().take(MAX_PLACES) {
+            if !self.origins.may_try() {
+                return;
+            }
+            begin.base.clone_from(place);
+            for walk in self.walks(event, begin, text) {
+                if matches!(walk.end, End::InImage(_)) && object.is_none_or(|object| walk.ends_at(object)) {
+                    self.walked(event, begin, walk, object, uses);
+                }
+            }
+        }
+    }
+
+    /// Adds what one of the ways tells that a lookup may have gone.
+    fn walked(
+        &self,
+        event: &Event,
+        begin: &Begin,
+        walk: Walk,
+        object: Option<&ImagePath>,
+        uses: &mut Vec<Use>,
+    ) {
+        passed(&walk, uses);
+        if event.errno == ELOOP && follows(event) {
+            return; // a link was refused: where it leads was not looked at
+        }
+        if let End::InImage(script) = &walk.end
+            && event.op == Op::Exec
+            && (event.object.is_some() || event.errno == ENOENT)
+        {
+            self.interpreters(event, begin, script, uses);
+        }
+        self.ended(event, walk.end, object, uses);
     }
 
     /// The ways that a lookup may have gone. Which of them it went is not known: links that the container made may be
     /// older or younger than the lookup.
-    fn walks(&self, event: &Event, begin: &Begin, text: &[u8], follow: bool) -> Vec<Walk> {
-        let walk = |ground: Ground<'_>| ground.walk(&begin.root, &begin.base, text, follow);
+    fn walks(&self, event: &Event, begin: &Begin, text: &[u8]) -> Vec<Walk> {
+        let walk = |ground: Ground<'_>| ground.walk(&begin.root, &begin.base, text, follows(event));
+        let running = Ground::running(self.tree, &self.running);
+        let others = [running].into_iter().chain(self.views.iter().map(|view| running.seen_in(view)));
         if event.errno != 0 {
-            let mut walks =
-                vec![walk(Ground::image(self.tree)), walk(Ground::running(self.tree, &self.running))];
-            walks.dedup();
-            return walks;
+            return [Ground::image(self.tree)].into_iter().chain(others).map(walk).collect();
         }
         let ground = Ground::both(self.tree, &self.running);
         let first = walk(ground);
+        let mut walks: Vec<_> = match self.place(&event.object) {
+            Some(object) if first.ends_at(&object) => Vec::new(),
+            _ => others.map(walk).collect(),
+        };
         // The second path of pivot_root is known only afterwards, when the root is another one.
         if event.op == Op::Use && event.flags.absolute() && matches!(first.end, End::Missing(..)) {
             let top = ImagePath::root();
-            return vec![ground.walk(&top, &top, text, follow)];
+            walks.push(ground.walk(&top, &top, text, follows(event)));
         }
-        vec![first]
+        walks.push(first);
+        walks
     }
 
     /// Where the text of an event begins.
@@ -150,6 +209,12 @@ impl Observer<'_> {
     }
 }
 
+/// Whether a link at the end of an event's text was followed.
+fn follows(event: &Event) -> bool {
+    let exclusive = event.op == Op::Open && event.how & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
+    !event.flags.nofollow() && !exclusive
+}
+
 /// Adds the links that a walk followed and the directories that it left.
 fn passed(walk: &Walk, uses: &mut Vec<Use>) {
     uses.extend(walk.links.iter().map(|link| (link.clone(), AccessKind::Readlink, 0)));
@@ -172,6 +237,7 @@ mod tests {
 
     const DEVICE: u32 = 7;
     const ABSOLUTE: u8 = 4;
+    const PENDING: u8 = 8;
     const MOVED: u8 = 64;
 
     fn chain(path: &str) -> Option<Chain> {
@@ -203,16 +269,20 @@ mod tests {
         let layout = testkit::image(&[words]);
         let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
         let uses = Observer::new(image.tree(), rootfs).uses(event);
-        let mut uses: Vec<_> = uses
+        told(&uses)
+    }
+
+    fn told(uses: &[Use]) -> Vec<String> {
+        let mut told: Vec<_> = uses
             .iter()
             .map(|(path, kind, errno)| match errno {
                 0 => format!("{} {}", path.to_text(), kind.name()),
                 _ => format!("{} {} {errno}", path.to_text(), kind.name()),
             })
             .collect();
-        uses.sort();
-        uses.dedup();
-        uses
+        told.sort();
+        told.dedup();
+        told
     }
 
     fn gone() -> Rootfs {
@@ -289,6 +359,55 @@ mod tests {
             let mut event = event(op, text);
             event.errno = errno;
             assert_eq!(uses(words, &rootfs, &event), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lookup_behind_a_link_that_was_changed_has_both_ends() {
+        let words = "opt/v1/f opt/v2/f opt/v2/g opt/now->v1 opt/file opt/was->v2";
+        let dir = running(&[("opt/now", "v2"), ("opt/file", "/opt/made")], &["opt/v2", "opt/made"]);
+        for name in ["f", "g"] {
+            std::fs::write(dir.path().join("opt/v2").join(name), "").unwrap();
+        }
+        let rootfs = Rootfs::directory(dir.path(), DEVICE);
+        let both = &["/opt/now readlink", "/opt/v1/f stat", "/opt/v2/f stat"];
+        for (text, rootfs, expected) in [
+            ("/opt/now/f", &rootfs, &both[..]),
+            ("opt/./now//f", &rootfs, both),
+            ("/opt/now/f", &gone(), &["/opt/now readlink", "/opt/v1/f stat"]),
+            ("/opt/now/g", &rootfs, &["/opt/now readlink", "/opt/v2/g stat"]),
+            ("/opt/file", &rootfs, &["/opt/file stat"]),
+            // It is not there any more.
+            ("/opt/was/f", &rootfs, &["/opt/v2/f stat", "/opt/was readlink"]),
+        ] {
+            assert_eq!(uses(words, rootfs, &event(Op::Stat, text)), expected, "{text}");
+        }
+        let mut submitted = event(Op::Open, "/opt/now/g");
+        submitted.flags = Flags::new(ABSOLUTE | PENDING);
+        let expected = ["/opt/now readlink", "/opt/v1/g missing 2", "/opt/v2/g open-read"];
+        assert_eq!(uses(words, &rootfs, &submitted), expected, "whether it failed is not known");
+    }
+
+    #[test]
+    fn a_lookup_through_proc_begins_where_the_process_was() {
+        let words = "a/f a/l->f b/f jail/a/f";
+        let mut entered = event(Op::Enter, "");
+        (entered.text, entered.object) = (None, chain("/a"));
+        for (text, root, expected) in [
+            ("/proc/self/root/a/l", "/", &["/a/f stat", "/a/l readlink"][..]),
+            ("/proc/self/root/a/f", "/jail", &["/jail/a/f stat"]),
+            ("/proc/self/cwd/l", "/", &["/a/f stat", "/a/l readlink"]),
+            ("/proc/self/fd/3/../b/f", "/", &["/a stat", "/b/f stat"]),
+            ("/proc/7/root/proc/thread-self/cwd/none", "/", &[]),
+        ] {
+            let mut event = event(Op::Stat, text);
+            event.root = chain(root);
+            let layout = testkit::image(&[words]);
+            let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
+            let rootfs = gone();
+            let observer = Observer::new(image.tree(), &rootfs);
+            observer.look_for_places([&event, &entered].into_iter());
+            assert_eq!(told(&observer.uses(&event)), expected, "{text}");
         }
     }
 

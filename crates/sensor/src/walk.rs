@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use image::{ImagePath, NodeKind, Tree};
 
+use crate::bound::{self, View};
 use crate::rootfs::LiveNode;
 use crate::running::Running;
 
@@ -48,6 +49,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) running: Option<&'a Running<'a>>,
     /// Whether it is asked first: for what it has in place of what the image has.
     pub(crate) running_first: bool,
+    /// What a process sees elsewhere than where it lies.
+    pub(crate) view: Option<&'a View>,
 }
 
 enum Found {
@@ -59,17 +62,27 @@ enum Found {
 impl<'a> Ground<'a> {
     /// The image alone.
     pub(crate) fn image(tree: &'a Tree) -> Self {
-        Self { tree, running: None, running_first: false }
+        Self { tree, running: None, running_first: false, view: None }
     }
 
     /// The image, and where it has nothing, the running container.
     pub(crate) fn both(tree: &'a Tree, running: &'a Running<'a>) -> Self {
-        Self { tree, running: Some(running), running_first: false }
+        Self { tree, running: Some(running), running_first: false, view: None }
     }
 
     /// The running container, and where it has nothing any more, the image.
     pub(crate) fn running(tree: &'a Tree, running: &'a Running<'a>) -> Self {
-        Self { tree, running: Some(running), running_first: true }
+        Self { tree, running: Some(running), running_first: true, view: None }
+    }
+
+    /// The same as a process with these mounts sees it.
+    pub(crate) fn seen_in(self, view: &'a View) -> Self {
+        Self { view: Some(view), ..self }
+    }
+
+    /// Where a path lies that a process sees.
+    fn place(&self, seen: &ImagePath) -> ImagePath {
+        self.view.and_then(|view| bound::place(view, seen)).unwrap_or_else(|| seen.clone())
     }
 
     /// What is at a path.
@@ -96,7 +109,8 @@ impl<'a> Ground<'a> {
         self.tree.get(path).is_some_and(|node| matches!(node.kind, NodeKind::Symlink { .. }))
     }
 
-    fn end_at(&self, path: ImagePath) -> End {
+    fn end_at(&self, seen: &ImagePath) -> End {
+        let path = self.place(seen);
         if self.tree.get(&path).is_some() { End::InImage(path) } else { End::Made(path) }
     }
 
@@ -124,8 +138,9 @@ impl<'a> Ground<'a> {
                 b"." => continue,
                 b".." => {
                     if at != *root {
-                        if self.tree.get(&at).is_some() {
-                            walk.left.push(at.clone());
+                        let left = self.place(&at);
+                        if self.tree.get(&left).is_some() {
+                            walk.left.push(left);
                         }
                         at = at.parent().unwrap_or_default();
                     }
@@ -135,15 +150,16 @@ impl<'a> Ground<'a> {
             }
             let Ok(next) = at.join(&name) else { return End::Nowhere };
             let last = todo.is_empty();
-            match self.look(&next) {
-                None => return End::Missing(next, last),
+            let place = self.place(&next);
+            match self.look(&place) {
+                None => return End::Missing(place, last),
                 Some(Found::Symlink(target)) if !last || follow_last => {
                     links += 1;
                     if links > MAX_LINKS || target.is_empty() {
                         return End::Nowhere;
                     }
-                    if self.has_link(&next) {
-                        walk.links.push(next);
+                    if self.has_link(&place) {
+                        walk.links.push(place);
                     }
                     if target.starts_with(b"/") {
                         at = root.clone();
@@ -151,11 +167,11 @@ impl<'a> Ground<'a> {
                     push_components(&mut todo, &target);
                 }
                 Some(Found::Directory) => at = next,
-                Some(_) if last => return self.end_at(next),
-                Some(_) => return End::NotADirectory(next),
+                Some(_) if last => return self.end_at(&next),
+                Some(_) => return End::NotADirectory(place),
             }
         }
-        self.end_at(at)
+        self.end_at(&at)
     }
 }
 

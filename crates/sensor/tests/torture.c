@@ -2,7 +2,7 @@
 /*
  * Uses files in many ways, each on its own object beneath /t; the table in torture.rs says what must be seen.
  * Without arguments: all of it, with descriptors 100 and 101 inherited. `quit`: nothing. `open PATH`: one open.
- * `handle PATH`: an open by handle.
+ * `handle PATH`: an open by handle. `bind FROM TO PATH`: a bind mount of its own, stat of PATH, and pause.
  * Prints what went otherwise than it should.
  */
 #define _GNU_SOURCE
@@ -236,6 +236,11 @@ static void lookups(void)
 	      ok("relative", access("f_infchdir", F_OK)));
 	CHILD(ok("chdir", chdir("/t/d_cd")); ok("relative chdir", chdir("d_sub")); ok("here", stat(".", &st));
 	      ok("chdir up", chdir("../l_cd")); ok("relative stat", stat("f_cd", &st)));
+	ok("through the root in /proc", stat("/proc/self/root/t/f_procroot", &st));
+	ok("through the root of a thread", stat("/proc/thread-self/root/t/f_thrroot", &st));
+	CHILD(ok("chdir", chdir("/t/d_cwd")); ok("through cwd in /proc", stat("/proc/self/cwd/f_proccwd", &st)));
+	sprintf(text, "/proc/self/fd/%ld/f_procfd", ok("dirfd", open("/t/d_procfd", O_PATH | O_DIRECTORY)));
+	ok("through fd in /proc", stat(text, &st));
 	CHILD(ok("chdir", chdir("/t/d_up/d_down")); ok("here", stat(".", &st)); ok("chdir up", chdir("..")));
 	CHILD(ok("chroot through a link", chroot("/t/l_root")));
 	CHILD(ok("chdir", chdir("/t/d_cd")); ok("relative chroot", chroot("../l_relroot/d_relroot")));
@@ -401,6 +406,17 @@ static int open_by_handle(const char *path)
 	return name_to_handle_at(AT_FDCWD, path, &h.handle, &mount, 0) || open_by_handle_at(root, &h.handle, O_RDWR) < 0;
 }
 
+static int bind_and_hold(const char *from, const char *to, const char *path)
+{
+	struct stat st;
+	if (unshare(CLONE_NEWNS) || mount("none", "/", 0, MS_REC | MS_PRIVATE, 0) || mount(from, to, 0, MS_BIND, 0) ||
+	    stat(path, &st))
+		return 1;
+	puts("bound");
+	fflush(stdout);
+	return pause();
+}
+
 int main(int count, char **arguments)
 {
 	if (count > 1 && !strcmp(arguments[1], "quit"))
@@ -411,6 +427,8 @@ int main(int count, char **arguments)
 		return open(arguments[2], O_RDONLY) < 0;
 	if (count > 2 && !strcmp(arguments[1], "handle"))
 		return open_by_handle(arguments[2]);
+	if (count > 4 && !strcmp(arguments[1], "bind"))
+		return bind_and_hold(arguments[2], arguments[3], arguments[4]);
 	ok("unshare", unshare(CLONE_NEWNS));
 	ok("private", mount("none", "/", 0, MS_REC | MS_PRIVATE, 0));
 	ok("proc", mount("none", "/proc", "proc", 0, 0));

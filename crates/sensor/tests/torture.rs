@@ -8,6 +8,7 @@ mod torture_files;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read as _;
 use std::process::{Command, Stdio};
 
 use fixture::{Container, STATIC, assert_complete, choice, compile, kinds, make, options};
@@ -57,6 +58,7 @@ fn a_kernel_without_casts_tells_the_same() {
 fn every_way_to_use_a_file_is_recorded_as_what_it_is() {
     let Some(record) = torture(&options(choice())) else { return };
     table::check(&record);
+    assert_eq!(record.not_seen.is_empty(), record.backend != "ebpf-base", "{:?}", record.not_seen);
     for made in ["t/d_new/made", "t/d_mkdir/made", "t/made_link", "t/d_bind/socket"] {
         assert!(kinds(&record, made.as_bytes()).is_empty(), "{made} is not of the image");
     }
@@ -122,4 +124,26 @@ fn hard_9_a_file_opened_by_handle_is_recorded() {
     let record = container.finish(recording);
     assert_complete(&record);
     assert_eq!(kinds(&record, b"t/d_deep/f_handle"), ["open-read", "open-write"]);
+}
+
+#[test]
+fn a_lookup_through_a_bind_mount_made_in_the_container_is_of_what_is_mounted() {
+    let Some(container) = Container::new(|lower| {
+        compile("torture.c", &lower.join("t/torture"), STATIC);
+        make(lower, b"t/from/f_bound", "");
+        make(lower, b"t/to/f_bound", "");
+    }) else {
+        return;
+    };
+    let mut recording = container.record();
+    let mut command = container.command(&["/t/torture", "bind", "/t/from", "/t/to", "/t/to/f_bound"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut word = [0; 6];
+    child.stdout.take().unwrap().read_exact(&mut word).unwrap();
+    recording.snapshot();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let record = container.finish(recording);
+    assert_complete(&record);
+    assert_eq!(kinds(&record, b"t/from/f_bound"), ["stat"]);
 }
