@@ -158,12 +158,14 @@ impl Observer<'_> {
         }
     }
 
-    /// Adds the use of what a walk ended at, unless that is the object, or something else in its place.
+    /// Adds the use of what a walk ended at, unless that is the object, which stands there already.
+    ///
+    /// Where they differ, both count: another thread may have put another file in the place of the descriptor before the
+    /// kernel side looked, or have renamed what was opened.
     fn ended(&self, event: &Event, end: End, object: Option<&ImagePath>, uses: &mut Vec<Use>) {
         let creates = event.op == Op::Create || event.op == Op::Bind || event.how & O_CREAT != 0;
         match end {
-            // An exec'ed script's object is its interpreter: the text names another file that was used.
-            End::InImage(_) if object.is_some() && event.op != Op::Exec => {}
+            End::InImage(path) if object == Some(&path) => {}
             End::InImage(path) => self.succeeded(event, &path, uses),
             // It is there now; when it was looked up it was not.
             End::Made(path) if event.errno == ENOENT => uses.push((path, AccessKind::Missing, ENOENT)),
@@ -386,6 +388,22 @@ mod tests {
         submitted.flags = Flags::new(ABSOLUTE | PENDING);
         let expected = ["/opt/now readlink", "/opt/v1/g missing 2", "/opt/v2/g open-read"];
         assert_eq!(uses(words, &rootfs, &submitted), expected, "whether it failed is not known");
+    }
+
+    #[test]
+    fn an_object_that_is_not_where_the_text_leads_does_not_hide_what_is_there() {
+        let words = "a/file a/other a/link->file";
+        for (text, object, expected) in [
+            ("/a/file", "/a/file", &["/a/file open-read"][..]),
+            ("/a/file", "/a/other", &["/a/file open-read", "/a/other open-read"]),
+            ("/a/link", "/a/other", &["/a/file open-read", "/a/link readlink", "/a/other open-read"]),
+            ("/a/file", "/a/made", &["/a/file open-read"]),
+            ("/a/made", "/a/other", &["/a/other open-read"]),
+        ] {
+            let mut event = event(Op::Open, text);
+            event.object = chain(object);
+            assert_eq!(uses(words, &gone(), &event), expected, "{text} at {object}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
  * Uses files in many ways, each on its own object beneath /t; the table in torture.rs says what must be seen.
  * Without arguments: all of it, with descriptors 100 and 101 inherited. `quit`: nothing. `open PATH`: one open.
  * `handle PATH`: an open by handle. `bind FROM TO PATH`: a bind mount of its own, stat of PATH, and pause.
+ * `replaced DIRECTORY COUNT`: opens that many files, while a thread puts another one in the place of the descriptors.
  * Prints what went otherwise than it should.
  */
 #define _GNU_SOURCE
@@ -338,6 +339,9 @@ static void changes(void)
 	ok("stat through a made link", stat("/t/made_link", &st));
 	ok("symlink", symlink("/t/d_there", "/t/made_way"));
 	fails("open behind a made link", open("/t/made_way/f_behind", O_RDONLY));
+	ok("unlink", unlink("/t/l_swap"));
+	ok("symlink", symlink("f_swapnew", "/t/l_swap"));
+	ok("stat through a changed link", stat("/t/l_swap", &st));
 	ok("mknod", mknod("/t/d_mknod/fifo", S_IFIFO | 0600, 0));
 	int fd = open("/t/f_copyup", O_RDWR);
 	ok("copy up", write(fd, "zz", 2));
@@ -417,6 +421,38 @@ static int bind_and_hold(const char *from, const char *to, const char *path)
 	return pause();
 }
 
+static volatile int opened_all;
+
+static void *replace(void *source)
+{
+	while (!opened_all) {
+		dup2((int)(long)source, 50);
+		close(50);
+	}
+	return 0;
+}
+
+static int open_replaced(const char *directory, int count)
+{
+	char path[100];
+	int source = open("/t/torture", O_RDONLY);
+	while (dup(source) < 49)
+		;
+	pthread_t thread;
+	pthread_create(&thread, 0, replace, (void *)(long)source);
+	for (int i = 0; i < count; i++) {
+		sprintf(path, "%s/%d", directory, i);
+		int fd = open(path, O_RDONLY);
+		if (fd < 0)
+			i--; /* EBUSY, or the other one closed it */
+		else
+			close(fd);
+	}
+	opened_all = 1;
+	pthread_join(thread, 0);
+	return 0;
+}
+
 int main(int count, char **arguments)
 {
 	if (count > 1 && !strcmp(arguments[1], "quit"))
@@ -427,6 +463,8 @@ int main(int count, char **arguments)
 		return open(arguments[2], O_RDONLY) < 0;
 	if (count > 2 && !strcmp(arguments[1], "handle"))
 		return open_by_handle(arguments[2]);
+	if (count > 3 && !strcmp(arguments[1], "replaced"))
+		return open_replaced(arguments[2], atoi(arguments[3]));
 	if (count > 4 && !strcmp(arguments[1], "bind"))
 		return bind_and_hold(arguments[2], arguments[3], arguments[4]);
 	ok("unshare", unshare(CLONE_NEWNS));

@@ -147,3 +147,24 @@ fn a_lookup_through_a_bind_mount_made_in_the_container_is_of_what_is_mounted() {
     assert_complete(&record);
     assert_eq!(kinds(&record, b"t/from/f_bound"), ["stat"]);
 }
+
+#[test]
+fn files_opened_are_recorded_whatever_a_thread_puts_in_the_place_of_their_descriptors() {
+    const FILES: usize = 3000;
+    let Some(container) = Container::new(|lower| {
+        compile("torture.c", &lower.join("t/torture"), STATIC);
+        for number in 0..FILES {
+            make(lower, format!("t/many/{number}").as_bytes(), "");
+        }
+    }) else {
+        return;
+    };
+    let recording = container.record();
+    container.run(&["/t/torture", "replaced", "/t/many", &FILES.to_string()]);
+    let record = container.finish(recording);
+    assert_complete(&record);
+    let seen: BTreeSet<_> = record.observations.iter().map(|seen| seen.path.to_text()).collect();
+    let lost: Vec<_> =
+        (0..FILES).map(|number| format!("/t/many/{number}")).filter(|path| !seen.contains(path)).collect();
+    assert!(lost.is_empty(), "{} lost: {lost:?}", lost.len());
+}
