@@ -50,9 +50,12 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Looks for the places that paths through `/proc` may mean, if there are such paths among these events.
+    /// Looks for the places that paths through `/proc` and those of a relative `chdir` may begin at, if there are such
+    /// paths among these events.
     pub(crate) fn look_for_places<'e>(&self, events: impl Iterator<Item = &'e Event> + Clone) {
-        let means_a_place = |event: &Event| event.text.as_deref().and_then(magic).is_some();
+        let means_a_place = |event: &Event| {
+            event.flags.moved() && !event.flags.absolute() || event.text.as_deref().and_then(magic).is_some()
+        };
         if !events.clone().any(means_a_place) {
             return;
         }

@@ -33,19 +33,25 @@ struct Begin {
 impl Observer<'_> {
     /// Adds what the text of an event tells; `object` is where it led, if the kernel side knows that.
     pub(crate) fn text(&self, event: &Event, text: &[u8], object: Option<&ImagePath>, uses: &mut Vec<Use>) {
+        let (mut text, mut within) = (text, None);
+        while let Some(through) = magic(text).filter(|_| event.flags.absolute()) {
+            match through {
+                Magic::Root(rest) => text = rest,
+                Magic::Directory(rest) => {
+                    within = Some(rest);
+                    break;
+                }
+            }
+        }
         if event.flags.moved() {
-            for walk in self.ways(event, text, object) {
+            for walk in self.ways(event, within.unwrap_or(text), object) {
                 passed(&walk, uses);
             }
             return;
         }
         let Some(mut begin) = self.begin(event) else { return };
-        let mut text = text;
-        while let Some(through) = magic(text).filter(|_| event.flags.absolute()) {
-            match through {
-                Magic::Root(rest) => text = rest,
-                Magic::Directory(rest) => return self.within_places(event, &mut begin, rest, object, uses),
-            }
+        if let Some(rest) = within {
+            return self.within_places(event, &mut begin, rest, object, uses);
         }
         for walk in self.walks(event, &begin, text) {
             self.walked(event, &begin, walk, object, uses);
@@ -104,17 +110,15 @@ impl Observer<'_> {
     /// older or younger than the lookup.
     fn walks(&self, event: &Event, begin: &Begin, text: &[u8]) -> Vec<Walk> {
         let walk = |ground: Ground<'_>| ground.walk(&begin.root, &begin.base, text, follows(event));
-        let running = Ground::running(self.tree, &self.running);
-        let others = [running].into_iter().chain(self.views.iter().map(|view| running.seen_in(view)));
         if event.errno != 0 {
-            return [Ground::image(self.tree)].into_iter().chain(others).map(walk).collect();
+            return [Ground::image(self.tree)].into_iter().chain(self.grounds().skip(1)).map(walk).collect();
         }
         let ground = Ground::both(self.tree, &self.running);
         let first = walk(ground);
-        let mut walks: Vec<_> = match self.place(&event.object) {
-            Some(object) if first.ends_at(&object) => Vec::new(),
-            _ => others.map(walk).collect(),
-        };
+        if self.place(&event.object).is_some_and(|object| first.ends_at(&object)) {
+            return vec![first];
+        }
+        let mut walks: Vec<_> = self.grounds().skip(1).map(walk).collect();
         // The second path of pivot_root is known only afterwards, when the root is another one.
         if event.op == Op::Use && event.flags.absolute() && matches!(first.end, End::Missing(..)) {
             let top = ImagePath::root();
@@ -137,25 +141,45 @@ impl Observer<'_> {
 
     /// The ways on which a text may have led to the object, where the process, or its root, is since then.
     fn ways(&self, event: &Event, text: &[u8], object: Option<&ImagePath>) -> Vec<Walk> {
-        let ground = Ground::both(self.tree, &self.running);
-        let absolute = event.flags.absolute();
-        let root = self.place(&event.root).unwrap_or_default();
+        let absolute = text.starts_with(b"/");
+        let mut root = self.place(&event.root).unwrap_or_default();
         // After chdir the root is the one from before, unless it is just there; after chroot the working directory is.
-        if absolute && event.root != event.object {
-            return vec![ground.walk(&root, &root, text, true)];
-        }
-        let Some(object) = object else { return Vec::new() };
-        let top = ImagePath::root();
-        let begin = match self.place(&event.base) {
-            _ if absolute => Some((&top, top.clone())),
-            Some(base) if base != *object => Some((&top, base)),
-            _ => None,
+        let is_certain = absolute && event.root != event.object;
+        let base = match self.place(&event.base) {
+            _ if is_certain => Some(root.clone()),
+            _ if absolute => Some(ImagePath::root()),
+            base => base.filter(|base| Some(base) != object),
         };
-        let whole = begin.map(|(root, base)| ground.walk(root, &base, text, true));
-        match whole {
-            Some(walk) if walk.ends_at(object) => vec![walk],
-            _ => self.origins.ways(ground, &root, text, object),
+        if base.is_some() && !is_certain {
+            root = ImagePath::root();
         }
+        let mut walks = Vec::new();
+        for ground in base.iter().flat_map(|_| self.grounds()) {
+            let walk = ground.walk(&root, base.as_ref().unwrap_or(&root), text, true);
+            if object.is_some_and(|object| walk.ends_at(object)) {
+                return vec![walk];
+            }
+            walks.push(walk);
+        }
+        let Some(object) = object.filter(|_| !is_certain) else { return walks };
+        let ways = self.origins.ways(Ground::both(self.tree, &self.running), &root, text, object);
+        if absolute || !ways.is_empty() {
+            return ways;
+        }
+        // A link that the container made begins in no directory that the image knows it in.
+        let places = self.places.get().into_iter().flatten().take(MAX_PLACES);
+        let tried = places.take_while(|_| self.origins.may_try());
+        tried
+            .flat_map(|place| self.grounds().map(|ground| ground.walk(&root, place, text, true)))
+            .filter(|walk| walk.ends_at(object))
+            .collect()
+    }
+
+    /// On what a lookup that succeeded may have gone: the image, the running container, and what was mounted in it.
+    fn grounds(&self) -> impl Iterator<Item = Ground<'_>> {
+        let running = Ground::running(self.tree, &self.running);
+        let views = self.views.iter().map(move |view| running.seen_in(view));
+        [Ground::both(self.tree, &self.running), running].into_iter().chain(views)
     }
 
     /// Adds the use of what a walk ended at, unless that is the object, which stands there already.
@@ -321,6 +345,31 @@ mod tests {
             event.root = chain(root);
             event.base = if base.is_empty() { None } else { chain(base) };
             assert_eq!(uses(words, &gone(), &event), expected, "{text} to {object}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_moved_through_a_link_made_meanwhile_used_the_links_behind_it() {
+        let words = "opt/v1/ opt/v2/ opt/now->v1 opt/to->v2 tmp/";
+        let dir = running(&[("tmp/cur", "/opt/to"), ("opt/now", "to")], &["opt/v2", "tmp"]);
+        let rootfs = Rootfs::directory(dir.path(), DEVICE);
+        let mut entered = event(Op::Enter, "");
+        (entered.text, entered.object) = (None, chain("/tmp"));
+        for (text, base, expected) in [
+            ("cur", chain("/opt/v2"), &["/opt/to readlink", "/opt/v2 open-read"][..]),
+            ("/tmp/cur", None, &["/opt/to readlink", "/opt/v2 open-read"]),
+            ("/opt/now", None, &["/opt/now readlink", "/opt/to readlink", "/opt/v2 open-read"]),
+            ("/proc/self/root/opt/to", None, &["/opt/to readlink", "/opt/v2 open-read"]),
+            ("/proc/self/cwd/to", None, &["/opt/to readlink", "/opt/v2 open-read"]),
+        ] {
+            let mut event = event(Op::Use, text);
+            event.flags = Flags::new(event.flags.bits() | MOVED);
+            (event.object, event.base) = (chain("/opt/v2"), base);
+            let layout = testkit::image(&[words]);
+            let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
+            let observer = Observer::new(image.tree(), &rootfs);
+            observer.look_for_places([&event, &entered].into_iter());
+            assert_eq!(told(&observer.uses(&event)), expected, "{text}");
         }
     }
 
