@@ -4,7 +4,8 @@
 //! `/proc/PID/mountinfo` while they live; source: `proc_pid_mountinfo(5)`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use image::ImagePath;
@@ -14,7 +15,7 @@ use crate::rootfs::Rootfs;
 /// Views and mounts of each that are kept. Containers that may mount at all have one or two of each.
 const MAX_VIEWS: usize = 32;
 const MAX_MOUNTS: usize = 4096;
-const MAX_BYTES: usize = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 
 /// What of the image a mount namespace shows elsewhere: by mount point, what lies there.
 pub(crate) type View = BTreeMap<ImagePath, ImagePath>;
@@ -34,8 +35,12 @@ impl Views {
             if !namespaces.insert((namespace, root)) {
                 continue;
             }
-            let mountinfo = fs::read(directory.join("mountinfo")).unwrap_or_default();
-            let view = parse(&mountinfo[..mountinfo.len().min(MAX_BYTES)], rootfs);
+            let mut mountinfo = Vec::new();
+            let file = File::open(directory.join("mountinfo"));
+            if let Err(error) = file.and_then(|file| file.take(MAX_BYTES).read_to_end(&mut mountinfo)) {
+                tracing::debug!(%error, "mounts of a process could not be read");
+            }
+            let view = parse(&mountinfo, rootfs);
             if !view.is_empty() && self.0.len() < MAX_VIEWS {
                 self.0.insert(view);
             }

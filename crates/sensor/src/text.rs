@@ -16,8 +16,9 @@ const MAX_INTERPRETERS: usize = 5;
 const MAX_PLACES: usize = 1024;
 
 /// What cannot be told from the text of a path, when nobody but the base watched.
-pub(crate) const NOT_SEEN: [&str; 5] = [
+pub(crate) const NOT_SEEN: [&str; 6] = [
     "lookups other than opening through a bind mount of the container's own that was gone when mounts were looked at",
+    "lookups other than opening through links that lie in a tmpfs or a volume",
     "lookups other than opening through a link that was changed more than once: the image's target and the last count",
     "a path that the call itself or another thread overwrote before the call ended",
     "failed lookups through /proc/PID/cwd and /proc/PID/fd",
@@ -58,8 +59,8 @@ impl Observer<'_> {
         }
     }
 
-    /// The same for a path from a directory that is not known, through `/proc`: each directory counts in which a process
-    /// was, or that it had open, and from which the path leads to something of the image.
+    /// The same for a path through `/proc`, from a directory that is not known: each directory counts in which a
+    /// process was, or that it had open, and from which the path leads to something of the image.
     fn within_places(
         &self,
         event: &Event,
@@ -184,8 +185,8 @@ impl Observer<'_> {
 
     /// Adds the use of what a walk ended at, unless that is the object, which stands there already.
     ///
-    /// Where they differ, both count: another thread may have put another file in the place of the descriptor before the
-    /// kernel side looked, or have renamed what was opened.
+    /// Where they differ, both count: another thread may have put another file in the place of the descriptor before
+    /// the kernel side looked, or have renamed what was opened.
     fn ended(&self, event: &Event, end: End, object: Option<&ImagePath>, uses: &mut Vec<Use>) {
         let creates = event.op == Op::Create || event.op == Op::Bind || event.how & O_CREAT != 0;
         match end {
