@@ -72,10 +72,10 @@ impl Leftover {
             });
         }
         run.sensor.counters = record.counters;
-        run.activity = record.activity;
-        let mut reasons = record.counters.verdict().reasons().to_vec();
+        let mut reasons = record.verdict().reasons().to_vec();
         reasons.push(Incomplete::CutOff);
         run.sensor.verdict = Verdict::from_reasons(reasons);
+        run.activity = record.activity;
         Profile::from_run(profile.image, run, &record.observations)
     }
 }

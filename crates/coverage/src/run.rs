@@ -253,7 +253,7 @@ impl Run<'_> {
         };
         record.observations.extend(not_found(&self.not_found, tree));
         self.observer.event(&RecordEvent::Finished { counters: record.counters });
-        let mut reasons = record.counters.verdict().reasons().to_vec();
+        let mut reasons = record.verdict().reasons().to_vec();
         if result.is_err() {
             reasons.push(Incomplete::CutOff);
         }

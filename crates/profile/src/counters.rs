@@ -81,6 +81,12 @@ pub enum Incomplete {
         /// How many.
         count: u64,
     },
+    /// What processes held open or mapped could not be listed, so the record was not compared with it.
+    #[error("what processes held open could not be listed: {why}")]
+    Unlisted {
+        /// The first reason.
+        why: String,
+    },
     /// The sensor ended before the workload did.
     #[error("the recording was cut off")]
     CutOff,

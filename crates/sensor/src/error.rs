@@ -207,7 +207,7 @@ impl LoadError {
 }
 
 /// What lies at the bottom of an error, in one line.
-fn root_cause(error: &dyn std::error::Error) -> Option<String> {
+pub(crate) fn root_cause(error: &dyn std::error::Error) -> Option<String> {
     let mut cause = error.source()?;
     while let Some(deeper) = cause.source() {
         cause = deeper;

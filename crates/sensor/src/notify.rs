@@ -16,6 +16,7 @@ mod address;
 mod ask;
 mod exec;
 mod filter;
+mod held;
 mod lookup;
 mod mounts;
 mod movers;

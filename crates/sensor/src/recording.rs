@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use image::{ImagePath, Tree};
-use profile::{AccessKind, Activity, Counters, Observation, PassedOver, Process, Step};
+use profile::{AccessKind, Activity, Counters, Incomplete, Observation, PassedOver, Process, Step, Verdict};
 
 use crate::activity::{Noted, describe_processes};
 use crate::bound::Views;
 use crate::canary::{Canaries, is_of_canary};
 use crate::consumer::Harvest;
+use crate::error::root_cause;
 use crate::journal::Unfinished;
 use crate::observe::{Observer, Use};
 use crate::processes::Processes;
@@ -42,8 +43,8 @@ pub struct Recording {
     held: BTreeMap<Held, u64>,
     /// What processes had mounted elsewhere.
     views: Views,
-    /// The first snapshot that failed; told at the end.
-    snapshot_error: Option<SensorError>,
+    /// Why the first snapshot failed that did; told at the end.
+    unlisted: Option<String>,
 }
 
 /// What was recorded.
@@ -56,8 +57,10 @@ pub struct Record {
     pub named: BTreeSet<ImagePath>,
     /// What was done beyond using files; none from a backend that does not see it.
     pub activity: Option<Activity>,
-    /// The account; [`Counters::verdict`] judges it.
+    /// The account.
     pub counters: Counters,
+    /// Why what processes held open or mapped could not be listed, if it could not.
+    pub unlisted: Option<String>,
     /// The name of the backend that watched.
     pub backend: &'static str,
     /// Stronger ones that could not, or that lost something.
@@ -78,7 +81,7 @@ impl Recording {
             marks: Vec::new(),
             held: BTreeMap::new(),
             views: Views::default(),
-            snapshot_error: None,
+            unlisted: None,
         };
         this.look_again();
         this
@@ -110,7 +113,7 @@ impl Recording {
 
     /// Notes which files live processes hold open or mapped, to be compared with the record.
     ///
-    /// A failure is told by [`Recording::finish`].
+    /// A failure makes the record incomplete.
     pub fn snapshot(&mut self) {
         self.look_again();
         self.sensor.journal_activity();
@@ -122,7 +125,8 @@ impl Recording {
                 }
             }
             Err(error) => {
-                self.snapshot_error.get_or_insert(error);
+                tracing::warn!(%error, "cannot list the files that processes hold");
+                self.unlisted.get_or_insert_with(|| root_cause(&error).unwrap_or_else(|| error.to_string()));
             }
         }
     }
@@ -137,9 +141,6 @@ impl Recording {
     /// [`Record::counters`].
     pub fn finish(mut self, tree: &Tree) -> Result<Record, SensorError> {
         self.look_again();
-        if let Some(error) = self.snapshot_error.take() {
-            return Err(error);
-        }
         // The cgroup may be gone with the container. Then nothing shows that it was watched to the end, and the verdict
         // says so, but what was recorded is not thrown away.
         if let Err(error) = self.canaries.run("stop") {
@@ -171,7 +172,7 @@ impl Recording {
         let programs = harvest.events.keys().map(|event| &event.program);
         let activity = activity(&noted, &harvest.processes, programs, &own, &observer, &self.marks, cut);
         let record = Record::new(uses, named, &self.marks, counters, strength.name());
-        Ok(Record { activity: Some(activity), passed_over, ..record })
+        Ok(Record { activity: Some(activity), passed_over, unlisted: self.unlisted, ..record })
     }
 }
 
@@ -200,11 +201,19 @@ impl Record {
             named,
             activity: None,
             counters,
+            unlisted: None,
             backend,
             passed_over: Vec::new(),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             not_seen: not_seen(backend),
         }
+    }
+
+    /// Whether it is complete, by the account and by the check that may have failed.
+    pub fn verdict(&self) -> Verdict {
+        let mut reasons = self.counters.verdict().reasons().to_vec();
+        reasons.extend(self.unlisted.clone().map(|why| Incomplete::Unlisted { why }));
+        Verdict::from_reasons(reasons)
     }
 }
 

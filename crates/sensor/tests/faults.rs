@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fixture::{Container, STATIC, assert_complete, compile, kinds, make};
-use profile::Step;
+use profile::{Incomplete, Step, Verdict};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sensor::{Backend, Choice, Helper, Journal, LoadError, Sensor, SensorOptions, Unfinished};
 use testkit::in_changed_host;
 
@@ -119,4 +120,27 @@ fn full_disk() {
     assert!(std::fs::metadata(&file).unwrap().len() > 100 << 10);
     let left = container.recover(Unfinished::read(&file).unwrap());
     assert_eq!(kinds(&left, b"t/one"), ["open-read"]);
+}
+
+#[test]
+fn a_list_of_held_files_that_cannot_be_made_costs_the_verdict_and_not_the_record() {
+    in_changed_host(&["env"], "no_list");
+}
+
+#[test]
+#[ignore = "run by the test above as the only one of its process"]
+fn no_list() {
+    let Some(container) = container() else { return };
+    let mut recording = container.record();
+    container.run(&["/t/storm", "wait", "0", "0", "/t/one"]);
+    let whole = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(4), ..whole }).unwrap();
+    recording.snapshot();
+    setrlimit(Resource::Nofile, whole).unwrap();
+    let record = container.finish(recording);
+    assert_eq!(kinds(&record, b"t/one"), ["open-read"]);
+    let Verdict::Incomplete { reasons } = record.verdict() else { panic!("complete") };
+    let [Incomplete::Unlisted { why }] = &*reasons else { panic!("{reasons:?}") };
+    assert!(why.contains("Too many open files"), "{why}");
+    assert!(reasons[0].to_string().starts_with("what processes held open could not be listed: "));
 }

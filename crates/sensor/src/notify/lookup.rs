@@ -8,7 +8,6 @@ use rustix::io::Errno;
 use super::ask::{ABSOLUTE, AT_FDCWD, IN_ROOT, Question};
 use super::mounts::beneath as beneath_name;
 use super::place::{look_up, status};
-use super::task::is_of_ours;
 use crate::wire::Chain;
 
 /// Where a path starts.
@@ -43,11 +42,7 @@ impl Question<'_> {
         in_root: bool,
         follow: bool,
     ) -> rustix::io::Result<OwnedFd> {
-        let found = self.find_from(base, text, in_root, follow);
-        if found.as_ref().is_err_and(|errno| is_of_ours(*errno)) {
-            self.task.fail();
-        }
-        found
+        self.find_from(base, text, in_root, follow).inspect_err(|errno| self.task.fail_if_ours(*errno))
     }
 
     fn find_from(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use profile::{PassedOver, Step};
 use rustix::pipe::{PipeFlags, pipe_with};
 use sys::seccomp::Instruction;
 
+use super::held::Listed;
 use super::place::Atlas;
 use super::serve::{Account, Order, Server, note, wake};
 use crate::journal::Entries;
@@ -116,6 +117,7 @@ impl Watcher {
             marks: Vec::new(),
             held: BTreeMap::new(),
             passed_over: self.passed_over,
+            unlisted: None,
         };
         recording.look_again();
         Ok(recording)
@@ -150,6 +152,17 @@ pub struct Recording {
     marks: Vec<(u64, Step)>,
     held: BTreeMap<Held, u64>,
     passed_over: Vec<PassedOver>,
+    /// Why what processes held could not be listed, the first time.
+    unlisted: Option<String>,
+}
+
+/// What was listed if no answer came.
+fn unlisted(error: &RecvTimeoutError) -> Listed {
+    let missing = match error {
+        RecvTimeoutError::Timeout => format!("no answer came within {SNAPSHOT_PATIENCE:?}"),
+        RecvTimeoutError::Disconnected => "the thread that answers has ended".to_owned(),
+    };
+    Listed { missing: Some(missing), ..Listed::default() }
 }
 
 impl Recording {
@@ -188,9 +201,11 @@ impl Recording {
         let (to, from) = channel();
         if self.sink.orders.send(Order::Snapshot(to)).is_ok() {
             wake(&self.sink.wake);
-            if let Ok(found) = from.recv_timeout(SNAPSHOT_PATIENCE) {
-                note(&mut self.held, found);
-            }
+        }
+        let listed = from.recv_timeout(SNAPSHOT_PATIENCE).unwrap_or_else(|error| unlisted(&error));
+        note(&mut self.held, listed.held);
+        if let Some(why) = listed.missing {
+            self.unlisted.get_or_insert(why);
         }
     }
 
@@ -211,7 +226,11 @@ impl Recording {
         }
         compare_held(&self.held, &observer, &mut uses, &mut counters);
         let passed_over = std::mem::take(&mut self.passed_over);
-        Ok(Record { passed_over, ..Record::new(uses, named, &self.marks, counters, BACKEND) })
+        Ok(Record {
+            passed_over,
+            unlisted: self.unlisted.take(),
+            ..Record::new(uses, named, &self.marks, counters, BACKEND)
+        })
     }
 
     fn end(&mut self) -> Option<Account> {
@@ -226,5 +245,17 @@ impl Drop for Recording {
         // The thread ends once the container is gone, and keeps nobody waiting.
         self.stop.store(true, Ordering::Release);
         wake(&self.sink.wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_does_not_come_is_missing() {
+        let missing = |error| unlisted(&error).missing.unwrap();
+        assert_eq!(missing(RecvTimeoutError::Timeout), "no answer came within 10s");
+        assert_eq!(missing(RecvTimeoutError::Disconnected), "the thread that answers has ended");
     }
 }

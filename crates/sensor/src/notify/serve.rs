@@ -10,35 +10,28 @@ use std::time::{Duration, Instant};
 
 use profile::Counters;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::ResolveFlags;
 use sys::seccomp::{self, Answer};
 
 use super::ask::{Tables, Told, examine};
-use super::mounts::link_of;
-use super::place::{Atlas, Root};
-use super::task::Task;
+use super::held::{Listed, Threads};
+use super::place::Atlas;
 use crate::Journal;
 use crate::consumer::{Harvest, MEMORY_LIMIT};
 use crate::journal::Entries;
 use crate::recording::now;
 use crate::snapshot::Held;
-use crate::wire::{Chain, Program};
 
 /// How long the thread sleeps at most before it looks whether it should end.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 /// How long processes that were stopped may take to be gone.
 const LAST: Duration = Duration::from_secs(2);
-/// Threads that are remembered at most, to look at what they hold.
-const MAX_THREADS: usize = 1 << 16;
-/// Descriptors and mapped files of one process that are looked at.
-const MAX_HELD: usize = 1 << 16;
 
 /// What the thread is told.
 pub(super) enum Order {
     /// Take this listener in; the process that made it, and whether that is the first of the container.
     Listen(OwnedFd, u32),
     /// Tell what live processes hold.
-    Snapshot(Sender<BTreeSet<Held>>),
+    Snapshot(Sender<Listed>),
 }
 
 /// What the thread did.
@@ -83,7 +76,7 @@ impl Server {
         let tables = Tables::new();
         let mut account = Account::default();
         let mut listeners: Vec<Listener> = Vec::new();
-        let mut threads = BTreeSet::new();
+        let mut threads = Threads::default();
         let mut deadline = None;
         loop {
             if self.stop.load(Ordering::Acquire) {
@@ -115,12 +108,7 @@ impl Server {
         }
     }
 
-    fn take_orders(
-        &mut self,
-        listeners: &mut Vec<Listener>,
-        account: &mut Account,
-        threads: &mut BTreeSet<u32>,
-    ) {
+    fn take_orders(&mut self, listeners: &mut Vec<Listener>, account: &mut Account, threads: &mut Threads) {
         let _only_to_wake = rustix::io::read(&self.wake, &mut [0; 64]);
         while let Ok(order) = self.orders.try_recv() {
             match order {
@@ -133,7 +121,7 @@ impl Server {
                     listeners.push(Listener { fd, canary_seen: false });
                 }
                 Order::Snapshot(to) => {
-                    let _gave_up = to.send(self.held(threads));
+                    let _gave_up = to.send(threads.held(&mut self.atlas));
                 }
             }
         }
@@ -145,7 +133,7 @@ impl Server {
         listener: &mut Listener,
         tables: &Tables,
         account: &mut Account,
-        threads: &mut BTreeSet<u32>,
+        threads: &mut Threads,
     ) {
         // An error: the caller was killed meanwhile.
         let Ok(call) = seccomp::receive(&listener.fd) else { return };
@@ -166,9 +154,7 @@ impl Server {
         if !is_whole {
             return;
         }
-        if threads.len() < MAX_THREADS {
-            threads.insert(call.thread);
-        }
+        threads.insert(call.thread);
         let is_canary = |text: &Option<Box<[u8]>>| text.as_deref() == Some(&*self.canary);
         if told.events.iter().any(|event| is_canary(&event.text)) {
             account.canaries += u64::from(!std::mem::replace(&mut listener.canary_seen, true));
@@ -178,56 +164,6 @@ impl Server {
         if let Some(journal) = &self.journal {
             journal.append(&fresh);
         }
-    }
-
-    /// What live processes that have asked before hold open or mapped.
-    fn held(&mut self, threads: &mut BTreeSet<u32>) -> BTreeSet<Held> {
-        let mut held = BTreeSet::new();
-        threads.retain(|thread| std::path::Path::new("/proc").join(thread.to_string()).exists());
-        for thread in threads.iter() {
-            // Nobody calls now.
-            self.atlas.turn_to(0);
-            let Ok(task) = Task::open(*thread) else { continue };
-            let is_filtered = task
-                .read("status", 1 << 16)
-                .is_ok_and(|status| status.split(|&byte| byte == b'\n').any(|line| line == b"Seccomp:\t2"));
-            let Some(exe) = task.open_link("exe").ok().filter(|_| is_filtered) else { continue };
-            let program = Program {
-                id: super::ask::identity(&exe),
-                exe: self.atlas.chain(&task, &exe),
-                argv0: task
-                    .read("cmdline", 4096)
-                    .unwrap_or_default()
-                    .split(|&byte| byte == 0)
-                    .next()
-                    .unwrap_or_default()
-                    .into(),
-            };
-            let files = self.open_files(&task).into_iter().chain(self.mapped_files(&task));
-            held.extend(files.map(|file| Held { file, program: program.clone() }));
-        }
-        held
-    }
-
-    fn open_files(&mut self, task: &Task) -> Vec<Chain> {
-        let entries = std::fs::read_dir(format!("/proc/{}/fd", task.thread())).into_iter().flatten();
-        let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let numbers: Vec<i32> = numbers.take(MAX_HELD).collect();
-        let fds = numbers.into_iter().filter_map(|number| task.descriptor(number).ok());
-        fds.filter_map(|fd| self.atlas.chain(task, &fd)).filter(|chain| !chain.detached).collect()
-    }
-
-    fn mapped_files(&mut self, task: &Task) -> Vec<Chain> {
-        let Ok(root) = Root::of(task) else { return Vec::new() };
-        let maps = task.read("maps", 16 << 20).unwrap_or_default();
-        let path = |line: &[u8]| line.iter().position(|&byte| byte == b'/').map(|at| line[at..].to_vec());
-        let paths: BTreeSet<_> = maps.split(|&byte| byte == b'\n').filter_map(path).take(MAX_HELD).collect();
-        let base = link_of(&root.fd()).unwrap_or_default();
-        let found = paths.iter().filter_map(|path| {
-            root.look_up(super::mounts::beneath(path, &base).unwrap_or(path), false, ResolveFlags::empty())
-                .ok()
-        });
-        found.filter_map(|fd| self.atlas.chain(task, &fd)).collect()
     }
 }
 

@@ -48,6 +48,13 @@ impl Task {
         self.failed.set(true);
     }
 
+    /// The same if a look-up failed for a reason of ours.
+    pub(super) fn fail_if_ours(&self, errno: Errno) {
+        if is_of_ours(errno) {
+            self.fail();
+        }
+    }
+
     pub(super) fn has_failed(&self) -> bool {
         self.failed.get()
     }
@@ -70,6 +77,15 @@ impl Task {
     /// What a descriptor of the thread stands for.
     pub(super) fn descriptor(&self, number: i32) -> io::Result<OwnedFd> {
         self.open_link(&format!("fd/{number}"))
+    }
+
+    /// Whether it is ending or gone: then it holds nothing any more, and `/proc` may answer with any error.
+    pub(super) fn is_ending(&self) -> bool {
+        const PF_EXITING: u32 = 4;
+        match self.read("stat", PAGE) {
+            Ok(text) => flags(&text).is_some_and(|flags| flags & PF_EXITING != 0),
+            Err(error) => is_absence(&error),
+        }
     }
 
     /// A file of `/proc/THREAD`, cut after `limit` bytes.
@@ -131,10 +147,18 @@ impl Task {
     }
 }
 
+/// The kernel's flags of a thread, from its `stat`: the seventh word after the name, which may hold anything.
+///
+/// Source: `proc_pid_stat(5)`.
+fn flags(stat: &[u8]) -> Option<u32> {
+    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+    std::str::from_utf8(&stat[name_end + 1..]).ok()?.split_whitespace().nth(6)?.parse().ok()
+}
+
 const ESRCH: i32 = 3;
 
 /// Whether an error says that there is nothing.
-fn is_absence(error: &io::Error) -> bool {
+pub(super) fn is_absence(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
 }
 
@@ -160,6 +184,20 @@ fn unread(error: &io::Error) -> Unread {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_has_ended_is_told_from_one_that_lives() {
+        assert_eq!(flags(b"7 (a) b 3) S 1 7 7 0 -1 4194560 0 0\n"), Some(4_194_560));
+        assert_eq!((flags(b"7 (a"), flags(b"7 (a) S 1")), (None, None));
+        assert!(!Task::open(std::process::id()).unwrap().is_ending());
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let task = Task::open(child.id()).unwrap();
+        while !task.is_ending() {}
+        assert!(Task::open(child.id()).unwrap().is_ending(), "a zombie");
+        child.wait().unwrap();
+        assert!(task.is_ending());
+        assert!(task.open_link("exe").is_err());
+    }
 
     #[test]
     fn texts_are_read_over_page_borders_and_end_where_the_kernel_would_end_them() {

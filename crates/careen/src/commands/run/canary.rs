@@ -197,11 +197,12 @@ fn head(image: &Image, backend: &str, started_at: &str) -> Profile {
 /// All that was recorded, as a profile of the image that ran.
 fn of_record(head: Profile, record: Record) -> Profile {
     let Profile { image, mut runs, .. } = head;
+    let verdict = record.verdict();
     let sensor = SensorReport {
         backend: record.backend.to_owned(),
         kernel: record.kernel,
         passed_over: record.passed_over,
-        verdict: record.counters.verdict(),
+        verdict,
         counters: record.counters,
         not_seen: record.not_seen,
     };
