@@ -115,11 +115,50 @@ fn full_disk() {
         record.observations.iter().filter(|o| o.path.as_bytes().starts_with(b"t/none")).count()
     };
     assert_eq!(lookups(&record), 1, "they all fail at the directory");
-    // What it holds up to there is whole.
+    // What it holds up to there is whole, and nothing else is there.
     let file = std::fs::read_dir(&small).unwrap().next().unwrap().unwrap().path();
     assert!(std::fs::metadata(&file).unwrap().len() > 100 << 10);
+    assert_whole(&std::fs::read(&file).unwrap());
     let left = container.recover(Unfinished::read(&file).unwrap());
     assert_eq!(kinds(&left, b"t/one"), ["open-read"]);
+}
+
+/// Reads a journal's entries by the description of its format: the last one ends at its end.
+fn assert_whole(journal: &[u8]) {
+    let mut rest = journal.strip_prefix(b"careen journal 1\n").unwrap();
+    while let [kind, a, b, c, d, after @ ..] = rest {
+        assert!(b"HESDCPA".contains(kind), "{kind}");
+        rest = &after[u32::from_le_bytes([*a, *b, *c, *d]) as usize..];
+    }
+    assert!(rest.is_empty(), "{} bytes of a torn entry", rest.len());
+}
+
+#[test]
+fn threads_that_fill_the_disk_together_leave_a_whole_journal() {
+    let script = "d=$(mktemp -d); mount -t tmpfs -o size=1m none $d; export SMALL=$d; \"$0\" \"$@\"; e=$?; \
+        umount $d; rmdir $d; exit $e";
+    in_changed_host(&["unshare", "--mount", "sh", "-c", script], "full_disk_of_many");
+}
+
+#[test]
+#[ignore = "run by the test above in a changed host"]
+fn full_disk_of_many() {
+    let small = std::env::var_os("SMALL").unwrap();
+    for _ in 0..20 {
+        let journal = Journal::create(Path::new(&small)).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4_u8 {
+                let journal = &journal;
+                scope.spawn(move || {
+                    (0..400).for_each(|n| journal.note(&vec![thread; n * (1 + thread as usize)]))
+                });
+            }
+        });
+        let file = std::fs::read_dir(&small).unwrap().next().unwrap().unwrap().path();
+        assert_whole(&std::fs::read(&file).unwrap());
+        let head = Unfinished::read(&file).unwrap().head;
+        assert!(head.iter().all(|byte| *byte == head[0]) && head.len() % (1 + head[0] as usize) == 0);
+    }
 }
 
 #[test]
