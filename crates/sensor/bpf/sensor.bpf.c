@@ -28,7 +28,7 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define ARGV0_ROOM 256
 #define PAYLOAD (6 * PATH_MAX)
 #define SCRATCH_BUFFERS 128
-#define SCRATCH_TRIES 16
+#define SCRATCH_TRIES 64
 #define SYSCALLS 512
 #define RECENT_SHORT_BITS 10
 #define RECENT_MIDDLE_BITS 8
@@ -122,6 +122,7 @@ struct scratch {
 	struct walk walk;
 	struct record record;
 	char payload[PAYLOAD];
+	struct short_key short_key;
 	struct long_key key;
 };
 
@@ -542,7 +543,7 @@ static __noinline int remember(struct use *u, struct scratch *s)
 		return 0;
 	/* A full map is no loss: the use will be reported again. */
 	if (!u->text_long)
-		bpf_map_update_elem(&short_uses, &u->key, &one, BPF_ANY);
+		bpf_map_update_elem(&short_uses, &s->short_key, &one, BPF_ANY);
 	else if (s->text_length < MIDDLE_TEXT)
 		bpf_map_update_elem(&middle_uses, &s->key, &one, BPF_ANY);
 	else
@@ -550,29 +551,25 @@ static __noinline int remember(struct use *u, struct scratch *s)
 	return 0;
 }
 
-/* Counts a use and reports it unless it is known. Global, like report_text, so that it is verified only once. */
+/*
+ * Counts a use and reports it unless it is known. Global, like report_text, so that it is verified only once. A global
+ * function's argument is no key of a map before Linux 6.2, so the key is copied.
+ */
 __noinline int report(struct use *u)
 {
-	u32 slot;
+	u32 slot, words = 0;
+	struct recent_short *place = 0;
 	if (!u)
 		return 0;
 	if (!u->text_long) {
-		u32 words = words_of(u->text_length);
-		struct recent_short *place = recent_short(&u->key, words);
+		words = words_of(u->text_length);
+		place = recent_short(&u->key, words);
 		if (place && IS_RECENT(place, &u->key, words)) {
 			count(RECENT);
 			return 0;
 		}
-		count(SEEN);
-		if (bpf_map_lookup_elem(&short_uses, &u->key)) {
-			if (place)
-				PUT_RECENT(place, &u->key, words);
-			count(DUPLICATE);
-			return 0;
-		}
-	} else {
-		count(SEEN);
 	}
+	count(SEEN);
 	struct scratch *s = claim(&slot);
 	if (!s) {
 		count(DROPPED);
@@ -586,6 +583,13 @@ __noinline int report(struct use *u)
 		if (found != NOT_SEEN)
 			goto out;
 	} else {
+		s->short_key = u->key;
+		if (bpf_map_lookup_elem(&short_uses, &s->short_key)) {
+			outcome = DUPLICATE;
+			if (place)
+				PUT_RECENT(place, &s->short_key, words);
+			goto out;
+		}
 		long read = u->text ? bpf_probe_read_kernel_str(s->payload, SHORT_TEXT, u->key.text) : 0;
 		if (read < 0 || read > SHORT_TEXT)
 			goto out;
