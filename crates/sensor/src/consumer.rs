@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use aya::maps::{MapData, RingBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::follow::{Follower, Trace};
 use crate::journal::{Entries, Journal};
 use crate::processes::Processes;
 use crate::wire::Event;
@@ -21,8 +22,9 @@ use crate::wire::Event;
 /// Bytes of events that are kept at most, roughly.
 pub(crate) const MEMORY_LIMIT: usize = 2 << 30;
 
-/// How long the thread sleeps at most before it looks whether it should end.
-const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+/// How long the thread sleeps at most before it looks whether it should end, and for what is new: links that a path led
+/// through may not be there long.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 /// What was taken in.
 #[derive(Debug, Default)]
@@ -33,12 +35,14 @@ pub(crate) struct Harvest {
     pub(crate) received: u64,
     /// Who started whom.
     pub(crate) processes: Processes,
+    /// What paths led through in the running container.
+    pub(crate) traces: BTreeMap<Event, Trace>,
     footprint: usize,
 }
 
 impl Harvest {
     /// Takes in a record; one of a new use goes to `fresh` as well.
-    fn take(&mut self, bytes: &[u8], limit: usize, fresh: &mut Entries) {
+    fn take(&mut self, bytes: &[u8], limit: usize, fresh: &mut Entries, follower: Option<&Follower>) {
         let (event, time) = match Event::parse(bytes) {
             Ok((event, time, _)) => (event, time),
             Err(error) => {
@@ -51,8 +55,12 @@ impl Harvest {
             fresh.add(b'P', bytes);
             return;
         }
+        let noted = follower.map(|follower| (follower, event.clone()));
         if self.keep(event, time, limit) == Some(true) {
             fresh.add(b'E', bytes);
+            if let Some((follower, event)) = noted {
+                follower.note(&event, Event::process(bytes).pid);
+            }
         }
     }
 
@@ -82,6 +90,7 @@ impl Harvest {
 pub(crate) struct Consumer {
     stop: Arc<AtomicBool>,
     journal: Arc<OnceLock<Arc<Journal>>>,
+    follower: Arc<OnceLock<Follower>>,
     thread: Option<JoinHandle<Harvest>>,
 }
 
@@ -91,13 +100,15 @@ impl Consumer {
         let stopped = Arc::clone(&stop);
         let journal = Arc::new(OnceLock::<Arc<Journal>>::new());
         let written = Arc::clone(&journal);
+        let follower = Arc::new(OnceLock::<Follower>::new());
+        let following = Arc::clone(&follower);
         let thread = std::thread::Builder::new().name("sensor".to_owned()).spawn(move || {
             let mut harvest = Harvest::default();
             let mut fresh = Entries::default();
             loop {
                 let last = stopped.load(Ordering::Acquire);
                 while let Some(item) = ring.next() {
-                    harvest.take(&item, MEMORY_LIMIT, &mut fresh);
+                    harvest.take(&item, MEMORY_LIMIT, &mut fresh, following.get());
                 }
                 if let Some(journal) = written.get() {
                     journal.append(&fresh);
@@ -110,7 +121,12 @@ impl Consumer {
                 let _ = poll(&mut [PollFd::new(&ring, PollFlags::IN)], Some(&PATIENCE));
             }
         })?;
-        Ok(Self { stop, journal, thread: Some(thread) })
+        Ok(Self { stop, journal, follower, thread: Some(thread) })
+    }
+
+    /// Has the paths followed of what comes from now on.
+    pub(crate) fn follow(&self, follower: Follower) {
+        let _first = self.follower.set(follower);
     }
 
     /// Writes what comes from now on into this journal too.
@@ -121,7 +137,9 @@ impl Consumer {
     /// Takes in what is left and ends. `None` if the thread panicked.
     pub(crate) fn finish(mut self) -> Option<Harvest> {
         self.stop.store(true, Ordering::Release);
-        self.thread.take()?.join().ok()
+        let mut harvest = self.thread.take()?.join().ok()?;
+        harvest.traces = self.follower.get().map(Follower::finish).unwrap_or_default();
+        Some(harvest)
     }
 }
 
@@ -147,7 +165,7 @@ mod tests {
         let mut harvest = Harvest::default();
         let limit = 2 * Event::parse(&bytes(b"/a\0")).unwrap().0.footprint();
         for text in [&b"/a\0"[..], b"/b\0", b"/c\0", b"/a\0"] {
-            harvest.take(&bytes(text), limit, &mut Entries::default());
+            harvest.take(&bytes(text), limit, &mut Entries::default(), None);
         }
         assert_eq!((harvest.events.len(), harvest.received), (2, 3));
     }

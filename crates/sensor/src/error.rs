@@ -140,6 +140,12 @@ pub enum SensorError {
         /// Why.
         source: io::Error,
     },
+    /// The thread that follows paths in the container cannot be started.
+    #[error("cannot start the thread that follows paths")]
+    Follower {
+        /// Why.
+        source: io::Error,
+    },
     /// Open and mapped files are listed in a form that is not understood.
     #[error("cannot understand the list of files that processes hold")]
     SnapshotRecord {

@@ -20,10 +20,10 @@ mod held;
 mod lookup;
 mod mounts;
 mod movers;
-mod place;
+pub(crate) mod place;
 mod recording;
 mod serve;
-mod task;
+pub(crate) mod task;
 
 pub use filter::filter;
 pub use recording::{BACKEND, Canary, NOT_SEEN, Recording, Sink, Watcher};

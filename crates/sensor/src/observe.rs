@@ -8,6 +8,7 @@ use image::{ImagePath, NodeKind, Tree};
 use profile::{AccessKind, Process};
 
 use crate::bound::View;
+use crate::follow::Trace;
 use crate::magic::magic;
 use crate::origin::Origins;
 use crate::rootfs::Rootfs;
@@ -106,6 +107,23 @@ impl<'a> Observer<'a> {
         }
         if let Some(text) = &event.text {
             self.text(event, text, object.as_ref(), &mut uses);
+        }
+        uses
+    }
+
+    /// What a lookup met of the image in the running container.
+    pub(crate) fn traced(&self, event: &Event, trace: &Trace) -> Vec<Use> {
+        let mut uses = Vec::new();
+        for link in trace.links.iter().filter_map(|link| self.image_path(link)) {
+            if self.tree.get(&link).is_some() {
+                uses.push((link, AccessKind::Readlink, 0));
+            }
+        }
+        if let Some(end) = trace.end.as_ref().and_then(|end| self.image_path(end)) {
+            match event.errno {
+                0 => self.succeeded(event, &end, &mut uses),
+                errno => uses.push((end, AccessKind::Missing, errno)),
+            }
         }
         uses
     }

@@ -166,7 +166,12 @@ impl Recording {
         let observer = Observer { views, ..Observer::new(tree, &self.rootfs) };
         let events = harvest.events.iter().filter(|(event, _)| !own.contains(&event.program.id));
         let events = events.filter(|(event, _)| strength != Strength::Base || !event.flags.hook());
-        let (mut uses, named) = resolve(events.map(|(event, time)| (event, *time)), &observer);
+        let (mut uses, named) = resolve(events.clone().map(|(event, time)| (event, *time)), &observer);
+        for (event, time) in events {
+            if let Some(trace) = harvest.traces.get(event) {
+                uses.add(observer.traced(event, trace), &observer.process(&event.program), *time);
+            }
+        }
         self.held.retain(|held, _| !own.contains(&held.program.id));
         compare_held(&self.held, &observer, &mut uses, &mut counters);
         let programs = harvest.events.keys().map(|event| &event.program);

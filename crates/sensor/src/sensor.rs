@@ -20,6 +20,7 @@ use crate::activity::Noted;
 use crate::canary::Canaries;
 use crate::consumer::{Consumer, Harvest};
 use crate::error::blockers;
+use crate::follow::Follower;
 use crate::hooks::{Hooks, Strength};
 use crate::journal::{Entries, Journal};
 use crate::object::{cast_function, in_object, load_object, take_map};
@@ -304,6 +305,9 @@ impl Sensor {
         self.targets
             .set(0, directory, 0)
             .map_err(|source| SensorError::WatchCgroup { cgroup: cgroup.clone(), source })?;
+        if self.hooks.strength() == Strength::Base {
+            self.consumer.follow(Follower::start(target)?);
+        }
         let mut canaries = Canaries::new(self.helper.clone(), cgroup);
         self.journal(|entries| entries.add(b'C', canaries.word().as_bytes()));
         canaries.run("start").map_err(|source| SensorError::Canary { cgroup: cgroup.clone(), source })?;

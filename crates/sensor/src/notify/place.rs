@@ -25,7 +25,7 @@ const MAX_TRIES: usize = 100;
 
 /// Turns descriptors into places of the image.
 #[derive(Debug)]
-pub(super) struct Atlas {
+pub(crate) struct Atlas {
     rootfs: Rootfs,
     /// The first process of the container: it sees the mounts that a process in a chroot does not.
     first: Option<u32>,
@@ -88,7 +88,7 @@ impl Root {
 }
 
 impl Atlas {
-    pub(super) fn new(rootfs: Rootfs) -> Self {
+    pub(crate) fn new(rootfs: Rootfs) -> Self {
         Self {
             rootfs,
             first: None,
@@ -101,7 +101,7 @@ impl Atlas {
     }
 
     /// The first process of the container, anew after each start.
-    pub(super) fn begin(&mut self, first: u32) {
+    pub(crate) fn begin(&mut self, first: u32) {
         self.first = Some(first);
         self.known.clear();
         // It may have been mounted anew; if nothing is there now, what was known remains.
@@ -109,7 +109,7 @@ impl Atlas {
     }
 
     /// A thread calls: what was seen during the call before is old.
-    pub(super) fn turn_to(&mut self, thread: u32) {
+    pub(crate) fn turn_to(&mut self, thread: u32) {
         self.views.clear();
         self.is_settled = self.movers.are_done(thread);
     }
@@ -129,7 +129,7 @@ impl Atlas {
     }
 
     /// The place of a descriptor. What lies in a mount over a path of the image has that path.
-    pub(super) fn chain(&mut self, task: &Task, fd: &impl AsFd) -> Option<Chain> {
+    pub(crate) fn chain(&mut self, task: &Task, fd: &impl AsFd) -> Option<Chain> {
         let (Ok(link), Some(stat)) = (link_of(fd), status(fd, StatxFlags::from_bits_retain(UNIQUE_MOUNT_ID)))
         else {
             self.failed = true;
@@ -211,7 +211,7 @@ impl Atlas {
 }
 
 /// Looks a path up. One with `..` has to be tried again while somebody renames or mounts.
-pub(super) fn look_up(
+pub(crate) fn look_up(
     fd: &impl AsFd,
     path: &[u8],
     flags: OFlags,
@@ -238,7 +238,7 @@ fn in_image(device: u32, path: &[u8], mounted: bool) -> Chain {
 }
 
 /// What is known of a descriptor without opening it.
-pub(super) fn status(fd: &impl AsFd, wanted: StatxFlags) -> Option<Statx> {
+pub(crate) fn status(fd: &impl AsFd, wanted: StatxFlags) -> Option<Statx> {
     statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | wanted).ok()
 }
 

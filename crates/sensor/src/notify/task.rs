@@ -24,7 +24,7 @@ pub(super) enum Unread {
 
 /// The thread.
 #[derive(Debug)]
-pub(super) struct Task {
+pub(crate) struct Task {
     thread: u32,
     /// `/proc/THREAD`, which never comes to mean another thread.
     proc: OwnedFd,
@@ -33,7 +33,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn open(thread: u32) -> io::Result<Self> {
+    pub(crate) fn open(thread: u32) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let proc = openat(CWD, format!("/proc/{thread}"), flags, Mode::empty())?;
         Ok(Self { thread, proc, failed: Cell::new(false) })
@@ -68,7 +68,7 @@ impl Task {
     }
 
     /// Something that `/proc/THREAD` links to: `root`, `cwd`, `exe`, `fd/N`. Nothing is opened but the place.
-    pub(super) fn open_link(&self, name: &str) -> io::Result<OwnedFd> {
+    pub(crate) fn open_link(&self, name: &str) -> io::Result<OwnedFd> {
         self.noted(
             openat(&self.proc, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(Into::into),
         )
@@ -89,7 +89,7 @@ impl Task {
     }
 
     /// A file of `/proc/THREAD`, cut after `limit` bytes.
-    pub(super) fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
         use std::io::Read as _;
         let read = || {
             let file = openat(&self.proc, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
