@@ -9,16 +9,7 @@
 
 /* ---- system calls ---- */
 
-struct calls_used {
-	u8 used[2 * SYSCALLS];	/* native, then compat */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct calls_used);
-} calls_used SEC(".maps");
+volatile u8 calls_used[2 * SYSCALLS] SEC(".data.calls_used") = {};	/* native, then compat */
 
 static __always_inline bool runs_set_up(struct task_struct *task)
 {
@@ -27,25 +18,22 @@ static __always_inline bool runs_set_up(struct task_struct *task)
 	return is_set_up(&u);
 }
 
-static __always_inline u8 *noted_call(u32 number, bool compat)
+/* Where a call below SYSCALLS is noted. */
+static __always_inline u32 noted_at(u32 number, bool compat)
 {
-	u32 zero = 0, index = compat ? SYSCALLS + number : number;
-	struct calls_used *calls = bpf_map_lookup_elem(&calls_used, &zero);
-	return calls && index < 2 * SYSCALLS ? &calls->used[index] : 0;
+	return (compat ? SYSCALLS : 0) + (number & (SYSCALLS - 1));
 }
 
 static __always_inline bool is_noted(u32 number, bool compat)
 {
-	u8 *noted = noted_call(number, compat);
-	return noted && *noted;
+	return calls_used[noted_at(number, compat)];
 }
 
 /* Notes a system call of a watched process; cheap once it is known. */
 static __always_inline void note_call(struct task_struct *task, u32 number, bool compat)
 {
-	u8 *noted = noted_call(number, compat);
-	if (noted && !*noted && !runs_set_up(task))
-		*noted = 1;
+	if (!is_noted(number, compat) && !runs_set_up(task))
+		calls_used[noted_at(number, compat)] = 1;
 }
 
 /* ---- capabilities ---- */

@@ -210,12 +210,7 @@ struct program_id {
 	u32 dev, pad;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct program_id);
-} set_up_by SEC(".maps");
+volatile struct program_id set_up_by SEC(".data.set_up_by") = {};
 
 /* What each system call does with which argument; filled in before loading, see src/syscalls.rs. */
 const volatile u64 native_calls[SYSCALLS] = {};
@@ -638,9 +633,7 @@ static __always_inline void describe_process(struct use *u, struct task_struct *
 /* Whether the program of a described process is the one that sets the container up. */
 static __always_inline bool is_set_up(struct use *u)
 {
-	u32 zero = 0;
-	struct program_id *id = bpf_map_lookup_elem(&set_up_by, &zero);
-	return id && id->ino && id->ino == u->key.id.exe_ino && id->dev == u->key.id.exe_dev;
+	return set_up_by.ino && set_up_by.ino == u->key.id.exe_ino && set_up_by.dev == u->key.id.exe_dev;
 }
 
 /*
@@ -1193,26 +1186,77 @@ static __always_inline struct mapping mapping_of(struct pt_regs *regs, bool comp
 
 #include "activity.h"
 
+/* Looks at a call that maps something. Each kind has a function of its own, for the stack of all together has an end. */
+static __noinline int look_at_mapping(struct pt_regs *regs, struct task_struct *task, u32 op, bool compat, long result)
+{
+	if (result < 0 && result > -4096)
+		return 0;
+	struct mapping mapping = mapping_of(regs, compat, op);
+	if (mapping.is_unreadable)
+		lost();
+	if (mapping.is_unreadable || mapping.flags & MAP_ANONYMOUS)
+		return 0;
+	struct use u = {};
+	u.key.id.op = OP_MAP;
+	if (mapping.protection & PROT_EXEC)
+		u.key.id.flags = FLAG_EXEC;
+	describe_process(&u, task);
+	if (is_set_up(&u))
+		return 0;
+	struct file *file = file_of(task, mapping.fd);
+	if (file)
+		describe_object(&u, file);
+	else	/* another thread closed it since, but the mapping is there */
+		bpf_find_vma(task, result, on_mapping, &u, 0);
+	if (!u.object.dentry) {
+		lost();
+		return 0;
+	}
+	return report(&u);
+}
+
+/* The same of a call whose path is behind something else. */
+static __noinline int look_at_address(struct pt_regs *regs, struct task_struct *task, u32 op, bool compat, long result)
+{
+	if ((op == OP_SEND && !argument(regs, compat, 4)) || result == -ENOSYS)
+		return 0;
+	struct use u = {};
+	u.key.id.op = op;
+	u.key.id.result = result < 0 && result > -4096 ? result : 0;
+	describe_process(&u, task);
+	if (is_set_up(&u))
+		return 0;
+	if (op == OP_FSCONFIG)
+		return fsconfig_text(&u, regs, compat, result);
+	return op == OP_BPF ? bpf_text(&u, regs, compat) : report_address(&u, regs, compat, result);
+}
+
+/* Whether there is no path, or one without a character. */
+static __noinline bool is_empty(const void *text)
+{
+	char first = 1;
+	return !text || (!bpf_probe_read_user(&first, 1, text) && !first);
+}
+
+/* How openat2 opens. */
+static __noinline int read_how(struct use *u, const void *from)
+{
+	struct {
+		u64 flags, mode, resolve;
+	} how = {};
+	if (!u || bpf_probe_read_user(&how, sizeof(how), from))
+		return -1;
+	u->key.id.how = how.flags;
+	if (how.resolve & RESOLVE_IN_ROOT)
+		u->key.id.flags |= FLAG_IN_ROOT;
+	return 0;
+}
+
 /* Looks at a call of which the table says that it may use a path. */
 static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *task, u64 call, bool compat, long result)
 {
 	u32 op = CALL_OP(call);
 	/* What is no use of a path, told by the arguments alone. */
-	bool maps = op == OP_MAP || op == OP_OLD_MAP;
-	struct mapping mapping = {};
-	if (maps) {
-		if (result < 0 && result > -4096)
-			return 0;
-		mapping = mapping_of(regs, compat, op);
-		if (mapping.flags & MAP_ANONYMOUS)
-			return 0;
-		if (mapping.is_unreadable) {
-			lost();
-			return 0;
-		}
-	}
-	if (op == OP_SEND && !argument(regs, compat, 4))
-		return 0;
 	if ((op == OP_READDIR || op == OP_ENTER) && result < 0)
 		return 0;
 	if (op == OP_EXEC && result >= 0)
@@ -1221,9 +1265,7 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 		return 0;
 	if (op == OP_STAT && CALL_FLAGS(call) && ARGUMENT(CALL_FLAGS(call)) & AT_EMPTY_PATH) {
 		/* fstat(3): see report_text for paths that are empty */
-		const void *text = (void *)ARGUMENT(CALL_PATH(call));
-		char first = 1;
-		if (!text || (!bpf_probe_read_user(&first, 1, text) && !first))
+		if (is_empty((void *)ARGUMENT(CALL_PATH(call))))
 			return 0;
 	}
 
@@ -1234,12 +1276,6 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 	if (is_set_up(&u))
 		return 0;
 
-	if (op >= OP_CONNECT && op <= OP_SOCKETCALL)
-		return report_address(&u, regs, compat, result);
-	if (op == OP_FSCONFIG)
-		return fsconfig_text(&u, regs, compat, result);
-	if (op == OP_BPF)
-		return bpf_text(&u, regs, compat);
 	if (op >= OP_MAP || !CALL_PATH(call)) {
 		int fd = op == OP_OPEN ? result : argument(regs, compat, 0);
 		if (op == OP_OPEN) {	/* by handle */
@@ -1247,19 +1283,11 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 				return 0;
 			u.key.id.how = ARGUMENT(CALL_FLAGS(call));
 		}
-		if (maps) {
-			fd = mapping.fd;
-			u.key.id.op = OP_MAP;
-			if (mapping.protection & PROT_EXEC)
-				u.key.id.flags = FLAG_EXEC;
-		}
 		u.key.id.result = 0;
 		struct file *file = file_of(task, fd);
 		if (file)
 			describe_object(&u, file);
-		else if (maps)	/* another thread closed it since: the mapping is there, the directory was changed to */
-			bpf_find_vma(task, result, on_mapping, &u, 0);
-		else if (op == OP_ENTER && task->fs)
+		else if (op == OP_ENTER && task->fs)	/* another thread closed it since, but there we are */
 			describe_place(&u, (struct place){ .mnt = task->fs->pwd.mnt, .dentry = task->fs->pwd.dentry });
 		if (!u.object.dentry) {
 			lost();
@@ -1273,17 +1301,11 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 	case HOW_FLAGS:
 		u.key.id.how = flags;
 		break;
-	case HOW_STRUCT: {
-		struct {
-			u64 flags, mode, resolve;
-		} how = {};
-		if (bpf_probe_read_user(&how, sizeof(how), (void *)ARGUMENT(CALL_FLAGS(call))))
+	case HOW_STRUCT:
+		if (read_how(&u, (void *)ARGUMENT(CALL_FLAGS(call))))
 			return unreadable(&u);
-		u.key.id.how = flags = how.flags;
-		if (how.resolve & RESOLVE_IN_ROOT)
-			u.key.id.flags |= FLAG_IN_ROOT;
+		flags = u.key.id.how;
 		break;
-	}
 	case HOW_CREAT:
 		u.key.id.how = CREAT_FLAGS;
 		break;
@@ -1352,6 +1374,11 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	if (!is_target())
 		return 0;
 	note_call(task, number, compat);
+	u32 op = CALL_OP(call);
+	if (op == OP_MAP || op == OP_OLD_MAP)
+		return look_at_mapping(regs, task, op, compat, result);
+	if ((op >= OP_CONNECT && op <= OP_SOCKETCALL) || op == OP_FSCONFIG || op == OP_BPF)
+		return look_at_address(regs, task, op, compat, result);
 	return call ? look_at_call(regs, task, call, compat, result) : 0;
 }
 

@@ -40,7 +40,7 @@ impl Noted {
     /// Reads the maps; capabilities only where the kernel tells of them.
     pub(crate) fn read(ebpf: &Ebpf, has_capabilities: bool) -> Result<Self, MapError> {
         let missing = |name: &str| MapError::InvalidName { name: name.to_owned() };
-        let calls = ebpf.map("calls_used").ok_or_else(|| missing("calls_used"))?;
+        let calls = ebpf.map(".data.calls_used").ok_or_else(|| missing(".data.calls_used"))?;
         let calls: [u8; 2 * TABLE_LENGTH] = Array::try_from(calls)?.get(&0, 0)?;
         let capabilities = if has_capabilities { Some(keys(ebpf, "capabilities")?) } else { None };
         Ok(Self { calls: calls.to_vec(), capabilities, sockets: keys(ebpf, "sockets")? })

@@ -46,7 +46,13 @@ pub(crate) struct Trace {
     pub(crate) end: Option<Chain>,
 }
 
-type Traces = BTreeMap<Event, Trace>;
+pub(crate) type Traces = BTreeMap<Event, Trace>;
+
+/// Whether there is a path in an event that may have led through something.
+pub(crate) fn may_tell(event: &Event) -> bool {
+    let led_somewhere = event.errno == 0 || event.errno == ENOENT;
+    led_somewhere && event.text.is_some() && !event.flags.hook() && !event.flags.moved()
+}
 
 /// The running thread.
 #[derive(Debug)]
@@ -58,11 +64,7 @@ pub(crate) struct Follower {
 
 impl Follower {
     pub(crate) fn start(target: &Target) -> Result<Self, SensorError> {
-        let guide = Guide {
-            cgroup: target.cgroup_dir.clone(),
-            atlas: Atlas::new(Rootfs::new(&target.rootfs)?),
-            other: None,
-        };
+        let guide = Guide::new(target)?;
         let (sender, events) = sync_channel(MAX_WAITING);
         let traces = Arc::new(Mutex::new(Traces::new()));
         let found = Arc::clone(&traces);
@@ -75,8 +77,7 @@ impl Follower {
 
     /// Takes in a new event of a process, if there is a path in it that may have led through something.
     pub(crate) fn note(&self, event: &Event, process: u32) {
-        let may_tell = event.errno == 0 || event.errno == ENOENT;
-        if !may_tell || event.text.is_none() || event.flags.hook() || event.flags.moved() {
+        if !may_tell(event) {
             return;
         }
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +99,7 @@ impl Follower {
 
 /// Follows paths of one container.
 #[derive(Debug)]
-struct Guide {
+pub(crate) struct Guide {
     cgroup: PathBuf,
     atlas: Atlas,
     /// A process of the container that does not end soon.
@@ -113,11 +114,19 @@ struct Begin {
 }
 
 impl Guide {
+    pub(crate) fn new(target: &Target) -> Result<Self, SensorError> {
+        let atlas = Atlas::new(Rootfs::new(&target.rootfs)?);
+        Ok(Self { cgroup: target.cgroup_dir.clone(), atlas, other: None })
+    }
+
+    /// The first process of the container, anew after each start.
+    pub(crate) fn begin_with(&mut self, first: u32) {
+        self.atlas.begin(first);
+    }
+
     fn follow_all(mut self, events: &Receiver<(Event, u32)>, traces: &Mutex<Traces>) {
         for (event, process) in events {
-            let Some(trace) = self.trace(&event, process).filter(|trace| *trace != Trace::default()) else {
-                continue;
-            };
+            let Some(trace) = self.trace(&event, process) else { continue };
             let mut traces = traces.lock().unwrap_or_else(PoisonError::into_inner);
             if traces.len() < MAX_TRACES {
                 traces.insert(event, trace);
@@ -125,7 +134,8 @@ impl Guide {
         }
     }
 
-    fn trace(&mut self, event: &Event, process: u32) -> Option<Trace> {
+    /// What the path of an event, looked up by this process, leads through now. Nothing if that is what it says.
+    pub(crate) fn trace(&mut self, event: &Event, process: u32) -> Option<Trace> {
         let text = event.text.as_deref()?;
         let follow = follows(event);
         self.atlas.turn_to(process);
@@ -135,7 +145,7 @@ impl Guide {
         }
         let mut trace = Trace::default();
         let _cut_short = self.go(&begin, text, follow, event.errno != 0, &mut trace);
-        Some(trace)
+        Some(trace).filter(|trace| *trace != Trace::default())
     }
 
     /// Finds root and base of a lookup: of the process itself, if it is still where it was, else by way of another process

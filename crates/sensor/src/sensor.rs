@@ -322,7 +322,8 @@ impl Sensor {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&stat.st_ino.to_ne_bytes());
         id[8..12].copy_from_slice(&kernel_device(stat.st_dev).to_ne_bytes());
-        let map = self.ebpf.map_mut("set_up_by").ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        let map =
+            self.ebpf.map_mut(".data.set_up_by").ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         Array::<_, [u8; 16]>::try_from(map)
             .and_then(|mut array| array.set(0, id, 0))
             .map_err(|error| failed(io::Error::other(error)))

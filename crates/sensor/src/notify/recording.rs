@@ -16,6 +16,7 @@ use sys::seccomp::Instruction;
 use super::held::Listed;
 use super::place::Atlas;
 use super::serve::{Account, Order, Server, note, wake};
+use crate::follow::Guide;
 use crate::journal::Entries;
 use crate::observe::Observer;
 use crate::recording::{Uses, compare_held, now};
@@ -102,6 +103,7 @@ impl Watcher {
             orders: received,
             wake: reader,
             stop: Arc::clone(&stop),
+            guide: Guide::new(target)?,
             atlas: Atlas::new(Rootfs::new(&target.rootfs)?),
             canary: self.canary.path.into_bytes(),
             one_user: target.one_user,
@@ -222,6 +224,9 @@ impl Recording {
         let mut named = BTreeSet::new();
         for (event, time) in &account.harvest.events {
             uses.add(observer.uses(event), &observer.process(&event.program), *time);
+            if let Some(trace) = account.harvest.traces.get(event) {
+                uses.add(observer.traced(event, trace), &observer.process(&event.program), *time);
+            }
             named.extend(observer.named(event));
         }
         compare_held(&self.held, &observer, &mut uses, &mut counters);

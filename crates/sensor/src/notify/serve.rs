@@ -17,9 +17,11 @@ use super::held::{Listed, Threads};
 use super::place::Atlas;
 use crate::Journal;
 use crate::consumer::{Harvest, MEMORY_LIMIT};
+use crate::follow::{Guide, may_tell};
 use crate::journal::Entries;
 use crate::recording::now;
 use crate::snapshot::Held;
+use crate::wire::Event;
 
 /// How long the thread sleeps at most before it looks whether it should end.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -64,6 +66,7 @@ pub(super) struct Server {
     pub(super) wake: OwnedFd,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) atlas: Atlas,
+    pub(super) guide: Guide,
     /// The path whose look-up proves that a listener is heard.
     pub(super) canary: Vec<u8>,
     /// Whether the container has one user only, so that changes of owner are to be pretended.
@@ -116,6 +119,7 @@ impl Server {
                     let _before_linux_6_6 = seccomp::wake_synchronously(&fd);
                     if listeners.is_empty() {
                         self.atlas.begin(process);
+                        self.guide.begin_with(process);
                     }
                     account.listeners += 1;
                     listeners.push(Listener { fd, canary_seen: false });
@@ -141,6 +145,14 @@ impl Server {
             tracing::debug!(%error, "cannot look at a call of thread {}", call.thread);
             Told { faulted: true, ..Told::default() }
         });
+        // The caller waits, so what its path leads through is still there.
+        let is_new = |event: &&Event| may_tell(event) && !account.harvest.events.contains_key(*event);
+        let traces: Vec<_> = told
+            .events
+            .iter()
+            .filter(is_new)
+            .filter_map(|event| Some((event.clone(), self.guide.trace(event, call.thread)?)))
+            .collect();
         let time = now();
         let is_whole = seccomp::is_waiting(&listener.fd, call.id);
         let answer = match self.one_user
@@ -160,6 +172,7 @@ impl Server {
             account.canaries += u64::from(!std::mem::replace(&mut listener.canary_seen, true));
             return;
         }
+        account.harvest.traces.extend(traces);
         let fresh = account.keep(told, time, self.journal.is_some());
         if let Some(journal) = &self.journal {
             journal.append(&fresh);
