@@ -40,26 +40,38 @@ impl Place {
     }
 
     fn journal(&self) -> Option<fs::DirEntry> {
-        fs::read_dir(self.path("data/journal")).into_iter().flatten().flatten().next()
+        let mut entries = fs::read_dir(self.path("data/journal")).into_iter().flatten().flatten();
+        entries.find(|entry| entry.path().extension().is_some_and(|suffix| suffix == "journal"))
+    }
+
+    /// Runs careen and kills it so long after its journal has this text; false if it had ended in order by then.
+    fn kill_after(&self, args: &[&str], text: &str, pause: Duration) -> bool {
+        let mut running = self.careen(args).spawn().unwrap();
+        let began = Instant::now();
+        let is_due = || {
+            let journal =
+                self.journal().and_then(|journal| fs::read(journal.path()).ok()).unwrap_or_default();
+            journal.windows(text.len()).any(|window| window == text.as_bytes())
+        };
+        while !is_due() {
+            if let Some(status) = running.try_wait().unwrap() {
+                assert!(status.success(), "{status}");
+                return false;
+            }
+            assert!(began.elapsed() < Duration::from_secs(120));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(pause);
+        running.kill().unwrap();
+        !running.wait().unwrap().success()
     }
 
     /// Runs careen and kills it in the long step; gives the name of the recording.
     fn kill_in_the_long_step(&self, args: &[&str]) -> String {
-        let mut running = self.careen(args).spawn().unwrap();
-        let began = Instant::now();
-        let is_in_long_step = || {
-            let Some(journal) = self.journal() else { return false };
-            let bytes = fs::read(journal.path()).unwrap_or_default();
-            let needle = b"\"name\": \"ping\"";
-            bytes.windows(needle.len()).any(|window| window == needle)
-        };
-        while !is_in_long_step() {
-            assert!(running.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(120));
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        std::thread::sleep(Duration::from_millis(300));
-        running.kill().unwrap();
-        running.wait().unwrap();
+        assert!(
+            self.kill_after(args, "\"name\": \"ping\"", Duration::from_millis(300)),
+            "it ended by itself"
+        );
         let left = self.json(&["profile", "recover"]);
         assert_eq!((&left[0]["coverage"], &left[0]["steps_done"]), (&"cut".into(), &1.into()));
         left[0]["id"].as_str().unwrap().to_owned()
@@ -109,6 +121,52 @@ fn hard_68_a_killed_careen_leaves_a_profile_that_can_be_recovered() {
     let refused = place.careen(&harden).output().unwrap();
     assert_eq!(refused.status.code(), Some(7), "{}", String::from_utf8_lossy(&refused.stderr));
     assert!(place.journal().is_none());
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_a_profile_or_a_recording_that_can_be_recovered() {
+    let (Some(source), true) = (image("redis"), can_run()) else { return };
+    let place = Place::new();
+    let (coverage, file, other) =
+        (place.path("short.yaml"), place.path("short.profile"), place.path("left.profile"));
+    let record = ["record", source.to_str().unwrap(), "-c", &coverage, "-o", &file, "--sensor", "ebpf"];
+    // The journal is made; the container is; a step has ended; all have, and the recording is finished.
+    let moments =
+        [("careen journal", 0), ("\"coverage\"", 0), ("\"name\": \"ping\"", 1), ("\"name\": \"long\"", 2)];
+    for (text, steps) in moments {
+        for pause in [0, 50].map(Duration::from_millis) {
+            let moment = format!("{pause:?} after {text}");
+            let was_killed = place.kill_after(&record, text, pause);
+            assert!(place.careen(&["doctor"]).output().is_ok(), "{moment}");
+            let traces = traces_of_ours(place.dir.path().join("data").as_path());
+            assert_eq!(traces, Vec::<String>::new(), "{moment}");
+            let left = place.json(&["profile", "recover"]);
+            let left = left.as_array().unwrap();
+            match &left[..] {
+                [] => assert!(fs::exists(&file).unwrap(), "{moment}: all is lost"),
+                [left] => {
+                    assert!(was_killed && left["steps_done"].as_u64().unwrap() >= steps, "{moment}: {left}");
+                    let id = left["id"].as_str().unwrap();
+                    // Nothing was recorded before the journal says of what.
+                    if left["image"] == "unknown" {
+                        assert_eq!(steps, 0, "{moment}: {left}");
+                        place.json(&["profile", "recover", id, "--discard"]);
+                    } else {
+                        place.json(&["profile", "recover", id, "-o", &other, "--force"]);
+                        let profile = place.json(&["profile", "show", &other]);
+                        assert_eq!(profile["runs"][0]["sensor"]["verdict"], "incomplete", "{moment}");
+                    }
+                }
+                more => panic!("{moment}: {more:?}"),
+            }
+            assert!(place.journal().is_none(), "{moment}");
+            if fs::exists(&file).unwrap() {
+                let profile = place.json(&["profile", "show", &file]);
+                assert_eq!(profile["runs"][0]["sensor"]["verdict"], "complete", "{moment}");
+                fs::remove_file(&file).unwrap();
+            }
+        }
+    }
 }
 
 #[test]
