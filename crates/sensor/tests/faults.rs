@@ -150,14 +150,15 @@ fn full_disk_of_many() {
             for thread in 0..4_u8 {
                 let journal = &journal;
                 scope.spawn(move || {
-                    (0..400).for_each(|n| journal.note(&vec![thread; n * (1 + thread as usize)]))
+                    (0..400).for_each(|n| journal.note(&vec![thread; n * (1 + thread as usize)]));
                 });
             }
         });
         let file = std::fs::read_dir(&small).unwrap().next().unwrap().unwrap().path();
         assert_whole(&std::fs::read(&file).unwrap());
         let head = Unfinished::read(&file).unwrap().head;
-        assert!(head.iter().all(|byte| *byte == head[0]) && head.len() % (1 + head[0] as usize) == 0);
+        let first = head.first().copied().unwrap_or_default();
+        assert!(head.iter().all(|byte| *byte == first) && head.len().is_multiple_of(1 + first as usize));
     }
 }
 
