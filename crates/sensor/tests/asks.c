@@ -3,7 +3,7 @@
  * What the backend by notification is asked about, in special circumstances: asks WHAT ...
  * signal: looks itself up, with a handler of SIGALRM that does not restart calls. Prints how many signals came, and
  * whether they broke the call.
- * signals COUNT: the same COUNT times, and opens itself, while a timer signals every millisecond.
+ * signals COUNT PROCESSES: the same COUNT times in each, and opens itself, while a timer signals every millisecond.
  * mounts COUNT: prints how many nanoseconds a look-up takes, of COUNT each time: at first, after a failed umount, after a
  * mount, after an umount, after a move, after a child has unmounted something and sleeps.
  * filters: puts on a filter of its own, then one with a listener; prints how each went.
@@ -163,8 +163,11 @@ int main(int arguments, char **argument)
 {
 	if (arguments > 1 && !strcmp(argument[1], "signal"))
 		return under_signals(argument[0], 1, 0);
-	if (arguments > 2 && !strcmp(argument[1], "signals"))
+	if (arguments > 3 && !strcmp(argument[1], "signals")) {
+		for (long i = 1; i < atol(argument[3]) && fork(); i++)
+			;
 		return under_signals(argument[0], atol(argument[2]), 1000);
+	}
 	if (arguments > 3 && !strcmp(argument[1], "later")) {
 		char byte;
 		if (write(1, "\n", 1) == 1 && read(0, &byte, 1) == 1 && open(argument[2], O_RDONLY) >= 0)

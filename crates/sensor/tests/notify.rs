@@ -268,9 +268,10 @@ fn a_signal_whose_handler_restarts_nothing_breaks_no_call_that_we_look_at() {
 #[ignore = "measures"]
 fn signals_under_a_storm_of_calls() {
     let Some(container) = Container::new(asking) else { return };
-    for _ in 0..5 {
-        let Run { record, output } = run(&container, &["/t/asks", "signals", "10000"], |_, _| {});
-        eprint!("{output}");
+    for processes in ["1", "1", "1", "4", "4", "4"] {
+        let args = ["/t/asks", "signals", "5000", processes];
+        let Run { record, output } = run(&container, &args, |_, _| {});
+        eprint!("{processes} processes:\n{output}");
         assert_eq!(record.verdict(), Verdict::Complete, "{:?}", record.counters);
     }
 }

@@ -1,7 +1,7 @@
 //! The thread that answers: it takes listeners in, reads each call that waits, says that it may go on, and keeps what
 //! it read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use profile::Counters;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use sys::seccomp::{self, Answer};
+use sys::seccomp::{self, Answer, Notification};
 
 use super::ask::{Tables, Told, examine};
 use super::held::{Listed, Threads};
@@ -25,6 +25,9 @@ use crate::wire::Event;
 
 /// How long the thread sleeps at most before it looks whether it should end.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+const NONE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+/// Calls that are taken in before one is looked at, so that a storm of them does not keep all waiting.
+const MAX_WAITING: usize = 1024;
 /// How long processes that were stopped may take to be gone.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -57,6 +60,8 @@ pub(super) struct Account {
 
 struct Listener {
     fd: OwnedFd,
+    /// Calls that were taken in, and not looked at yet.
+    waiting: VecDeque<Notification>,
     canary_seen: bool,
 }
 
@@ -93,20 +98,38 @@ impl Server {
             }
             let mut fds = vec![PollFd::new(&self.wake, PollFlags::IN)];
             fds.extend(listeners.iter().map(|listener| PollFd::new(&listener.fd, PollFlags::IN)));
-            let _looked_at_below = poll(&mut fds, Some(&PATIENCE));
+            let waiting: usize = listeners.iter().map(|listener| listener.waiting.len()).sum();
+            let _looked_at_below = poll(&mut fds, Some(if waiting == 0 { &PATIENCE } else { &NONE }));
             let ready: Vec<_> = fds.iter().map(PollFd::revents).collect();
-            for (listener, ready) in listeners.iter_mut().zip(&ready[1..]) {
-                if ready.contains(PollFlags::IN) {
-                    self.serve(listener, &tables, &mut account, &mut threads);
-                }
-            }
             let mut ready_of = ready[1..].iter();
-            listeners.retain(|_| {
-                // Nobody is left who could ask.
-                ready_of.next().is_none_or(|r| !r.contains(PollFlags::HUP) || r.contains(PollFlags::IN))
+            listeners.retain_mut(|listener| {
+                let ready = ready_of.next().copied().unwrap_or(PollFlags::empty());
+                if ready.contains(PollFlags::IN) {
+                    // An error: the caller was killed meanwhile.
+                    listener.waiting.extend(seccomp::receive(&listener.fd));
+                }
+                // Else nobody is left who could ask.
+                !ready.contains(PollFlags::HUP)
+                    || ready.contains(PollFlags::IN)
+                    || !listener.waiting.is_empty()
             });
             if !ready[0].is_empty() {
                 self.take_orders(&mut listeners, &mut account, &mut threads);
+            }
+            // What was not taken in yet may be broken by a signal, so that goes before all looks.
+            let has_more = ready[1..].iter().any(|ready| ready.contains(PollFlags::IN));
+            if has_more && waiting < MAX_WAITING {
+                continue;
+            }
+            for listener in &mut listeners {
+                if let Some(call) = listener.waiting.pop_front() {
+                    self.serve(listener, &call, &tables, &mut account, &mut threads);
+                    break;
+                }
+            }
+            // Each in its turn.
+            if !listeners.is_empty() {
+                listeners.rotate_left(1);
             }
         }
     }
@@ -122,7 +145,7 @@ impl Server {
                         self.guide.begin_with(process);
                     }
                     account.listeners += 1;
-                    listeners.push(Listener { fd, canary_seen: false });
+                    listeners.push(Listener { fd, waiting: VecDeque::new(), canary_seen: false });
                 }
                 Order::Snapshot(to) => {
                     let _gave_up = to.send(threads.held(&mut self.atlas));
@@ -135,13 +158,12 @@ impl Server {
     fn serve(
         &mut self,
         listener: &mut Listener,
+        call: &Notification,
         tables: &Tables,
         account: &mut Account,
         threads: &mut Threads,
     ) {
-        // An error: the caller was killed meanwhile.
-        let Ok(call) = seccomp::receive(&listener.fd) else { return };
-        let told = examine(tables, &call, &mut self.atlas).unwrap_or_else(|error| {
+        let told = examine(tables, call, &mut self.atlas).unwrap_or_else(|error| {
             tracing::debug!(%error, "cannot look at a call of thread {}", call.thread);
             Told { faulted: true, ..Told::default() }
         });
