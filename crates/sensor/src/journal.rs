@@ -4,8 +4,8 @@
 //! writes at a time to a file that is only appended to, so whoever reads it after a kill finds whole entries and at most
 //! one torn one at the end. What does not fit on the disk is cut off again, and nothing follows it.
 //!
-//! The file is locked as long as its writer lives, and gets its name once it is: a journal that nobody has locked is that
-//! of a killed recording.
+//! The file is locked as long as its writer lives, and gets its name once it is: a journal that nobody has locked is
+//! that of a killed recording.
 //!
 //! | kind | payload |
 //! |---|---|
@@ -133,7 +133,7 @@ fn whole_entries(bytes: &[u8]) -> usize {
     whole
 }
 
-/// Makes a locked journal under a name that is not taken for one, then gives it its own. `None` if either name is taken.
+/// Makes a locked journal under a name that is not taken for one, then gives it its own. `None` if one of them is taken.
 ///
 /// Only who has locked what lies under the first name may take that away, by giving it the second or as abandoned.
 fn begin(new: &Path, path: &Path) -> io::Result<Option<File>> {

@@ -4,8 +4,8 @@
  * signal: looks itself up, with a handler of SIGALRM that does not restart calls. Prints how many signals came, and
  * whether they broke the call.
  * signals COUNT PROCESSES: the same COUNT times in each, and opens itself, while a timer signals every millisecond.
- * mounts COUNT: prints how many nanoseconds a look-up takes, of COUNT each time: at first, after a failed umount, after a
- * mount, after an umount, after a move, after a child has unmounted something and sleeps.
+ * mounts COUNT: prints how many nanoseconds a look-up takes, of COUNT each time: at first, after a failed umount, a mount,
+ * an umount, a move, and after a child has unmounted something and sleeps.
  * filters: puts on a filter of its own, then one with a listener; prints how each went.
  * others: socketcall(SENDMMSG) of i386, bpf(BPF_OBJ_GET) and fsconfig(FSCONFIG_SET_PATH_EMPTY) relative to a descriptor.
  * later FILE PROGRAM: prints a line, waits for one, opens the file, executes the program.

@@ -263,7 +263,7 @@ fn a_signal_whose_handler_restarts_nothing_breaks_no_call_that_we_look_at() {
     assert_eq!((calls, &*output), (1, "1 signals, 0 broken\n"));
 }
 
-/// Not a check: how many calls break before the kernel has handed them over, which depends on what else the machine does.
+/// Not a check: how many calls break before the kernel has handed them over depends on what else the machine does.
 #[test]
 #[ignore = "measures"]
 fn signals_under_a_storm_of_calls() {

@@ -241,8 +241,8 @@ impl Question<'_> {
         if !matches!(command, OBJECT_PIN | OBJECT_GET) {
             return;
         }
-        // A pointer (8 bytes), a descriptor, flags, and the descriptor at which the path starts; callers that know of less
-        // state less.
+        // A pointer (8 bytes), a descriptor, flags, and the descriptor at which the path starts. Who knows of less states
+        // less.
         let at = self.argument(1);
         let attributes = match self.argument(2) as u32 {
             20.. => self.task.bytes::<20>(at),

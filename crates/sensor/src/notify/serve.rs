@@ -108,10 +108,8 @@ impl Server {
                     // An error: the caller was killed meanwhile.
                     listener.waiting.extend(seccomp::receive(&listener.fd));
                 }
-                // Else nobody is left who could ask.
-                !ready.contains(PollFlags::HUP)
-                    || ready.contains(PollFlags::IN)
-                    || !listener.waiting.is_empty()
+                // Else nobody is left who could ask, or wait.
+                !ready.contains(PollFlags::HUP) || ready.contains(PollFlags::IN)
             });
             if !ready[0].is_empty() {
                 self.take_orders(&mut listeners, &mut account, &mut threads);

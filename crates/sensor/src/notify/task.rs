@@ -162,7 +162,7 @@ pub(super) fn is_absence(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
 }
 
-/// Whether an error says that there is no room for one more look, or that it came at a bad time, and nothing of what was
+/// Whether an error says that there is no room for one more look, or that it came at a bad time, and nothing of what is
 /// looked for.
 pub(super) fn is_shortage(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(is_of_ours)
