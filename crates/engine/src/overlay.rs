@@ -16,6 +16,12 @@ use rustix::mount::{
 use crate::inside::Ownership;
 use crate::{EngineError, Standing};
 
+/// What the kernel may be built to do by default: a directory of the image that is renamed would then lead to its files
+/// under names that the image does not have, and a file could have its content from elsewhere.
+const OFF: [&str; 2] = ["redirect_dir", "metacopy"];
+/// No kernel has this option.
+const NO_OPTION: &str = "careen_asks_what_is_refused";
+
 /// Checks that overlays can be mounted with their writable part in `scratch`, without leaving a trace: the trial
 /// mount is never attached to the tree.
 pub(crate) fn probe(data_dir: &Path, scratch: &Path) -> Result<(), EngineError> {
@@ -86,17 +92,22 @@ pub(crate) fn mount_layers(layers: &[PathBuf], root: Ownership, dirs: &Dirs, nod
 }
 
 /// `lowerdir+` takes one layer at a time, so no limit on the length of the options applies. False if this kernel does
-/// not know it (before 6.5).
+/// not know it: before 6.8 it does not, and before 6.5 overlayfs says so only when it is mounted, since until then it
+/// takes whatever it is given.
 fn configure(context: &OwnedFd, layers: &[PathBuf], dirs: &Dirs) -> io::Result<bool> {
+    if fsconfig_set_flag(context, NO_OPTION).is_ok() {
+        return Ok(false);
+    }
     for layer in layers.iter().rev() {
         match fsconfig_set_string(context, "lowerdir+", layer.as_os_str().as_bytes()) {
             Err(rustix::io::Errno::INVAL) => return Ok(false),
             other => other?,
         }
     }
-    if Standing::of_this_process().is_rootless() {
-        // A user namespace has no right to the usual kind.
-        fsconfig_set_flag(context, "userxattr")?;
+    match Standing::of_this_process().is_rootless() {
+        // A user namespace has no right to the usual kind, nor to what is switched off here.
+        true => fsconfig_set_flag(context, "userxattr")?,
+        false => OFF.iter().try_for_each(|option| fsconfig_set_string(context, *option, "off"))?,
     }
     fsconfig_set_string(context, "upperdir", dirs.upper.as_os_str().as_bytes())?;
     fsconfig_set_string(context, "workdir", dirs.work.as_os_str().as_bytes())?;
@@ -115,7 +126,10 @@ fn mount_by_links(layers: &[PathBuf], dirs: &Dirs, nodev: bool) -> io::Result<()
         }
     }
     names.reverse();
-    let marks = if Standing::of_this_process().is_rootless() { ",userxattr" } else { "" };
+    let marks = match Standing::of_this_process().is_rootless() {
+        true => ",userxattr".to_owned(),
+        false => OFF.map(|option| format!(",{option}=off")).concat(),
+    };
     std::env::set_current_dir(&dirs.links)?;
     let options = std::ffi::CString::new(format!(
         "lowerdir={},upperdir=../upper,workdir=../work{marks}",

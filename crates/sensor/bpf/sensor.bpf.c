@@ -1231,6 +1231,34 @@ static __noinline int look_at_address(struct pt_regs *regs, struct task_struct *
 	return op == OP_BPF ? bpf_text(&u, regs, compat) : report_address(&u, regs, compat, result);
 }
 
+/* The same of a call that takes a descriptor in place of a path, or gives one for a handle. */
+static __noinline int look_at_descriptor(struct pt_regs *regs, struct task_struct *task, u64 call, bool compat, long result)
+{
+	u32 op = CALL_OP(call);
+	if (result < 0)
+		return 0;
+	struct use u = {};
+	u.key.id.op = op;
+	describe_process(&u, task);
+	if (is_set_up(&u))
+		return 0;
+	int fd = argument(regs, compat, 0);
+	if (op == OP_OPEN) {	/* by handle */
+		fd = result;
+		u.key.id.how = ARGUMENT(CALL_FLAGS(call));
+	}
+	struct file *file = file_of(task, fd);
+	if (file)
+		describe_object(&u, file);
+	else if (op == OP_ENTER && task->fs)	/* another thread closed it since, but there we are */
+		describe_place(&u, (struct place){ .mnt = task->fs->pwd.mnt, .dentry = task->fs->pwd.dentry });
+	if (!u.object.dentry) {
+		lost();
+		return 0;
+	}
+	return report(&u);
+}
+
 /* Whether there is no path, or one without a character. */
 static __noinline bool is_empty(const void *text)
 {
@@ -1252,13 +1280,25 @@ static __noinline int read_how(struct use *u, const void *from)
 	return 0;
 }
 
+/* The process has moved: its text was looked up from where it is no more. */
+static __noinline int describe_moved(struct use *u, struct task_struct *task, bool root)
+{
+	struct fs_struct *fs = task->fs;
+	if (!u || !fs)
+		return 0;
+	if (root)
+		describe_place(u, (struct place){ .mnt = fs->root.mnt, .dentry = fs->root.dentry });
+	else
+		describe_place(u, (struct place){ .mnt = fs->pwd.mnt, .dentry = fs->pwd.dentry });
+	u->key.id.flags |= FLAG_MOVED;
+	return 0;
+}
+
 /* Looks at a call of which the table says that it may use a path. */
 static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *task, u64 call, bool compat, long result)
 {
 	u32 op = CALL_OP(call);
 	/* What is no use of a path, told by the arguments alone. */
-	if ((op == OP_READDIR || op == OP_ENTER) && result < 0)
-		return 0;
 	if (op == OP_EXEC && result >= 0)
 		return 0;	/* on_exec sees it; the arguments are gone */
 	if (result == -ENOSYS)
@@ -1276,26 +1316,6 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 	if (is_set_up(&u))
 		return 0;
 
-	if (op >= OP_MAP || !CALL_PATH(call)) {
-		int fd = op == OP_OPEN ? result : argument(regs, compat, 0);
-		if (op == OP_OPEN) {	/* by handle */
-			if (result < 0)
-				return 0;
-			u.key.id.how = ARGUMENT(CALL_FLAGS(call));
-		}
-		u.key.id.result = 0;
-		struct file *file = file_of(task, fd);
-		if (file)
-			describe_object(&u, file);
-		else if (op == OP_ENTER && task->fs)	/* another thread closed it since, but there we are */
-			describe_place(&u, (struct place){ .mnt = task->fs->pwd.mnt, .dentry = task->fs->pwd.dentry });
-		if (!u.object.dentry) {
-			lost();
-			return 0;
-		}
-		return report(&u);
-	}
-
 	u32 flags = CALL_FLAGS(call) ? ARGUMENT(CALL_FLAGS(call)) : 0;
 	switch (CALL_HOW(call)) {
 	case HOW_FLAGS:
@@ -1310,20 +1330,10 @@ static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *tas
 		u.key.id.how = CREAT_FLAGS;
 		break;
 	case HOW_WORKING_DIRECTORY:
-	case HOW_ROOT: {
-		/* The text was looked up from where the process is no more. */
-		struct fs_struct *fs = task->fs;
-		if (result < 0 || !fs)
-			break;
-		struct place now = { .mnt = fs->root.mnt, .dentry = fs->root.dentry };
-		if (CALL_HOW(call) == HOW_WORKING_DIRECTORY) {
-			now.mnt = fs->pwd.mnt;
-			now.dentry = fs->pwd.dentry;
-		}
-		describe_place(&u, now);
-		u.key.id.flags |= FLAG_MOVED;
+	case HOW_ROOT:
+		if (result >= 0)
+			describe_moved(&u, task, CALL_HOW(call) == HOW_ROOT);
 		break;
-	}
 	}
 	if (!!(flags & CALL_NOFOLLOW(call)) != CALL_INVERT(call))
 		u.key.id.flags |= FLAG_NOFOLLOW;
@@ -1379,7 +1389,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		return look_at_mapping(regs, task, op, compat, result);
 	if ((op >= OP_CONNECT && op <= OP_SOCKETCALL) || op == OP_FSCONFIG || op == OP_BPF)
 		return look_at_address(regs, task, op, compat, result);
-	return call ? look_at_call(regs, task, call, compat, result) : 0;
+	if (!call)
+		return 0;
+	return CALL_PATH(call) ? look_at_call(regs, task, call, compat, result)
+			       : look_at_descriptor(regs, task, call, compat, result);
 }
 
 /* ---- exec ---- */
