@@ -57,12 +57,16 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define AT_SYMLINK_NOFOLLOW 0x100
 #define AT_SYMLINK_FOLLOW 0x400
 #define AT_EMPTY_PATH 0x1000
+#define EPERM 1
 #define EBADF 9
 #define EFAULT 14
 #define EINVAL 22
+#define ENFILE 23
+#define EMFILE 24
 #define ENAMETOOLONG 36
 #define ENOSYS 38
 #define ENOTSOCK 88
+#define EOPNOTSUPP 95
 
 /* RECENT counts as seen and as a duplicate, at once. */
 enum counter { SEEN, DUPLICATE, EMITTED, DROPPED, FAULTED, PROCESSES, ACTIVITY_DROPPED, RECENT, COUNTERS };
@@ -740,16 +744,26 @@ static __always_inline void lost(void)
 }
 
 /*
- * Memory of the process that tells of a use could not be read: it is lost, unless the kernel did not come so far as to
- * read it, or could not either.
+ * Memory of the process that tells of a use could not be read: it is lost, unless the kernel could not read it either, or
+ * failed for what it finds before it reads a path. Had it read it, the memory would be there now.
  */
 static __noinline int unreadable(struct use *u)
 {
 	if (!u)
 		return 0;
-	s16 result = u->key.id.result;
-	if (result != -EFAULT && result != -EBADF && result != -ENOTSOCK && result != -EINVAL)
-		lost();
+	switch (u->key.id.result) {
+	case -EPERM:
+	case -EBADF:
+	case -EFAULT:
+	case -EINVAL:
+	case -ENFILE:
+	case -EMFILE:
+	case -ENOSYS:
+	case -ENOTSOCK:
+	case -EOPNOTSUPP:
+		return 0;
+	}
+	lost();
 	return 0;
 }
 
@@ -766,12 +780,8 @@ __noinline int report_text(struct use *u, int dfd)
 	u32 room = u->text_room;
 	u->text_long = false;
 	long read = read_text(text, room < SHORT_TEXT ? room : SHORT_TEXT, u);
-	if (read < 0) {
-		/* With EFAULT the kernel could not read it either, and looked nothing up. */
-		if (u->key.id.result != -EFAULT)
-			lost();
-		return 0;
-	}
+	if (read < 0)
+		return unreadable(u);
 	/* An empty path means the descriptor, whose opening was seen. Older kernels, such as 6.12, count no NUL then. */
 	if (read <= 1)
 		return 0;

@@ -16,12 +16,9 @@ const MAX_INTERPRETERS: usize = 5;
 const MAX_PLACES: usize = 1024;
 
 /// What cannot be told from the text of a path, when nobody but the base watched.
-pub(crate) const NOT_SEEN: [&str; 6] = [
-    "lookups other than opening through a bind mount of the container's own that was gone when mounts were looked at",
-    "lookups other than opening through links that lie in a tmpfs or a volume",
-    "lookups other than opening through a link that was changed more than once: the image's target and the last count",
+pub(crate) const NOT_SEEN: [&str; 3] = [
+    "lookups other than opening through links and mounts of the container's own that were gone a moment (20 ms) later",
     "a path that the call itself or another thread overwrote before the call ended",
-    "failed lookups through /proc/PID/cwd and /proc/PID/fd",
     "files that are used through an overlay which the container mounted on directories of the image",
 ];
 
