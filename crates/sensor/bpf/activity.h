@@ -18,10 +18,12 @@ static __always_inline bool runs_set_up(struct task_struct *task)
 	return is_set_up(&u);
 }
 
-/* Where a call below SYSCALLS is noted. */
+/* Where a call below SYSCALLS is noted. The compiler is kept from what older verifiers do not follow. */
 static __always_inline u32 noted_at(u32 number, bool compat)
 {
-	return (compat ? SYSCALLS : 0) + (number & (SYSCALLS - 1));
+	u32 at = compat ? SYSCALLS + number : number;
+	asm volatile("" : "+r"(at));
+	return at & (2 * SYSCALLS - 1);
 }
 
 static __always_inline bool is_noted(u32 number, bool compat)
