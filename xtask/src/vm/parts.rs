@@ -48,7 +48,9 @@ pub(crate) fn runs() -> Vec<Run> {
     preempted.push(harden("auto"));
     let every_way = test("torture", "auto", 300, EVERY_WAY);
     let without_bpf = vec![doctor("ebpf-fentry"), accounting("auto", CHOICE), every_way, harden("auto")];
-    let older = vec![doctor("ebpf-"), test("torture", "ebpf-base", 300, EVERY_WAY), harden("ebpf-base")];
+    let mut older = vec![doctor("ebpf-lsm")];
+    older.extend(BACKENDS.map(|backend| test("torture", backend, 300, EVERY_WAY)));
+    older.extend(BACKENDS.map(harden));
     let newest = |name, boot, parts| Run { name, kernel: Edition::Newest, boot, parts };
     vec![
         newest("as-it-is", "", as_it_is),
