@@ -18,7 +18,7 @@ use super::page;
 use super::workloads::{self, Kind, PACKAGES, WORKLOADS, Workload};
 use crate::{apt, command, workspace};
 
-const ROUNDS: usize = 11;
+const ROUNDS: usize = 7;
 /// Of a service, in each round, all in turn; the least counts, for what else the machine does only adds.
 const SERVICE_SLICES: usize = 3;
 const STRACE_ROUNDS: usize = 3;
