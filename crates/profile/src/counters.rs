@@ -68,7 +68,7 @@ pub enum Incomplete {
         received: u64,
     },
     /// A canary was not seen.
-    #[error("of {expected} canaries {seen} were seen")]
+    #[error("{}", match expected { 0 => "nothing shows that anything was watched: there was no canary".to_owned(), _ => format!("of {expected} canaries {seen} were seen") })]
     Canary {
         /// Opened.
         expected: u64,

@@ -216,6 +216,9 @@ struct program_id {
 
 volatile struct program_id set_up_by SEC(".data.set_up_by") = {};
 
+/* Whether the kernel has bpf_rdonly_cast (Linux 6.2), see `cast`; filled in before loading. */
+const volatile bool can_cast = false;
+
 /* What each system call does with which argument; filled in before loading, see src/syscalls.rs. */
 const volatile u64 native_calls[SYSCALLS] = {};
 const volatile u64 compat_calls[SYSCALLS] = {};
@@ -552,7 +555,7 @@ static __noinline int remember(struct use *u, struct scratch *s)
 
 /*
  * Counts a use and reports it unless it is known. Global, like report_text, so that it is verified only once. A global
- * function's argument is no key of a map before Linux 6.2, so the key is copied.
+ * function's argument is no key of a map on Linux 6.1, so where the kernel is as old as that the key is copied first.
  */
 __noinline int report(struct use *u)
 {
@@ -569,6 +572,12 @@ __noinline int report(struct use *u)
 		}
 	}
 	count(SEEN);
+	if (can_cast && !u->text_long && bpf_map_lookup_elem(&short_uses, &u->key)) {
+		if (place)
+			PUT_RECENT(place, &u->key, words);
+		count(DUPLICATE);
+		return 0;
+	}
 	struct scratch *s = claim(&slot);
 	if (!s) {
 		count(DROPPED);
@@ -583,7 +592,7 @@ __noinline int report(struct use *u)
 			goto out;
 	} else {
 		s->short_key = u->key;
-		if (bpf_map_lookup_elem(&short_uses, &s->short_key)) {
+		if (!can_cast && bpf_map_lookup_elem(&short_uses, &s->short_key)) {
 			outcome = DUPLICATE;
 			if (place)
 				PUT_RECENT(place, &s->short_key, words);
@@ -646,8 +655,6 @@ static __always_inline bool is_set_up(struct use *u)
  * no memory. The loader does not know kernel functions, so the call stands here with a number in place of the
  * function's, which src/object.rs puts in; where the kernel lacks it, a move stands there, and `can_cast` is false.
  */
-const volatile bool can_cast = false;
-
 static __always_inline void *cast(const void *pointer, u32 type)
 {
 	register const void *object asm("r1") = pointer;

@@ -166,6 +166,15 @@ pub enum SensorError {
 impl LoadError {
     /// What the user can try.
     pub fn hint(&self) -> Option<String> {
+        const EMFILE: i32 = 24;
+        let causes = std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source());
+        let mut errors = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
+        if errors.any(|number| number == EMFILE) {
+            return Some(
+                "allow more open files (ulimit -n): the sensor takes some thirty, each container more"
+                    .to_owned(),
+            );
+        }
         match self {
             Self::NoBtf { .. } => Some(
                 "the sensor needs a kernel built with CONFIG_DEBUG_INFO_BTF, and /sys mounted; the kernels of Debian, \

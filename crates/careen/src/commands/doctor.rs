@@ -93,6 +93,7 @@ fn user() -> Check {
     let wanted = [
         ("CAP_SYS_ADMIN", 21),
         ("CAP_SYS_CHROOT", 18),
+        ("CAP_SYS_PTRACE", 19),
         ("CAP_NET_ADMIN", 12),
         ("CAP_SETUID", 7),
         ("CAP_SETGID", 6),
