@@ -262,7 +262,7 @@ enum { NO_WAKEUP = 1, FORCE_WAKEUP = 2 };
 #define WAKES_A_RING 32
 
 /*
- * Hands a record over. The reader comes by itself some twenty times a second, and is woken only each time that another
+ * Hands a record over. The reader comes by itself some fifty times a second, and is woken only each time that another
  * part of the ring is full: an interrupt and a switch for each record would cost more than the record.
  */
 static __always_inline long hand_over(void *record, u64 length)

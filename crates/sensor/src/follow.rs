@@ -22,9 +22,9 @@ use rustix::io::Errno;
 
 use crate::notify::place::{Atlas, look_up, status};
 use crate::notify::task::Task;
-use crate::observe::{O_CREAT, O_EXCL};
 use crate::rootfs::Rootfs;
-use crate::wire::{Chain, Event, Op};
+use crate::text::follows;
+use crate::wire::{Chain, Event};
 use crate::{SensorError, Target};
 
 /// The kernel's own limit.
@@ -269,12 +269,6 @@ impl Guide {
         }
         Some(())
     }
-}
-
-/// Whether a link at the end of an event's text was followed.
-fn follows(event: &Event) -> bool {
-    let exclusive = event.op == Op::Open && event.how & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
-    !event.flags.nofollow() && !exclusive && event.op != Op::Readlink
 }
 
 /// Whether a path leads through no link and into no mount: then it means the same on the image's tree.

@@ -234,7 +234,7 @@ impl Observer<'_> {
 }
 
 /// Whether a link at the end of an event's text was followed.
-fn follows(event: &Event) -> bool {
+pub(crate) fn follows(event: &Event) -> bool {
     let exclusive = event.op == Op::Open && event.how & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
     !event.flags.nofollow() && !exclusive
 }
