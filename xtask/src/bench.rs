@@ -7,7 +7,7 @@ mod findings;
 mod harden;
 mod median;
 mod page;
-mod peers;
+pub(crate) mod peers;
 mod scan;
 mod sensor;
 mod timed;

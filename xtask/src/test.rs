@@ -6,10 +6,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::bench::peers;
 use crate::{apt, command, images, results, vm, workspace};
 
 /// Packages that tests call, beside those that build images.
-const TO_TEST: [&str; 15] = [
+const TO_TEST: [&str; 17] = [
     "git",
     "curl",
     "busybox-static",
@@ -25,9 +26,12 @@ const TO_TEST: [&str; 15] = [
     "rpm",
     "db5.3-util",
     "minisign",
+    "docker-registry",
+    "golang-go",
 ];
-/// Images that tests run.
-const IMAGES: [&str; 5] = ["redis", "nginx", "perl-mojolicious", "python-lazy", "ruby-sinatra"];
+/// Images that tests run or list.
+const IMAGES: [&str; 7] =
+    ["redis", "nginx", "perl-mojolicious", "python-lazy", "ruby-sinatra", "python-flask", "node-express"];
 
 /// With `--all-images`: every declared image, or those named, hardened and checked.
 /// Without a filter: formatting, lints, dependencies, documentation, all tests, and in CI the virtual machines. With one:
@@ -46,6 +50,9 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
         return results::main(names);
     }
     images::build(&IMAGES.map(str::to_owned), false)?;
+    if in_ci {
+        peers::syft()?;
+    }
     ensure_nextest()?;
     if arguments.is_empty() {
         step("formatting", cargo(&["fmt", "--all", "--check"]))?;
