@@ -26,6 +26,7 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define SHORT_TEXT 64
 #define MIDDLE_TEXT 256
 #define ARGV0_ROOM 256
+#define FROM_ROOM 3072		/* of the text of what is shown, before the path where that is */
 #define PAYLOAD (6 * PATH_MAX)
 #define SCRATCH_BUFFERS 128
 #define SCRATCH_TRIES 64
@@ -49,6 +50,7 @@ char program_license[] SEC("license") = "Dual BSD/GPL";
 #define UIO_MAXIOV 1024
 #define MAP_ANONYMOUS 0x20
 #define RESOLVE_IN_ROOT 0x10
+#define RENAME_EXCHANGE 2
 #if defined(__TARGET_ARCH_x86)
 #define O_NOFOLLOW 0400000
 #else
@@ -553,6 +555,18 @@ static __noinline int remember(struct use *u, struct scratch *s)
 	return 0;
 }
 
+/* Hands over what is new, in a claimed buffer whose payload starts with the text, and remembers it. */
+static __always_inline int deliver(struct use *u, struct scratch *s, u32 slot)
+{
+	if (!s || !build(u, s, slot))
+		return FAULTED;
+	u32 payload = s->walk.offset;
+	if (payload > PAYLOAD || hand_over(&s->record, sizeof(s->record) + payload))
+		return DROPPED;
+	remember(u, s);
+	return EMITTED;
+}
+
 /*
  * Counts a use and reports it unless it is known. Global, like report_text, so that it is verified only once. A global
  * function's argument is no key of a map on Linux 6.1, so where the kernel is as old as that the key is copied first.
@@ -603,16 +617,7 @@ __noinline int report(struct use *u)
 			goto out;
 		s->text_length = read;
 	}
-	if (!build(u, s, slot))
-		goto out;
-	outcome = DROPPED;
-	u32 payload = s->walk.offset;
-	if (payload > PAYLOAD)
-		goto out;
-	if (hand_over(&s->record, sizeof(s->record) + payload))
-		goto out;
-	outcome = EMITTED;
-	remember(u, s);
+	outcome = deliver(u, s, slot);
 out:
 	release(s);
 	count(outcome);
@@ -774,6 +779,42 @@ static __noinline int unreadable(struct use *u)
 	return 0;
 }
 
+/* Where a path begins that starts with `first`. False: that is not known. */
+static __always_inline bool describe_base(struct use *u, struct task_struct *task, char first, int dfd)
+{
+	u->key.id.flags &= ~FLAG_ABSOLUTE;
+	if (first == '/' && !(u->key.id.flags & FLAG_IN_ROOT)) {
+		u->key.id.flags |= FLAG_ABSOLUTE;
+		u->base.mnt = 0;
+		u->base.dentry = 0;
+		u->key.id.base_ino = 0;
+		u->key.id.base_dev = 0;
+	} else if (dfd == AT_FDCWD) {
+		struct fs_struct *fs = task->fs;
+		if (!fs) {
+			lost();
+			return false;
+		}
+		struct dentry *dentry = fs->pwd.dentry;
+		u->base.mnt = fs->pwd.mnt;
+		u->base.dentry = dentry;
+		u->key.id.base_ino = dentry->d_inode->i_ino;
+		u->key.id.base_dev = dentry->d_sb->s_dev;
+	} else {
+		struct file *file = file_of(task, dfd);
+		if (!file) {
+			if (u->key.id.result != -EBADF)
+				lost();
+			return false;
+		}
+		u->base = place_of(file);
+		struct dentry *dentry = u->base.dentry;
+		u->key.id.base_ino = BPF_CORE_READ(dentry, d_inode, i_ino);
+		u->key.id.base_dev = BPF_CORE_READ(dentry, d_sb, s_dev);
+	}
+	return true;
+}
+
 /* Reports the use of a path given as text relative to `dfd`. */
 __noinline int report_text(struct use *u, int dfd)
 {
@@ -794,37 +835,110 @@ __noinline int report_text(struct use *u, int dfd)
 		return 0;
 	u->text_long = read >= SHORT_TEXT;
 	u->text_length = read;
-	u->key.id.flags &= ~FLAG_ABSOLUTE;
-	if (text[0] == '/' && !(u->key.id.flags & FLAG_IN_ROOT)) {
-		u->key.id.flags |= FLAG_ABSOLUTE;
-		u->base.mnt = 0;
-		u->base.dentry = 0;
-		u->key.id.base_ino = 0;
-		u->key.id.base_dev = 0;
-	} else if (dfd == AT_FDCWD) {
-		struct fs_struct *fs = task->fs;
-		if (!fs) {
-			lost();
-			return 0;
-		}
-		struct dentry *dentry = fs->pwd.dentry;
-		u->base.mnt = fs->pwd.mnt;
-		u->base.dentry = dentry;
-		u->key.id.base_ino = dentry->d_inode->i_ino;
-		u->key.id.base_dev = dentry->d_sb->s_dev;
-	} else {
-		struct file *file = file_of(task, dfd);
-		if (!file) {
-			if (u->key.id.result != -EBADF)
-				lost();
-			return 0;
-		}
-		u->base = place_of(file);
-		struct dentry *dentry = u->base.dentry;
-		u->key.id.base_ino = BPF_CORE_READ(dentry, d_inode, i_ino);
-		u->key.id.base_dev = BPF_CORE_READ(dentry, d_sb, s_dev);
-	}
+	if (!describe_base(u, task, text[0], dfd))
+		return 0;
 	return report(u);
+}
+
+/* ---- what the container makes ---- */
+
+/* Something that shows elsewhere from now on. */
+struct making {
+	const void *from, *to;	/* texts; no `from`: what its descriptor stands for */
+	int from_dfd, to_dfd;
+	u32 kind;
+};
+
+/* Reads both texts into the key, the first no longer than FROM_ROOM. Their length; 0: they are not readable, or too long. */
+static __noinline u32 read_made(struct use *u, struct making *m, struct scratch *s)
+{
+	long from = 1, to;
+	if (!u || !m || !s)
+		return 0;
+	bpf_probe_read_kernel(s->key.text, PATH_MAX, 0);	/* a failed read clears the target */
+	if (m->from) {
+		u->text = m->from;
+		from = read_text(s->key.text, FROM_ROOM, u);
+	}
+	if (from < 0 || from >= FROM_ROOM)
+		return 0;
+	if (!from)	/* older kernels count no NUL of an empty text */
+		from = 1;
+	u->text = m->to;
+	to = m->to ? read_text(&s->key.text[from], PATH_MAX - FROM_ROOM, u) : 1;
+	if (to < 0 || to >= PATH_MAX - FROM_ROOM)
+		return 0;
+	return from + (to ? to : 1);
+}
+
+/* Where what is shown begins: there it is an object. */
+static __noinline int describe_shown(struct use *u, struct making *m, char first)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	if (!u || !m)
+		return 0;
+	forget_object(u);
+	if (m->kind == MADE_LINK || first == '/')
+		return 1;
+	struct fs_struct *fs = task->fs;
+	struct file *file = m->from_dfd == AT_FDCWD ? 0 : file_of(task, m->from_dfd);
+	if (file)
+		describe_object(u, file);
+	else if (fs && m->from_dfd == AT_FDCWD)
+		describe_place(u, (struct place){ .mnt = fs->pwd.mnt, .dentry = fs->pwd.dentry });
+	return u->object.dentry != 0;
+}
+
+static __noinline int look_up_made(struct use *u, struct making *m, struct scratch *s)
+{
+	if (!u || !m || !s)
+		return UNREADABLE;
+	u32 length = read_made(u, m, s);
+	if (!length || length > PATH_MAX || !describe_shown(u, m, s->key.text[0]))
+		return UNREADABLE;
+	char first = 0;
+	bpf_probe_read_user(&first, 1, u->text);
+	if (!u->text_user)
+		bpf_probe_read_kernel(&first, 1, u->text);
+	if (!describe_base(u, bpf_get_current_task_btf(), first, m->to_dfd))
+		return UNREADABLE;
+	s->key.id = u->key.id;
+	s->text_length = length;
+	u->text_long = true;
+	if (length < MIDDLE_TEXT ? bpf_map_lookup_elem(&middle_uses, &s->key) != 0
+				 : bpf_map_lookup_elem(&long_uses, &s->key) != 0)
+		return KNOWN;
+	bpf_probe_read_kernel(s->payload, PATH_MAX, s->key.text);
+	return NOT_SEEN;
+}
+
+/* Reports what a described process made. */
+__noinline int report_made(struct use *u, struct making *m)
+{
+	u32 slot;
+	if (!u || !m)
+		return 0;
+	u->key.id.op = OP_MADE;
+	u->key.id.how = m->kind;
+	u->key.id.flags = 0;
+	u->text_room = PATH_MAX;
+	count(SEEN);
+	struct scratch *s = claim(&slot);
+	if (!s) {
+		count(DROPPED);
+		return 0;
+	}
+	enum counter outcome = FAULTED;
+	switch (look_up_made(u, m, s)) {
+	case KNOWN:
+		outcome = DUPLICATE;
+		break;
+	case NOT_SEEN:
+		outcome = deliver(u, s, slot);
+	}
+	release(s);
+	count(outcome);
+	return 0;
 }
 
 /* ---- sockets ---- */
@@ -1025,7 +1139,7 @@ static __always_inline u64 argument(struct pt_regs *regs, bool compat, u32 index
 #define CALL_INVERT(call) (((call) >> 31) & 1)
 #define CALL_NOFOLLOW(call) ((u32)((call) >> 32))
 
-enum { HOW_NONE, HOW_FLAGS, HOW_STRUCT, HOW_CREAT, HOW_WORKING_DIRECTORY, HOW_ROOT };
+enum { HOW_NONE, HOW_FLAGS, HOW_STRUCT, HOW_CREAT, HOW_WORKING_DIRECTORY, HOW_ROOT, HOW_LINK, HOW_MOUNT };
 
 #define CREAT_FLAGS 0x241	/* O_CREAT | O_WRONLY | O_TRUNC */
 
@@ -1137,16 +1251,26 @@ static __always_inline int report_address(struct use *u, struct pt_regs *regs, b
 /* A setting of a mount that is a path, or a text that looks like one, such as the layers of an overlay. */
 static __always_inline int fsconfig_text(struct use *u, struct pt_regs *regs, bool compat, long result)
 {
-	enum { SET_STRING = 1, SET_PATH = 3, SET_PATH_EMPTY = 4 };
+	enum { SET_STRING = 1, SET_PATH = 3, SET_PATH_EMPTY = 4, SET_FD = 5 };
 	u32 command = argument(regs, compat, 1);
 	char first = 0;
 	u->text = (void *)argument(regs, compat, 3);
 	u->text_user = true;
 	u->text_room = PATH_MAX;
 	u->key.id.op = OP_USE;
+	u->key.id.how = USE_SETTING;
 	if (command == SET_PATH || command == SET_PATH_EMPTY)
 		return report_text(u, argument(regs, compat, 4));
-	if (command != SET_STRING || result < 0)
+	if (result < 0)
+		return 0;
+	if (command == SET_FD) {
+		struct file *file = file_of(bpf_get_current_task_btf(), argument(regs, compat, 4));
+		if (!file)
+			return 0;
+		describe_object(u, file);
+		return report(u);
+	}
+	if (command != SET_STRING)
 		return 0;
 	if (bpf_probe_read_user(&first, 1, u->text))
 		return unreadable(u);
@@ -1311,6 +1435,74 @@ static __noinline int describe_moved(struct use *u, struct task_struct *task, bo
 	return 0;
 }
 
+/* The source of a mount that shows something elsewhere. */
+static __noinline int describe_mount(struct making *m, struct pt_regs *regs, bool compat)
+{
+	enum { REMOUNT = 32, BIND = 4096, MOVE = 8192, PROPAGATION = 15 << 17 };
+	u32 flags = argument(regs, compat, 3);
+	char type[8] = {};
+	if (flags & (REMOUNT | PROPAGATION))
+		return 0;
+	m->from_dfd = AT_FDCWD;
+	m->to_dfd = AT_FDCWD;
+	m->from = (void *)argument(regs, compat, 0);
+	m->to = (void *)argument(regs, compat, 1);
+	m->kind = MADE_MOUNT;
+	if (flags & (BIND | MOVE))
+		return 1;
+	bpf_probe_read_user(type, sizeof(type), (void *)argument(regs, compat, 2));
+	m->from = (void *)argument(regs, compat, 4);
+	m->kind = MADE_OVERLAY;
+	return m->from && __builtin_bswap64(*(u64 *)type) == 0x6f7665726c617900;	/* overlay */
+}
+
+/* Whether a call makes something that shows elsewhere. */
+static __always_inline bool makes(u64 call)
+{
+	return CALL_PATH2(call) || CALL_HOW(call) == HOW_LINK;
+}
+
+/* What a call that succeeded made. */
+static __noinline int look_at_made(struct pt_regs *regs, struct task_struct *task, u64 call, bool compat)
+{
+	struct making m = { .from_dfd = AT_FDCWD, .to_dfd = AT_FDCWD };
+	u32 op = CALL_OP(call), how = CALL_HOW(call);
+	struct use u = {};
+	describe_process(&u, task);
+	if (is_set_up(&u))
+		return 0;
+	u.text_user = true;
+	if (how == HOW_MOUNT && !CALL_DFD2(call)) {
+		if (!describe_mount(&m, regs, compat))
+			return 0;
+	} else if (how == HOW_LINK) {
+		m.kind = MADE_LINK;
+		m.from = (void *)argument(regs, compat, 0);
+		m.to = (void *)ARGUMENT(CALL_PATH(call));
+		if (CALL_DFD(call))
+			m.to_dfd = ARGUMENT(CALL_DFD(call));
+	} else {
+		m.kind = how == HOW_MOUNT ? MADE_MOUNT : how == HOW_ROOT ? MADE_ROOT : MADE_NAME;
+		m.from = (void *)ARGUMENT(CALL_PATH(call));
+		m.to = (void *)ARGUMENT(CALL_PATH2(call));
+		if (CALL_DFD2(call)) {
+			m.from_dfd = ARGUMENT(CALL_DFD(call));
+			m.to_dfd = ARGUMENT(CALL_DFD2(call));
+		}
+	}
+	report_made(&u, &m);
+	if (op == OP_REMOVE && CALL_FLAGS(call) && ARGUMENT(CALL_FLAGS(call)) & RENAME_EXCHANGE) {
+		const void *from = m.from;
+		int from_dfd = m.from_dfd;
+		m.from = m.to;
+		m.from_dfd = m.to_dfd;
+		m.to = from;
+		m.to_dfd = from_dfd;
+		report_made(&u, &m);
+	}
+	return 0;
+}
+
 /* Looks at a call of which the table says that it may use a path. */
 static __noinline int look_at_call(struct pt_regs *regs, struct task_struct *task, u64 call, bool compat, long result)
 {
@@ -1408,8 +1600,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		return look_at_address(regs, task, op, compat, result);
 	if (!call)
 		return 0;
-	return CALL_PATH(call) ? look_at_call(regs, task, call, compat, result)
-			       : look_at_descriptor(regs, task, call, compat, result);
+	if (!CALL_PATH(call))
+		return look_at_descriptor(regs, task, call, compat, result);
+	look_at_call(regs, task, call, compat, result);
+	return makes(call) && result >= 0 ? look_at_made(regs, task, call, compat) : 0;
 }
 
 /* ---- exec ---- */
@@ -1510,6 +1704,19 @@ static __always_inline int report_filename(struct use *u, struct filename *name,
 	return report_text(u, dfd);
 }
 
+/* What a request to rename or link will make. */
+#define REPORT_NAMED(use, request, what)                             \
+	({                                                            \
+		struct making m = {                                     \
+			.kind = what,                                 \
+			.from = BPF_CORE_READ(request, oldpath, name), \
+			.to = BPF_CORE_READ(request, newpath, name),  \
+			.from_dfd = BPF_CORE_READ(request, old_dfd),  \
+			.to_dfd = BPF_CORE_READ(request, new_dfd),    \
+		};                                                    \
+		report_made(use, &m);                                 \
+	})
+
 /* Whether a kind of request may name a path. */
 static __always_inline bool names_path(u8 opcode)
 {
@@ -1592,7 +1799,8 @@ static __noinline int on_request(struct io_kiocb *request, u8 opcode)
 		u.key.id.flags |= FLAG_NOFOLLOW;
 		report_filename(&u, BPF_CORE_READ(rename, oldpath), BPF_CORE_READ(rename, old_dfd));
 		u.key.id.op = OP_CREATE;
-		return report_filename(&u, BPF_CORE_READ(rename, newpath), BPF_CORE_READ(rename, new_dfd));
+		report_filename(&u, BPF_CORE_READ(rename, newpath), BPF_CORE_READ(rename, new_dfd));
+		return REPORT_NAMED(&u, rename, MADE_NAME);
 	}
 	case IORING_OP_SYMLINKAT:
 	case IORING_OP_LINKAT: {
@@ -1605,7 +1813,8 @@ static __noinline int on_request(struct io_kiocb *request, u8 opcode)
 		}
 		u.key.id.op = OP_CREATE;
 		u.key.id.flags = FLAG_PENDING | FLAG_NOFOLLOW;
-		return report_filename(&u, BPF_CORE_READ(link, newpath), BPF_CORE_READ(link, new_dfd));
+		report_filename(&u, BPF_CORE_READ(link, newpath), BPF_CORE_READ(link, new_dfd));
+		return REPORT_NAMED(&u, link, opcode == IORING_OP_LINKAT ? MADE_NAME : MADE_LINK);
 	}
 	case IORING_OP_SETXATTR:
 	case IORING_OP_GETXATTR: {

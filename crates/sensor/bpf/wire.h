@@ -38,7 +38,23 @@ enum op {
 	OP_FORKED,	/* a process is made: `how` is its user, `object_mode` its parent */
 	OP_STARTED,	/* the same for a program that begins; the text is its arguments */
 	OP_EXITED,	/* a process ends: `how` is its user */
+	OP_MADE,	/* something shows elsewhere from now on: `how` says what; see enum made */
 };
+
+/*
+ * What OP_MADE tells of. The text is that of what is shown, a NUL, and the path where it is made, which a relative one
+ * looks up from the base. What is shown is looked up from the object, or is the object if its text is empty.
+ */
+enum made {
+	MADE_LINK = 1,	/* a symbolic link; what is shown is its target */
+	MADE_NAME,	/* a new name by rename or link */
+	MADE_MOUNT,	/* a mount of something that was there already */
+	MADE_OVERLAY,	/* an overlay; what is shown is its options */
+	MADE_ROOT,	/* another root, from the first path; the one of before is at the second */
+};
+
+/* In `how` of OP_USE: a setting of a file system to be mounted, maybe several paths with colons between them. */
+#define USE_SETTING 1
 
 enum flag {
 	FLAG_NOFOLLOW = 1,	/* a link at the end of the path is meant itself */

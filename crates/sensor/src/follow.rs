@@ -24,7 +24,7 @@ use crate::notify::place::{Atlas, look_up, status};
 use crate::notify::task::Task;
 use crate::rootfs::Rootfs;
 use crate::text::follows;
-use crate::wire::{Chain, Event};
+use crate::wire::{Chain, Event, Op};
 use crate::{SensorError, Target};
 
 /// The kernel's own limit.
@@ -36,6 +36,8 @@ const MAX_TRACES: usize = 1 << 18;
 /// How long the end waits for paths that are still to be followed.
 const PATIENCE: Duration = Duration::from_secs(5);
 const ENOENT: i32 = 2;
+/// What calls fail with that did not look at their path: EBADF, EFAULT, ENAMETOOLONG, ENOSYS; and ELOOP.
+const NOWHERE: [i32; 5] = [9, 14, 36, 38, 40];
 
 /// What was met on the way of a path.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -50,8 +52,8 @@ pub(crate) type Traces = BTreeMap<Event, Trace>;
 
 /// Whether there is a path in an event that may have led through something.
 pub(crate) fn may_tell(event: &Event) -> bool {
-    let led_somewhere = event.errno == 0 || event.errno == ENOENT;
-    led_somewhere && event.text.is_some() && !event.flags.hook() && !event.flags.moved()
+    let is_of_a_path = event.op != Op::Made && !event.flags.hook() && !event.flags.moved();
+    is_of_a_path && event.text.is_some() && !NOWHERE.contains(&event.errno)
 }
 
 /// The running thread.
@@ -144,7 +146,7 @@ impl Guide {
             return None;
         }
         let mut trace = Trace::default();
-        let _cut_short = self.go(&begin, text, follow, event.errno != 0, &mut trace);
+        let _cut_short = self.go(&begin, text, follow, event.errno == ENOENT, &mut trace);
         Some(trace).filter(|trace| *trace != Trace::default())
     }
 

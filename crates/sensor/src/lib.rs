@@ -17,6 +17,7 @@ mod follow;
 pub mod hooks;
 pub mod journal;
 mod magic;
+mod making;
 mod names;
 pub mod notify;
 mod object;

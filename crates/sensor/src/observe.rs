@@ -10,11 +10,13 @@ use profile::{AccessKind, Process};
 use crate::bound::View;
 use crate::follow::Trace;
 use crate::magic::magic;
+use crate::making::{Made, SETTING};
 use crate::origin::Origins;
 use crate::rootfs::Rootfs;
 use crate::running::Running;
 use crate::wire::{Chain, Event, Op, Program};
 
+const ENOENT: i32 = 2;
 const O_ACCMODE: u32 = 3;
 const O_WRONLY: u32 = 1;
 const O_RDWR: u32 = 2;
@@ -35,6 +37,8 @@ pub(crate) struct Observer<'a> {
     pub(crate) origins: Origins<'a>,
     /// What processes saw elsewhere than where it lies.
     pub(crate) views: BTreeSet<View>,
+    /// What the container made of links, names and mounts.
+    pub(crate) made: Made,
     /// Directories of the image that processes were in or had open, where that is asked.
     pub(crate) places: OnceCell<BTreeSet<ImagePath>>,
 }
@@ -47,6 +51,7 @@ impl<'a> Observer<'a> {
             running: Running::new(rootfs),
             origins: Origins::new(tree),
             views: BTreeSet::new(),
+            made: Made::default(),
             places: OnceCell::new(),
         }
     }
@@ -66,10 +71,11 @@ impl<'a> Observer<'a> {
         let _first = self.places.set(places.filter(is_directory).collect());
     }
 
-    /// The image path of a chain that lies in the container's root file system, whether or not the image has it.
+    /// The image path of a chain that lies in the container's root file system, whether or not the image has it, or in
+    /// a file system of which it is known where the container saw it.
     pub(crate) fn image_path(&self, chain: &Chain) -> Option<ImagePath> {
         if chain.detached || !self.rootfs.is(chain.dev) {
-            return None;
+            return self.made.places_of(chain).next();
         }
         ImagePath::from_absolute(&chain.path).ok()
     }
@@ -101,11 +107,20 @@ impl<'a> Observer<'a> {
     /// All uses of the image that one event of the base tells of.
     pub(crate) fn uses(&self, event: &Event) -> Vec<Use> {
         let mut uses = Vec::new();
+        if event.op == Op::Made {
+            return uses; // the call that made it is an event of its own
+        }
         let object = event.object.as_ref().and_then(|chain| self.image_path(chain));
         if let Some(path) = &object {
             self.succeeded(event, path, &mut uses);
+            if self.tree.get(path).is_none() {
+                let shown = self.made.at(path).into_iter().filter(|shown| self.tree.get(shown).is_some());
+                shown.for_each(|shown| self.succeeded(event, &shown, &mut uses));
+            }
         }
-        if let Some(text) = &event.text {
+        if event.op == Op::Use && event.how == SETTING {
+            self.settings(event, &mut uses);
+        } else if let Some(text) = &event.text {
             self.text(event, text, object.as_ref(), &mut uses);
         }
         uses
@@ -122,6 +137,10 @@ impl<'a> Observer<'a> {
         if let Some(end) = trace.end.as_ref().and_then(|end| self.image_path(end)) {
             match event.errno {
                 0 => self.succeeded(event, &end, &mut uses),
+                // It failed for what it found there, such as a file that is no socket.
+                errno if errno != ENOENT && self.tree.get(&end).is_some() => {
+                    self.succeeded(event, &end, &mut uses);
+                }
                 errno => uses.push((end, AccessKind::Missing, errno)),
             }
         }
@@ -132,7 +151,7 @@ impl<'a> Observer<'a> {
     /// interpreters on the image.
     pub(crate) fn named(&self, event: &Event) -> impl Iterator<Item = ImagePath> {
         let at = |chain: &Option<Chain>| self.place(chain);
-        let text = event.text.as_deref().filter(|_| !event.flags.moved()).and_then(|text| {
+        let text = event.text.as_deref().filter(|_| !event.flags.moved() && event.op != Op::Made).and_then(|text| {
             if text.split(|&b| b == b'/').any(|name| name == b"..") {
                 return None;
             }
@@ -220,7 +239,7 @@ fn kinds(event: &Event, node: &NodeKind) -> Vec<AccessKind> {
         Op::Map | Op::OldMap => AccessKind::OpenRead,
         Op::ReadDirectory => AccessKind::Readdir,
         // Not of a path; the consumer has taken them out.
-        Op::Forked | Op::Started | Op::Exited => return Vec::new(),
+        Op::Forked | Op::Started | Op::Exited | Op::Made => return Vec::new(),
     };
     vec![one]
 }

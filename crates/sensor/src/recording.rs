@@ -18,7 +18,7 @@ use crate::rootfs::Rootfs;
 use crate::sensor::Stopped;
 use crate::snapshot::{self, Held};
 use crate::wire::{Event, Program};
-use crate::{Sensor, SensorError, Strength, Target, notify, text, told};
+use crate::{Sensor, SensorError, Strength, Target, making, notify, text, told};
 
 /// What the backend of this name cannot see however complete its account is, in words.
 pub fn not_seen(backend: &str) -> Vec<String> {
@@ -163,10 +163,10 @@ impl Recording {
         };
         let own = find_canaries(&self.canaries, &harvest, &mut counters);
         let views = std::mem::take(&mut self.views).into_set();
-        let observer = Observer { views, ..Observer::new(tree, &self.rootfs) };
+        let mut observer = Observer { views, ..Observer::new(tree, &self.rootfs) };
         let events = harvest.events.iter().filter(|(event, _)| !own.contains(&event.program.id));
         let events = events.filter(|(event, _)| strength != Strength::Base || !event.flags.hook());
-        let (mut uses, named) = resolve(events.clone().map(|(event, time)| (event, *time)), &observer);
+        let (mut uses, named) = resolve(events.clone().map(|(event, time)| (event, *time)), &mut observer);
         for (event, time) in events {
             if let Some(trace) = harvest.traces.get(event) {
                 uses.add(observer.traced(event, trace), &observer.process(&event.program), *time);
@@ -227,11 +227,11 @@ impl Unfinished {
     /// were received as are there; how many were not, nobody knows.
     pub fn into_record(self, tree: &Tree) -> Record {
         let rootfs = Rootfs::gone(self.devices.iter().copied());
-        let observer = Observer::new(tree, &rootfs);
+        let mut observer = Observer::new(tree, &rootfs);
         let is_canary = |event: &&Event| self.canaries.iter().any(|word| is_of_canary(event, word));
         let own: BTreeSet<_> = self.events.keys().filter(is_canary).map(|event| event.program.id).collect();
         let events = self.events.iter().filter(|(event, _)| !own.contains(&event.program.id));
-        let (uses, named) = resolve(events.map(|(event, time)| (event, *time)), &observer);
+        let (uses, named) = resolve(events.map(|(event, time)| (event, *time)), &mut observer);
         let count = self.events.len() as u64;
         let counters = Counters { seen: count, emitted: count, received: count, ..Counters::default() };
         // Since it was last noted down, more may have been done.
@@ -260,9 +260,10 @@ fn judge_hooks(watched: Strength, skipped: u64, passed_over: &mut Vec<PassedOver
 /// The uses that events tell of, and the paths that the kernel side named.
 fn resolve<'a>(
     events: impl Iterator<Item = (&'a Event, u64)> + Clone,
-    observer: &Observer<'_>,
+    observer: &mut Observer<'_>,
 ) -> (Uses, BTreeSet<ImagePath>) {
     let (mut uses, mut named) = (Uses::default(), BTreeSet::new());
+    making::find(observer, events.clone().map(|(event, _)| event));
     observer.look_for_places(events.clone().map(|(event, _)| event));
     for (event, time) in events.clone() {
         named.extend(observer.named(event));

@@ -2,7 +2,7 @@
 //!
 //! The kernel side reads one packed word per number. Packing, low bits first: operation (8), then four bits each for
 //! path, dirfd, second path, second dirfd and flags (argument index plus one, 0 = none), three bits for where open
-//! flags come from or what of the process the call moves, one that inverts the meaning of the mask, and the 32-bit mask
+//! flags come from, what of the process the call moves, or what it makes, one that inverts the meaning of the mask, and the 32-bit mask
 //! of flags that mean "do not follow".
 //!
 //! Source: the kernel's `syscall_64.tbl`, `syscall_32.tbl`, `scripts/syscall.tbl`, and each call's man page.
@@ -24,6 +24,8 @@ const HOW_STRUCT: u64 = 2 << 28;
 const HOW_CREAT: u64 = 3 << 28;
 const HOW_WORKING_DIRECTORY: u64 = 4 << 28;
 const HOW_ROOT: u64 = 5 << 28;
+const HOW_LINK: u64 = 6 << 28;
+const HOW_MOUNT: u64 = 7 << 28;
 
 /// One packed word.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +92,16 @@ impl Call {
         Self(self.0 | HOW_ROOT)
     }
 
+    /// It makes a symbolic link to the text in the first argument.
+    const fn links(self) -> Self {
+        Self(self.0 | HOW_LINK)
+    }
+
+    /// It may show the first path at the second.
+    const fn mounts(self) -> Self {
+        Self(self.0 | HOW_MOUNT)
+    }
+
     /// As creat(2).
     const fn creat(self) -> Self {
         Self(self.0 | HOW_CREAT)
@@ -117,7 +129,7 @@ pub(crate) fn compat() -> [u64; TABLE_LENGTH] {
 /// Calls with the same number everywhere: all since Linux 5.1.
 const COMMON: &[(usize, Call)] = &[
     (428, at(Op::Open, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)), // open_tree
-    (429, at(Op::Use, 0, 1).and_at(2, 3)),                    // move_mount
+    (429, at(Op::Use, 0, 1).and_at(2, 3).mounts()),           // move_mount
     (431, call(Op::FsConfig)),
     (433, at(Op::Use, 0, 1)),                                   // fspick
     (437, at(Op::Open, 0, 1).open_how(2)),                      // openat2
@@ -154,7 +166,7 @@ const X86_64: &[(usize, Call)] = &[
     (85, path(Op::Open, 0).creat()),
     (86, path(Op::Link, 0).and(1).itself()),
     (87, path(Op::Remove, 0).itself()), // unlink
-    (88, path(Op::Create, 1).itself()), // symlink
+    (88, path(Op::Create, 1).itself().links()), // symlink
     (89, path(Op::Readlink, 0).itself()),
     (90, path(Op::Change, 0)),                   // chmod
     (92, path(Op::Change, 0)),                   // chown
@@ -166,7 +178,7 @@ const X86_64: &[(usize, Call)] = &[
     (155, path(Op::Use, 0).and(1).moves_root()), // pivot_root
     (161, path(Op::Use, 0).moves_root()),        // chroot
     (163, path(Op::Change, 0)),                  // acct
-    (165, path(Op::Use, 0).and(1)),              // mount
+    (165, path(Op::Use, 0).and(1).mounts()),     // mount
     (166, path(Op::Use, 0).unless(1, UMOUNT_NOFOLLOW)),
     (167, path(Op::Use, 0)),                             // swapon
     (168, path(Op::Use, 0)),                             // swapoff
@@ -191,7 +203,7 @@ const X86_64: &[(usize, Call)] = &[
     (263, at(Op::Remove, 0, 1).itself()),                       // unlinkat
     (264, at(Op::Remove, 0, 1).and_at(2, 3).itself()),          // renameat
     (265, at(Op::Link, 0, 1).and_at(2, 3).only_if(4, AT_SYMLINK_FOLLOW)),
-    (266, at(Op::Create, 1, 2).itself()),   // symlinkat
+    (266, at(Op::Create, 1, 2).itself().links()),   // symlinkat
     (267, at(Op::Readlink, 0, 1).itself()), // readlinkat
     (268, at(Op::Change, 0, 1)),            // fchmodat
     (269, at(Op::Access, 0, 1)),            // faccessat
@@ -200,7 +212,7 @@ const X86_64: &[(usize, Call)] = &[
     (303, at(Op::Use, 0, 1).only_if(4, AT_SYMLINK_FOLLOW)), // name_to_handle_at
     (304, call(Op::Open).open_flags(2)),    // open_by_handle_at
     (307, call(Op::SendMessages)),          // sendmmsg
-    (316, at(Op::Remove, 0, 1).and_at(2, 3).itself()), // renameat2
+    (316, at(Op::Remove, 0, 1).and_at(2, 3).itself().unless(4, 0)), // renameat2
     (321, call(Op::Bpf)),
     (322, at(Op::Exec, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)),
     (332, at(Op::Stat, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)), // statx
@@ -217,7 +229,7 @@ const I386: &[(usize, Call)] = &[
     (15, path(Op::Change, 0)),          // chmod
     (16, path(Op::Change, 0).itself()), // lchown16
     (18, path(Op::Stat, 0)),            // oldstat
-    (21, path(Op::Use, 0).and(1)),      // mount
+    (21, path(Op::Use, 0).and(1).mounts()), // mount
     (22, path(Op::Use, 0)),             // umount
     (30, path(Op::Change, 0)),          // utime
     (33, path(Op::Access, 0)),
@@ -227,7 +239,7 @@ const I386: &[(usize, Call)] = &[
     (51, path(Op::Change, 0)),                 // acct
     (52, path(Op::Use, 0).unless(1, UMOUNT_NOFOLLOW)),
     (61, path(Op::Use, 0).moves_root()), // chroot
-    (83, path(Op::Create, 1).itself()),  // symlink
+    (83, path(Op::Create, 1).itself().links()), // symlink
     (84, path(Op::Stat, 0).itself()),    // oldlstat
     (85, path(Op::Readlink, 0).itself()),
     (86, path(Op::Use, 0)),                              // uselib
@@ -272,7 +284,7 @@ const I386: &[(usize, Call)] = &[
     (301, at(Op::Remove, 0, 1).itself()),                       // unlinkat
     (302, at(Op::Remove, 0, 1).and_at(2, 3).itself()),          // renameat
     (303, at(Op::Link, 0, 1).and_at(2, 3).only_if(4, AT_SYMLINK_FOLLOW)),
-    (304, at(Op::Create, 1, 2).itself()),   // symlinkat
+    (304, at(Op::Create, 1, 2).itself().links()),   // symlinkat
     (305, at(Op::Readlink, 0, 1).itself()), // readlinkat
     (306, at(Op::Change, 0, 1)),            // fchmodat
     (307, at(Op::Access, 0, 1)),            // faccessat
@@ -281,7 +293,7 @@ const I386: &[(usize, Call)] = &[
     (341, at(Op::Use, 0, 1).only_if(4, AT_SYMLINK_FOLLOW)), // name_to_handle_at
     (342, call(Op::Open).open_flags(2)),    // open_by_handle_at
     (345, call(Op::SendMessages)),          // sendmmsg
-    (353, at(Op::Remove, 0, 1).and_at(2, 3).itself()), // renameat2
+    (353, at(Op::Remove, 0, 1).and_at(2, 3).itself().unless(4, 0)), // renameat2
     (357, call(Op::Bpf)),
     (358, at(Op::Exec, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)),
     (361, call(Op::Bind)),
@@ -305,11 +317,11 @@ const ARM64: &[(usize, Call)] = &[
     (33, at(Op::Create, 0, 1).itself()),                // mknodat
     (34, at(Op::Create, 0, 1).itself()),                // mkdirat
     (35, at(Op::Remove, 0, 1).itself()),                // unlinkat
-    (36, at(Op::Create, 1, 2).itself()),                // symlinkat
+    (36, at(Op::Create, 1, 2).itself().links()),                // symlinkat
     (37, at(Op::Link, 0, 1).and_at(2, 3).only_if(4, AT_SYMLINK_FOLLOW)),
     (38, at(Op::Remove, 0, 1).and_at(2, 3).itself()), // renameat
     (39, path(Op::Use, 0).unless(1, UMOUNT_NOFOLLOW)),
-    (40, path(Op::Use, 0).and(1)),                             // mount
+    (40, path(Op::Use, 0).and(1).mounts()),                    // mount
     (41, path(Op::Use, 0).and(1).moves_root()),                // pivot_root
     (43, path(Op::Stat, 0)),                                   // statfs
     (45, path(Op::Change, 0)),                                 // truncate
@@ -338,7 +350,7 @@ const ARM64: &[(usize, Call)] = &[
     (264, at(Op::Use, 0, 1).only_if(4, AT_SYMLINK_FOLLOW)),     // name_to_handle_at
     (265, call(Op::Open).open_flags(2)),                        // open_by_handle_at
     (269, call(Op::SendMessages)),                              // sendmmsg
-    (276, at(Op::Remove, 0, 1).and_at(2, 3).itself()),          // renameat2
+    (276, at(Op::Remove, 0, 1).and_at(2, 3).itself().unless(4, 0)),          // renameat2
     (280, call(Op::Bpf)),
     (281, at(Op::Exec, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)),
     (291, at(Op::Stat, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)), // statx

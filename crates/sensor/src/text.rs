@@ -23,9 +23,9 @@ pub(crate) const NOT_SEEN: [&str; 3] = [
 ];
 
 /// Where a text is looked up from.
-struct Begin {
-    root: ImagePath,
-    base: ImagePath,
+pub(crate) struct Begin {
+    pub(crate) root: ImagePath,
+    pub(crate) base: ImagePath,
 }
 
 impl Observer<'_> {
@@ -47,12 +47,14 @@ impl Observer<'_> {
             }
             return;
         }
-        let Some(mut begin) = self.begin(event) else { return };
-        if let Some(rest) = within {
-            return self.within_places(event, &mut begin, rest, object, uses);
-        }
-        for walk in self.walks(event, &begin, text) {
-            self.walked(event, &begin, walk, object, uses);
+        for mut begin in self.begins(event) {
+            if let Some(rest) = within {
+                self.within_places(event, &mut begin, rest, object, uses);
+                continue;
+            }
+            for walk in self.walks(event, &begin, text) {
+                self.walked(event, &begin, walk, object, uses);
+            }
         }
     }
 
@@ -108,15 +110,26 @@ impl Observer<'_> {
     /// older or younger than the lookup.
     fn walks(&self, event: &Event, begin: &Begin, text: &[u8]) -> Vec<Walk> {
         let walk = |ground: Ground<'_>| ground.walk(&begin.root, &begin.base, text, follows(event));
+        let made = || {
+            let ground = Ground::running(self.tree, &self.running);
+            self.made.ways(ground, &begin.root, &begin.base, text, follows(event))
+        };
         if event.errno != 0 {
-            return [Ground::image(self.tree)].into_iter().chain(self.grounds().skip(1)).map(walk).collect();
+            let grounds = [Ground::image(self.tree)].into_iter().chain(self.grounds().skip(1));
+            return grounds.map(walk).chain(made()).collect();
         }
         let ground = Ground::both(self.tree, &self.running);
         let first = walk(ground);
         if self.place(&event.object).is_some_and(|object| first.ends_at(&object)) {
             return vec![first];
         }
-        let mut walks: Vec<_> = self.grounds().skip(1).map(walk).collect();
+        let made = made();
+        if let Some(object) = self.place(&event.object)
+            && let Some(walk) = made.iter().find(|walk| walk.ends_at(&object))
+        {
+            return vec![walk.clone()];
+        }
+        let mut walks: Vec<_> = self.grounds().skip(1).map(walk).chain(made).collect();
         // The second path of pivot_root is known only afterwards, when the root is another one.
         if event.op == Op::Use && event.flags.absolute() && matches!(first.end, End::Missing(..)) {
             let top = ImagePath::root();
@@ -126,15 +139,21 @@ impl Observer<'_> {
         walks
     }
 
-    /// Where the text of an event begins.
-    fn begin(&self, event: &Event) -> Option<Begin> {
+    /// Where the text of an event may begin.
+    pub(crate) fn begins(&self, event: &Event) -> Vec<Begin> {
+        let mut begins: Vec<Begin> = Vec::new();
+        let known = self.place(&event.root);
         // A root outside the image is a sandbox put together from mounts; its paths mostly mirror the image's.
-        let mut root = self.place(&event.root).unwrap_or_default();
-        let base = if event.flags.absolute() { root.clone() } else { self.place(&event.base)? };
-        if event.flags.in_root() {
-            root = base.clone();
+        let mirrored = event.root.as_ref().is_none_or(|root| root.detached || !self.rootfs.is(root.dev));
+        for root in known.into_iter().chain(mirrored.then(ImagePath::root)) {
+            let base = if event.flags.absolute() { Some(root.clone()) } else { self.place(&event.base) };
+            let Some(base) = base else { continue };
+            let root = if event.flags.in_root() { base.clone() } else { root };
+            if begins.iter().all(|begin| begin.root != root) {
+                begins.push(Begin { root, base });
+            }
         }
-        Some(Begin { root, base })
+        begins
     }
 
     /// The ways on which a text may have led to the object, where the process, or its root, is since then.
@@ -159,6 +178,13 @@ impl Observer<'_> {
             }
             walks.push(walk);
         }
+        let ground = Ground::running(self.tree, &self.running);
+        for walk in base.iter().flat_map(|base| self.made.ways(ground, &root, base, text, true)) {
+            if object.is_some_and(|object| walk.ends_at(object)) {
+                return vec![walk];
+            }
+            walks.push(walk);
+        }
         let Some(object) = object.filter(|_| !is_certain) else { return walks };
         let ways = self.origins.ways(Ground::both(self.tree, &self.running), &root, text, object);
         if absolute || !ways.is_empty() {
@@ -168,7 +194,10 @@ impl Observer<'_> {
         let places = self.places.get().into_iter().flatten().take(MAX_PLACES);
         let tried = places.take_while(|_| self.origins.may_try());
         tried
-            .flat_map(|place| self.grounds().map(|ground| ground.walk(&root, place, text, true)))
+            .flat_map(|place| {
+                let walks = self.grounds().map(|ground| ground.walk(&root, place, text, true));
+                walks.chain(self.made.ways(ground, &root, place, text, true)).collect::<Vec<_>>()
+            })
             .filter(|walk| walk.ends_at(object))
             .collect()
     }

@@ -13,7 +13,7 @@ use crate::rootfs::LiveNode;
 use crate::running::Running;
 
 /// The kernel's own limit.
-const MAX_LINKS: usize = 40;
+pub(crate) const MAX_LINKS: usize = 40;
 
 /// What a walk passed and where it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) view: Option<&'a View>,
 }
 
-enum Found {
+/// What is at a path.
+pub(crate) enum Found {
     Directory,
     Symlink(Vec<u8>),
     Other,
@@ -86,7 +87,7 @@ impl<'a> Ground<'a> {
     }
 
     /// What is at a path.
-    fn look(&self, path: &ImagePath) -> Option<Found> {
+    pub(crate) fn look(&self, path: &ImagePath) -> Option<Found> {
         let in_image = || {
             Some(match &self.tree.get(path)?.kind {
                 NodeKind::Directory => Found::Directory,
@@ -104,8 +105,13 @@ impl<'a> Ground<'a> {
         if self.running_first { live().or_else(in_image) } else { in_image().or_else(live) }
     }
 
+    /// Whether the image has something there.
+    pub(crate) fn has(&self, path: &ImagePath) -> bool {
+        self.tree.get(path).is_some()
+    }
+
     /// Whether the image has a link there, wherever it leads.
-    fn has_link(&self, path: &ImagePath) -> bool {
+    pub(crate) fn has_link(&self, path: &ImagePath) -> bool {
         self.tree.get(path).is_some_and(|node| matches!(node.kind, NodeKind::Symlink { .. }))
     }
 
@@ -177,7 +183,7 @@ impl<'a> Ground<'a> {
 
 /// Puts the components of a path before what is still to do. A slash at the end counts as `.`: what is before it must
 /// be a directory, and is followed.
-fn push_components(todo: &mut VecDeque<Vec<u8>>, path: &[u8]) {
+pub(crate) fn push_components(todo: &mut VecDeque<Vec<u8>>, path: &[u8]) {
     let mut components: Vec<_> =
         path.split(|&b| b == b'/').filter(|c| !c.is_empty()).map(<[u8]>::to_vec).collect();
     if path.ends_with(b"/") && !components.is_empty() {

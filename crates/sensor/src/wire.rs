@@ -63,10 +63,11 @@ pub enum Op {
     Forked,
     Started,
     Exited,
+    Made,
 }
 
 impl Op {
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 31] = [
         Self::Open,
         Self::Stat,
         Self::Access,
@@ -97,6 +98,7 @@ impl Op {
         Self::Forked,
         Self::Started,
         Self::Exited,
+        Self::Made,
     ];
 
     /// Whether it tells of a process, not of a path.

@@ -22,7 +22,7 @@ use crate::observe::Observer;
 use crate::recording::{Uses, compare_held, now};
 use crate::rootfs::Rootfs;
 use crate::snapshot::Held;
-use crate::{Journal, Record, SensorError, Target};
+use crate::{Journal, Record, SensorError, Target, making};
 
 /// The name under which this backend stands in profiles.
 pub const BACKEND: &str = "seccomp-notify";
@@ -219,7 +219,8 @@ impl Recording {
         self.look_again();
         let account = self.end().ok_or(SensorError::Consumer)?;
         let mut counters = account.counters();
-        let observer = Observer::new(tree, &self.rootfs);
+        let mut observer = Observer::new(tree, &self.rootfs);
+        making::find(&mut observer, account.harvest.events.keys());
         let mut uses = Uses::default();
         let mut named = BTreeSet::new();
         for (event, time) in &account.harvest.events {

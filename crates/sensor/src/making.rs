@@ -1,0 +1,471 @@
+//! What the container made of links, names and mounts, as its own calls tell.
+//!
+//! A link or a mount may be made, used and taken away again before anybody looks, or in a mount namespace that ends with
+//! its one process. But the call that made it was seen, with what it shows: so a path that leads through it can be
+//! followed without it. When it was there, and for whom, is not asked: a path counts for each way that it may have gone.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use image::ImagePath;
+
+use crate::observe::{Observer, Use};
+use crate::text::follows;
+use crate::walk::{End, Found, Ground, MAX_LINKS, Walk, push_components};
+use crate::wire::{Chain, Event, Op};
+
+/// Links, names and mounts that are kept of each kind. Beyond, what leads through them is as the image has it.
+const MAX_MADE: usize = 1 << 17;
+/// Ways that one path may go.
+const MAX_WAYS: usize = 64;
+/// Places that may show at one place, one through another.
+const MAX_SHOWN: usize = 16;
+/// What was made may lie in, or show, what was made before.
+const MAX_ROUNDS: usize = 4;
+
+/// Marks a setting of a file system in [`Event::how`] of [`Op::Use`].
+pub(crate) const SETTING: u32 = 1;
+
+/// What [`Op::Made`] tells of. The numbers are those of `enum made` in `bpf/wire.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Kind {
+    /// A symbolic link with this target.
+    Link = 1,
+    /// A new name, by rename or link.
+    Name,
+    /// A mount of something that was there already.
+    Mount,
+    /// An overlay with these options.
+    Overlay,
+    /// Another root, and where the one of before is.
+    Root,
+}
+
+impl Kind {
+    fn of(event: &Event) -> Option<Self> {
+        (event.op == Op::Made).then_some(())?;
+        [Self::Link, Self::Name, Self::Mount, Self::Overlay, Self::Root]
+            .into_iter()
+            .find(|kind| *kind as u32 == event.how)
+    }
+}
+
+/// What was made, by the paths at which it was seen from the root of the image.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Made {
+    /// Targets of links.
+    links: BTreeMap<ImagePath, BTreeSet<Box<[u8]>>>,
+    /// What shows at a place, by where else it is seen.
+    shown: BTreeMap<ImagePath, BTreeSet<ImagePath>>,
+    /// Where file systems that are none of the image's are seen, by device.
+    mounted: BTreeMap<u32, BTreeSet<ImagePath>>,
+    /// Where overlays are seen.
+    overlays: BTreeSet<ImagePath>,
+    /// Directories that are settings of file systems.
+    settings: BTreeSet<ImagePath>,
+}
+
+impl Made {
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Where a place of another file system is seen.
+    pub(crate) fn places_of(&self, chain: &Chain) -> impl Iterator<Item = ImagePath> {
+        let points = self.mounted.get(&chain.dev).filter(|_| !chain.detached);
+        points.into_iter().flatten().filter_map(|point| point.join(&chain.path).ok())
+    }
+
+    /// This path, and what else may show there.
+    pub(crate) fn at(&self, path: &ImagePath) -> Vec<ImagePath> {
+        let mut places = vec![path.clone()];
+        let mut next = 0;
+        while next < places.len() && !self.shown.is_empty() {
+            let place = places[next].clone();
+            next += 1;
+            for point in std::iter::once(place.clone()).chain(place.ancestors()) {
+                let rest = &place.as_bytes()[point.as_bytes().len()..];
+                for shown in self.shown.get(&point).into_iter().flatten() {
+                    let Ok(shown) = shown.join(rest) else { continue };
+                    if places.len() < MAX_SHOWN && !places.contains(&shown) {
+                        places.push(shown);
+                    }
+                }
+            }
+        }
+        places
+    }
+
+    /// The ways of a path that lead through something made.
+    pub(crate) fn ways(
+        &self,
+        ground: Ground<'_>,
+        root: &ImagePath,
+        base: &ImagePath,
+        text: &[u8],
+        follow_last: bool,
+    ) -> Vec<Walk> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let mut ways = self.all_ways(ground, root, base, text, follow_last);
+        ways.retain(|(_, is_through)| *is_through);
+        ways.into_iter().map(|(walk, _)| walk).collect()
+    }
+
+    /// All ways of a path, and whether each leads through something made.
+    fn all_ways(
+        &self,
+        ground: Ground<'_>,
+        root: &ImagePath,
+        base: &ImagePath,
+        text: &[u8],
+        follow_last: bool,
+    ) -> Vec<(Walk, bool)> {
+        let begin = if text.starts_with(b"/") { root } else { base };
+        let mut todo = VecDeque::new();
+        push_components(&mut todo, text);
+        let mut open = vec![Way {
+            at: begin.clone(),
+            todo,
+            walk: Walk { links: Vec::new(), left: Vec::new(), end: End::Nowhere },
+            links: 0,
+            ghost: None,
+            is_through: false,
+        }];
+        let mut ended = Vec::new();
+        while let Some(way) = open.pop() {
+            if ended.len() >= MAX_WAYS {
+                break;
+            }
+            let fork = Fork { made: self, ground, root, follow_last };
+            fork.go(way, &mut open, &mut ended);
+        }
+        ended
+    }
+}
+
+/// A way that is being gone.
+#[derive(Debug, Clone)]
+struct Way {
+    at: ImagePath,
+    todo: VecDeque<Vec<u8>>,
+    walk: Walk,
+    links: usize,
+    /// The first place since the last link that neither image nor container has, where it may be as well, and whether it
+    /// was the last: made meanwhile, or missing.
+    ghost: Option<(Vec<ImagePath>, bool)>,
+    is_through: bool,
+}
+
+/// Where ways part.
+struct Fork<'a> {
+    made: &'a Made,
+    ground: Ground<'a>,
+    root: &'a ImagePath,
+    follow_last: bool,
+}
+
+impl Fork<'_> {
+    /// Goes on to the end or to where ways part.
+    fn go(&self, mut way: Way, open: &mut Vec<Way>, ended: &mut Vec<(Walk, bool)>) {
+        while let Some(name) = way.todo.pop_front() {
+            match &*name {
+                b"." => continue,
+                b".." => {
+                    if way.at != *self.root {
+                        let left = self.made.at(&way.at).into_iter().filter(|place| self.ground.has(place));
+                        way.walk.left.extend(left);
+                        way.at = way.at.parent().unwrap_or_default();
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            let Ok(next) = way.at.join(&name) else { return };
+            let is_last = way.todo.is_empty();
+            let places = self.made.at(&next);
+            let found: Vec<_> = places.iter().filter_map(|place| Some((place, self.ground.look(place)?))).collect();
+            let mut targets: Vec<(&ImagePath, Vec<u8>, bool)> = Vec::new();
+            for place in &places {
+                let made = self.made.links.get(place).into_iter().flatten();
+                targets.extend(made.map(|target| (place, target.to_vec(), true)));
+            }
+            let is_unknown = targets.is_empty() && found.is_empty();
+            if is_unknown && way.ghost.is_none() {
+                way.ghost = Some((places.clone(), is_last));
+            }
+            let mut goes_on = is_unknown;
+            for (place, found) in found {
+                match found {
+                    Found::Symlink(target) => targets.push((place, target, *place != next)),
+                    Found::Directory => goes_on = true,
+                    Found::Other => goes_on |= is_last,
+                }
+            }
+            if !targets.is_empty() && (!is_last || self.follow_last) {
+                for (place, target, is_made) in targets {
+                    open.extend(self.beyond(&way, place, &target, is_made));
+                }
+                if !goes_on {
+                    return;
+                }
+            } else if !goes_on && targets.is_empty() {
+                way.walk.end = End::NotADirectory(next);
+                ended.push((way.walk, way.is_through));
+                return;
+            }
+            way.at = next;
+        }
+        self.end(way, ended);
+    }
+
+    /// The same way behind a link.
+    fn beyond(&self, way: &Way, place: &ImagePath, target: &[u8], is_made: bool) -> Option<Way> {
+        let mut way = way.clone();
+        way.links += 1;
+        way.is_through |= is_made;
+        way.ghost = None;
+        if way.links > MAX_LINKS || target.is_empty() {
+            return None;
+        }
+        if self.ground.has_link(place) {
+            way.walk.links.push(place.clone());
+        }
+        if target.starts_with(b"/") {
+            way.at = self.root.clone();
+        }
+        push_components(&mut way.todo, target);
+        Some(way)
+    }
+
+    fn end(&self, mut way: Way, ended: &mut Vec<(Walk, bool)>) {
+        let mut push = |walk: &Walk, end, is_through| {
+            ended.push((Walk { end, ..walk.clone() }, is_through));
+        };
+        if let Some((places, is_last)) = way.ghost.take() {
+            let is_through = way.is_through || places.len() > 1;
+            for place in places {
+                push(&way.walk, End::Missing(place, is_last), is_through);
+            }
+            return;
+        }
+        let places = self.made.at(&way.at);
+        let mut is_in_image = false;
+        for place in places.iter().filter(|place| self.ground.has(place)) {
+            is_in_image = true;
+            push(&way.walk, End::InImage(place.clone()), way.is_through || *place != way.at);
+        }
+        if !is_in_image {
+            push(&way.walk, End::Made(way.at), way.is_through);
+        }
+    }
+}
+
+/// Reads what was made out of events.
+pub(crate) fn find<'e>(observer: &mut Observer<'_>, events: impl Iterator<Item = &'e Event> + Clone) {
+    if !events.clone().any(|event| event.op == Op::Made) {
+        return;
+    }
+    for _ in 0..MAX_ROUNDS {
+        let mut made = Made::default();
+        for event in events.clone() {
+            match event.op {
+                Op::Made => observer.note_made(event, &mut made),
+                Op::Use if event.how == SETTING => observer.note_setting(event, &mut made),
+                _ => {}
+            }
+        }
+        observer.note_overlays(events.clone(), &mut made);
+        if made == observer.made {
+            return;
+        }
+        observer.made = made;
+    }
+}
+
+impl Observer<'_> {
+    /// Where a path is seen when it has been followed to its end, but for a link there.
+    fn seen(&self, root: &ImagePath, base: &ImagePath, text: &[u8], follow_last: bool) -> Vec<ImagePath> {
+        let ground = Ground::running(self.tree, &self.running);
+        let ways = self.made.all_ways(ground, root, base, text, follow_last);
+        let mut seen: Vec<_> = ways.into_iter().filter_map(|(walk, _)| walk.place()).collect();
+        seen.sort();
+        seen.dedup();
+        seen
+    }
+
+    fn note_made(&self, event: &Event, made: &mut Made) {
+        let (Some(kind), Some(text)) = (Kind::of(event), event.text.as_deref()) else { return };
+        let Some(nul) = text.iter().position(|&byte| byte == 0) else { return };
+        let (from, to) = (&text[..nul], &text[nul + 1..]);
+        let start = event.object.as_ref().map(|chain| self.image_path(chain));
+        let foreign = event.object.as_ref().filter(|chain| !self.rootfs.is(chain.dev));
+        for begin in self.begins(event) {
+            let old_root = ImagePath::root();
+            // The path of another root was looked up from the root of before.
+            let root = if kind == Kind::Root { &old_root } else { &begin.root };
+            let here = if to.is_empty() { vec![begin.base.clone()] } else { self.seen(root, &begin.base, to, false) };
+            if kind == Kind::Link {
+                here.into_iter().for_each(|here| add(&mut made.links, here, from.into()));
+                continue;
+            }
+            if let Some(chain) = foreign.filter(|_| kind == Kind::Mount && from.is_empty()) {
+                here.iter().for_each(|here| add(&mut made.mounted, chain.dev, here.clone()));
+                made.overlays.extend(here.iter().cloned());
+                let settings = made.settings.union(&self.made.settings).cloned().collect();
+                show(made, &here, settings);
+                continue;
+            }
+            let start = match &start {
+                None => &begin.root,
+                Some(Some(start)) => start,
+                Some(None) => continue, // it begins in what nobody knows
+            };
+            let shown = match kind {
+                Kind::Overlay => {
+                    made.overlays.extend(here.iter().cloned());
+                    let directories = overlay_directories(from);
+                    directories.iter().flat_map(|text| self.seen(root, start, text, true)).collect()
+                }
+                Kind::Root => {
+                    let seen = self.seen(root, start, from, true);
+                    seen.iter().for_each(|seen| note_root(event.root.as_ref(), seen, made));
+                    vec![old_root]
+                }
+                Kind::Mount if from.is_empty() => vec![start.clone()],
+                _ => self.seen(root, start, from, kind == Kind::Mount),
+            };
+            show(made, &here, shown);
+        }
+    }
+
+    /// Uses of the paths in a setting of a file system.
+    pub(crate) fn settings(&self, event: &Event, uses: &mut Vec<Use>) {
+        for text in settings(event.text.as_deref().unwrap_or_default()) {
+            let mut event = event.clone();
+            if event.flags.absolute() && !text.starts_with(b"/") {
+                continue; // from a directory that the call did not tell
+            }
+            event.text = Some(text.into());
+            self.text(&event, event.text.as_deref().unwrap_or_default(), None, uses);
+        }
+    }
+
+    fn note_setting(&self, event: &Event, made: &mut Made) {
+        made.settings.extend(event.object.as_ref().and_then(|chain| self.image_path(chain)));
+        for begin in self.begins(event) {
+            for text in settings(event.text.as_deref().unwrap_or_default()) {
+                made.settings.extend(self.seen(&begin.root, &begin.base, &text, true));
+            }
+        }
+    }
+
+    /// Finds the devices of overlays: whoever opened something in one, or went there, named it.
+    fn note_overlays<'e>(&self, events: impl Iterator<Item = &'e Event>, made: &mut Made) {
+        if made.overlays.is_empty() {
+            return;
+        }
+        for event in events.filter(|event| event.op != Op::Made) {
+            let Some(object) = event.object.as_ref() else { continue };
+            if object.detached || self.rootfs.is(object.dev) {
+                continue;
+            }
+            let Some(text) = event.text.as_deref() else { continue };
+            for begin in self.begins(event) {
+                // Who went there may have it as root since then.
+                let root = if event.flags.moved() { &ImagePath::root() } else { &begin.root };
+                let seen = self.seen(root, &begin.base, text, follows(event));
+                for point in made.overlays.clone() {
+                    if point.join(&object.path).is_ok_and(|place| seen.contains(&place)) {
+                        add(&mut made.mounted, object.dev, point);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Notes that each of these places shows those.
+fn show(made: &mut Made, here: &[ImagePath], shown: Vec<ImagePath>) {
+    for here in here {
+        for shown in shown.iter().filter(|shown| *shown != here) {
+            add(&mut made.shown, here.clone(), shown.clone());
+        }
+    }
+}
+
+/// Where the root directory of a process is seen that it has since this call.
+fn note_root(root: Option<&Chain>, seen: &ImagePath, made: &mut Made) {
+    let Some(root) = root.filter(|root| !root.detached) else { return };
+    let Some(point) = seen.as_bytes().strip_suffix(&*root.path) else { return };
+    if let Ok(point) = ImagePath::from_absolute(point) {
+        add(&mut made.mounted, root.dev, point);
+    }
+}
+
+fn add<K: Ord, V: Ord>(map: &mut BTreeMap<K, BTreeSet<V>>, key: K, value: V) {
+    if map.len() < MAX_MADE || map.contains_key(&key) {
+        let values = map.entry(key).or_default();
+        if values.len() < MAX_WAYS {
+            values.insert(value);
+        }
+    }
+}
+
+impl Walk {
+    /// Where it ended, if it did.
+    fn place(self) -> Option<ImagePath> {
+        match self.end {
+            End::InImage(path) | End::Made(path) | End::Missing(path, _) => Some(path),
+            End::NotADirectory(_) | End::Nowhere => None,
+        }
+    }
+}
+
+/// The directories that the options of an overlay name.
+///
+/// Source: the kernel's `Documentation/filesystems/overlayfs.rst`.
+fn overlay_directories(options: &[u8]) -> Vec<Vec<u8>> {
+    let mut directories = Vec::new();
+    for option in split(options, b',') {
+        let Some(equals) = option.iter().position(|&byte| byte == b'=') else { continue };
+        let (name, value) = (&option[..equals], &option[equals + 1..]);
+        match name {
+            b"lowerdir" | b"lowerdir+" | b"datadir+" => directories.extend(settings(value)),
+            b"upperdir" => directories.extend(settings(value)),
+            _ => {}
+        }
+    }
+    directories
+}
+
+/// The paths in a setting, which may be several.
+fn settings(value: &[u8]) -> Vec<Vec<u8>> {
+    let unescaped = |part: Vec<u8>| {
+        let mut bytes = part.into_iter();
+        let mut plain = Vec::new();
+        while let Some(byte) = bytes.next() {
+            plain.push(if byte == b'\\' { bytes.next().unwrap_or(byte) } else { byte });
+        }
+        plain
+    };
+    split(value, b':').into_iter().map(unescaped).filter(|part| !part.is_empty()).collect()
+}
+
+/// Splits where a separator stands that has no backslash before it.
+fn split(text: &[u8], separator: u8) -> Vec<Vec<u8>> {
+    let mut parts = vec![Vec::new()];
+    let mut is_escaped = false;
+    for &byte in text {
+        if byte == separator && !is_escaped {
+            parts.push(Vec::new());
+            continue;
+        }
+        is_escaped = byte == b'\\' && !is_escaped;
+        if let Some(part) = parts.last_mut() {
+            part.push(byte);
+        }
+    }
+    parts
+}
