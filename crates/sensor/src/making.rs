@@ -441,7 +441,7 @@ fn overlay_directories(options: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// The paths in a setting, which may be several.
-fn settings(value: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn settings(value: &[u8]) -> Vec<Vec<u8>> {
     let unescaped = |part: Vec<u8>| {
         let mut bytes = part.into_iter();
         let mut plain = Vec::new();

@@ -18,6 +18,7 @@ mod exec;
 mod filter;
 mod held;
 mod lookup;
+mod made;
 mod mounts;
 mod movers;
 pub(crate) mod place;

@@ -9,6 +9,7 @@ use sys::seccomp::{I386, Notification};
 use super::place::{Atlas, Root, kernel_device, status};
 use super::task::{Task, Unread, is_of_ours};
 use super::{address, exec};
+use crate::making::{SETTING, settings};
 use crate::syscalls::{self, TABLE_LENGTH};
 use crate::wire::{Chain, Event, Flags, Op, Program};
 
@@ -35,16 +36,27 @@ enum How {
     Creat,
 }
 
+/// What a call makes that shows elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Makes {
+    Nothing,
+    Link,
+    Name,
+    Mount,
+    Root,
+}
+
 /// A word of the tables in [`syscalls`], unpacked. Arguments by index.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     pub(super) op: Op,
     pub(super) path: Option<usize>,
-    dirfd: Option<usize>,
-    second: Option<usize>,
-    second_dirfd: Option<usize>,
-    flags: Option<usize>,
+    pub(super) dirfd: Option<usize>,
+    pub(super) second: Option<usize>,
+    pub(super) second_dirfd: Option<usize>,
+    pub(super) flags: Option<usize>,
     how: How,
+    pub(super) makes: Makes,
     inverted: bool,
     nofollow: u32,
 }
@@ -64,6 +76,13 @@ impl Shape {
                 2 => How::Struct,
                 3 => How::Creat,
                 _ => How::None,
+            },
+            makes: match (word >> 28 & 7, index(16)) {
+                (5, Some(_)) => Makes::Root,
+                (6, _) => Makes::Link,
+                (7, _) => Makes::Mount,
+                (_, Some(_)) => Makes::Name,
+                (_, None) => Makes::Nothing,
             },
             inverted: word >> 31 & 1 == 1,
             nofollow: (word >> 32) as u32,
@@ -152,12 +171,12 @@ pub(super) fn identity(fd: &OwnedFd) -> (u32, u64) {
 }
 
 impl Question<'_> {
-    fn argument(&self, index: usize) -> u64 {
+    pub(super) fn argument(&self, index: usize) -> u64 {
         self.call.arguments.get(index).copied().unwrap_or(0)
     }
 
     /// A descriptor in an argument.
-    fn number(&self, index: usize) -> i32 {
+    pub(super) fn number(&self, index: usize) -> i32 {
         self.argument(index) as u32 as i32
     }
 
@@ -189,7 +208,12 @@ impl Question<'_> {
             Op::Bpf => self.bpf(),
             Op::ReadDirectory | Op::Enter => self.descriptor(shape.op, 0, self.number(0)),
             Op::Exec => exec::examine(self, shape.path.unwrap_or(0), shape.dirfd),
-            _ => self.paths(shape),
+            _ => {
+                self.paths(shape);
+                if self.told.events.iter().all(|event| event.errno == 0) {
+                    self.made(shape);
+                }
+            }
         }
     }
 
@@ -217,16 +241,23 @@ impl Question<'_> {
         const SET_STRING: u64 = 1;
         const SET_PATH: u64 = 3;
         const SET_PATH_EMPTY: u64 = 4;
+        const SET_FD: u64 = 5;
         match u64::from(self.argument(1) as u32) {
             SET_PATH | SET_PATH_EMPTY => {
                 let text = self.text(3);
-                self.path(Op::Use, 0, 0, text, self.number(4));
+                self.path(Op::Use, 0, SETTING, text, self.number(4));
             }
             // Whether a text is a path only the file system knows; absolute ones mostly are.
             SET_STRING => {
-                if let Some(text) = self.text(3).filter(|text| text.starts_with(b"/")) {
-                    self.path(Op::Use, 0, 0, Some(text), AT_FDCWD);
+                let text = self.text(3).filter(|text| text.starts_with(b"/")).unwrap_or_default();
+                for path in settings(&text) {
+                    self.path(Op::Use, 0, SETTING, Some(path), AT_FDCWD);
                 }
+            }
+            SET_FD => {
+                let Ok(fd) = self.task.descriptor(self.number(4)) else { return };
+                let object = self.atlas.chain(&self.task, &fd);
+                self.push(Op::Use, 0, 0, SETTING, None, object, None);
             }
             _ => {}
         }
@@ -324,7 +355,7 @@ impl Question<'_> {
     }
 
     /// The text in an argument that is a pointer.
-    fn text(&mut self, index: usize) -> Option<Vec<u8>> {
+    pub(super) fn text(&mut self, index: usize) -> Option<Vec<u8>> {
         match self.argument(index) {
             0 => None,
             address => self.task.text(address).map_err(|unread| self.unread(unread)).ok(),
