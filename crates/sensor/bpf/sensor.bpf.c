@@ -779,17 +779,61 @@ static __noinline int unreadable(struct use *u)
 	return 0;
 }
 
-/* Where a path begins that starts with `first`. False: that is not known. */
-static __always_inline bool describe_base(struct use *u, struct task_struct *task, char first, int dfd)
+#define FOUR(a, b, c, d) (a | b << 8 | c << 16 | (u32)d << 24)
+#define WORD(a, b, c, d, e, f, g, h) (FOUR(a, b, c, d) | (u64)FOUR(e, f, g, h) << 32)
+
+enum { DESCRIPTOR_DIGITS = 7 };
+
+/* The number that a text starts with, and that ends with a slash or with the text; -1: none. */
+static __always_inline int descriptor_at(const char *text)
+{
+	int number = 0;
+	for (u32 i = 0; i <= DESCRIPTOR_DIGITS; i++) {
+		char c = text[i];
+		if (i && (c == '/' || !c))
+			return number;
+		if (c < '0' || c > '9')
+			return -1;
+		number = number * 10 + c - '0';
+	}
+	return -1;
+}
+
+/* The directory or descriptor of the task's own that a text means which begins in /proc: AT_FDCWD, a number, -1: none. */
+static __always_inline int own_begin(const char *text)
+{
+	u64 first = *(u64 *)text;
+	const char *link;
+	if (first == WORD('/', 'd', 'e', 'v', '/', 'f', 'd', '/'))
+		return descriptor_at(text + 8);
+	if (first == WORD('/', 'p', 'r', 'o', 'c', '/', 's', 'e'))
+		link = text + 11;	/* behind "self/" */
+	else if (first == WORD('/', 'p', 'r', 'o', 'c', '/', 't', 'h'))
+		link = text + 18;	/* "thread-self/" */
+	else
+		return -1;
+	if (link[-5] != 's' || link[-2] != 'f' || link[-1] != '/')
+		return -1;
+	if (link[0] == 'c' && link[1] == 'w' && link[2] == 'd')
+		return AT_FDCWD;
+	return link[0] == 'f' && link[1] == 'd' && link[2] == '/' ? descriptor_at(link + 3) : -1;
+}
+
+/* Where a path begins; of its text at least 32 bytes are there. False: that is not known. */
+static __always_inline bool describe_base(struct use *u, struct task_struct *task, const char *text, int dfd)
 {
 	u->key.id.flags &= ~FLAG_ABSOLUTE;
-	if (first == '/' && !(u->key.id.flags & FLAG_IN_ROOT)) {
+	if (text[0] == '/' && !(u->key.id.flags & FLAG_IN_ROOT)) {
 		u->key.id.flags |= FLAG_ABSOLUTE;
 		u->base.mnt = 0;
 		u->base.dentry = 0;
 		u->key.id.base_ino = 0;
 		u->key.id.base_dev = 0;
-	} else if (dfd == AT_FDCWD) {
+		dfd = own_begin(text);
+		if (dfd == -1 || (dfd != AT_FDCWD && !file_of(task, dfd)))
+			return true;
+	}
+	if (dfd == AT_FDCWD) {
 		struct fs_struct *fs = task->fs;
 		if (!fs) {
 			lost();
@@ -835,7 +879,7 @@ __noinline int report_text(struct use *u, int dfd)
 		return 0;
 	u->text_long = read >= SHORT_TEXT;
 	u->text_length = read;
-	if (!describe_base(u, task, text[0], dfd))
+	if (!describe_base(u, task, text, dfd))
 		return 0;
 	return report(u);
 }
@@ -871,22 +915,26 @@ static __noinline u32 read_made(struct use *u, struct making *m, struct scratch 
 	return from + (to ? to : 1);
 }
 
-/* Where what is shown begins: there it is an object. */
-static __noinline int describe_shown(struct use *u, struct making *m, char first)
+/* Where what is shown begins, or what it is if it is a descriptor of the task's own in /proc: there it is an object. */
+static __noinline int describe_shown(struct use *u, struct making *m, const char *text)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	if (!u || !m)
+	if (!u || !m || !text)
 		return 0;
 	forget_object(u);
-	if (m->kind == MADE_LINK || first == '/')
+	if (m->kind == MADE_LINK)
+		return 1;
+	bool absolute = text[0] == '/';
+	int dfd = absolute ? own_begin(text) : m->from_dfd;
+	if (absolute && dfd == -1)
 		return 1;
 	struct fs_struct *fs = task->fs;
-	struct file *file = m->from_dfd == AT_FDCWD ? 0 : file_of(task, m->from_dfd);
+	struct file *file = dfd == AT_FDCWD ? 0 : file_of(task, dfd);
 	if (file)
 		describe_object(u, file);
-	else if (fs && m->from_dfd == AT_FDCWD)
+	else if (fs && dfd == AT_FDCWD)
 		describe_place(u, (struct place){ .mnt = fs->pwd.mnt, .dentry = fs->pwd.dentry });
-	return u->object.dentry != 0;
+	return absolute || u->object.dentry != 0;
 }
 
 static __noinline int look_up_made(struct use *u, struct making *m, struct scratch *s)
@@ -894,13 +942,13 @@ static __noinline int look_up_made(struct use *u, struct making *m, struct scrat
 	if (!u || !m || !s)
 		return UNREADABLE;
 	u32 length = read_made(u, m, s);
-	if (!length || length > PATH_MAX || !describe_shown(u, m, s->key.text[0]))
+	if (!length || length > PATH_MAX || !describe_shown(u, m, s->key.text))
 		return UNREADABLE;
-	char first = 0;
-	bpf_probe_read_user(&first, 1, u->text);
-	if (!u->text_user)
-		bpf_probe_read_kernel(&first, 1, u->text);
-	if (!describe_base(u, bpf_get_current_task_btf(), first, m->to_dfd))
+	u->key.text[0] = 0;
+	u->text = m->to;
+	if (m->to)
+		read_text(u->key.text, SHORT_TEXT, u);
+	if (!describe_base(u, bpf_get_current_task_btf(), u->key.text, m->to_dfd))
 		return UNREADABLE;
 	s->key.id = u->key.id;
 	s->text_length = length;

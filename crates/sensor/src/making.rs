@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use image::ImagePath;
 
+use crate::magic::{Magic, magic};
 use crate::observe::{Observer, Use};
 use crate::text::follows;
 use crate::walk::{End, Found, Ground, MAX_LINKS, Walk, push_components};
@@ -108,12 +109,11 @@ impl Made {
         if self.is_empty() {
             return Vec::new();
         }
-        let mut ways = self.all_ways(ground, root, base, text, follow_last);
-        ways.retain(|(_, is_through)| *is_through);
-        ways.into_iter().map(|(walk, _)| walk).collect()
+        let ways = self.all_ways(ground, root, base, text, follow_last);
+        ways.into_iter().filter(|way| way.is_through).map(|way| way.walk).collect()
     }
 
-    /// All ways of a path, and whether each leads through something made.
+    /// All ways of a path.
     fn all_ways(
         &self,
         ground: Ground<'_>,
@@ -121,7 +121,7 @@ impl Made {
         base: &ImagePath,
         text: &[u8],
         follow_last: bool,
-    ) -> Vec<(Walk, bool)> {
+    ) -> Vec<Gone> {
         let begin = if text.starts_with(b"/") { root } else { base };
         let mut todo = VecDeque::new();
         push_components(&mut todo, text);
@@ -158,6 +158,15 @@ struct Way {
     is_through: bool,
 }
 
+/// A way that has been gone.
+struct Gone {
+    walk: Walk,
+    /// Where it was seen to end.
+    at: ImagePath,
+    /// Whether it led through something made.
+    is_through: bool,
+}
+
 /// Where ways part.
 struct Fork<'a> {
     made: &'a Made,
@@ -168,7 +177,7 @@ struct Fork<'a> {
 
 impl Fork<'_> {
     /// Goes on to the end or to where ways part.
-    fn go(&self, mut way: Way, open: &mut Vec<Way>, ended: &mut Vec<(Walk, bool)>) {
+    fn go(&self, mut way: Way, open: &mut Vec<Way>, ended: &mut Vec<Gone>) {
         while let Some(name) = way.todo.pop_front() {
             match &*name {
                 b"." => continue,
@@ -185,7 +194,8 @@ impl Fork<'_> {
             let Ok(next) = way.at.join(&name) else { return };
             let is_last = way.todo.is_empty();
             let places = self.made.at(&next);
-            let found: Vec<_> = places.iter().filter_map(|place| Some((place, self.ground.look(place)?))).collect();
+            let found: Vec<_> =
+                places.iter().filter_map(|place| Some((place, self.ground.look(place)?))).collect();
             let mut targets: Vec<(&ImagePath, Vec<u8>, bool)> = Vec::new();
             for place in &places {
                 let made = self.made.links.get(place).into_iter().flatten();
@@ -211,8 +221,8 @@ impl Fork<'_> {
                     return;
                 }
             } else if !goes_on && targets.is_empty() {
-                way.walk.end = End::NotADirectory(next);
-                ended.push((way.walk, way.is_through));
+                let walk = Walk { end: End::NotADirectory(next.clone()), ..way.walk };
+                ended.push(Gone { walk, at: next, is_through: way.is_through });
                 return;
             }
             way.at = next;
@@ -239,25 +249,25 @@ impl Fork<'_> {
         Some(way)
     }
 
-    fn end(&self, mut way: Way, ended: &mut Vec<(Walk, bool)>) {
-        let mut push = |walk: &Walk, end, is_through| {
-            ended.push((Walk { end, ..walk.clone() }, is_through));
+    fn end(&self, way: Way, ended: &mut Vec<Gone>) {
+        let Way { at, walk, ghost, is_through, .. } = way;
+        let mut push = |end, is_through| {
+            ended.push(Gone { walk: Walk { end, ..walk.clone() }, at: at.clone(), is_through });
         };
-        if let Some((places, is_last)) = way.ghost.take() {
-            let is_through = way.is_through || places.len() > 1;
-            for place in places {
-                push(&way.walk, End::Missing(place, is_last), is_through);
-            }
+        if let Some((places, is_last)) = ghost {
+            let is_through = is_through || places.len() > 1;
+            places.into_iter().for_each(|place| push(End::Missing(place, is_last), is_through));
             return;
         }
-        let places = self.made.at(&way.at);
+        let places = self.made.at(&at);
         let mut is_in_image = false;
-        for place in places.iter().filter(|place| self.ground.has(place)) {
+        for place in places.into_iter().filter(|place| self.ground.has(place)) {
             is_in_image = true;
-            push(&way.walk, End::InImage(place.clone()), way.is_through || *place != way.at);
+            let is_elsewhere = place != at;
+            push(End::InImage(place), is_through || is_elsewhere);
         }
         if !is_in_image {
-            push(&way.walk, End::Made(way.at), way.is_through);
+            push(End::Made(at.clone()), is_through);
         }
     }
 }
@@ -285,14 +295,12 @@ pub(crate) fn find<'e>(observer: &mut Observer<'_>, events: impl Iterator<Item =
 }
 
 impl Observer<'_> {
-    /// Where a path is seen when it has been followed to its end, but for a link there.
+    /// Where a path is seen when it has been followed to its end, under each name that place has.
     fn seen(&self, root: &ImagePath, base: &ImagePath, text: &[u8], follow_last: bool) -> Vec<ImagePath> {
         let ground = Ground::running(self.tree, &self.running);
         let ways = self.made.all_ways(ground, root, base, text, follow_last);
-        let mut seen: Vec<_> = ways.into_iter().filter_map(|(walk, _)| walk.place()).collect();
-        seen.sort();
-        seen.dedup();
-        seen
+        let seen: BTreeSet<_> = ways.into_iter().map(|way| way.at).collect();
+        seen.iter().flat_map(|place| self.made.at(place)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn note_made(&self, event: &Event, made: &mut Made) {
@@ -305,7 +313,13 @@ impl Observer<'_> {
             let old_root = ImagePath::root();
             // The path of another root was looked up from the root of before.
             let root = if kind == Kind::Root { &old_root } else { &begin.root };
-            let here = if to.is_empty() { vec![begin.base.clone()] } else { self.seen(root, &begin.base, to, false) };
+            let here = match own_begin(event, &event.base, to) {
+                Some((chain, rest)) => {
+                    let base = self.image_path(chain);
+                    base.map(|base| self.seen(root, &base, rest, false)).unwrap_or_default()
+                }
+                None => self.seen(root, &begin.base, to, false),
+            };
             if kind == Kind::Link {
                 here.into_iter().for_each(|here| add(&mut made.links, here, from.into()));
                 continue;
@@ -333,8 +347,10 @@ impl Observer<'_> {
                     seen.iter().for_each(|seen| note_root(event.root.as_ref(), seen, made));
                     vec![old_root]
                 }
-                Kind::Mount if from.is_empty() => vec![start.clone()],
-                _ => self.seen(root, start, from, kind == Kind::Mount),
+                _ => {
+                    let from = own_begin(event, &event.object, from).map_or(from, |(_, rest)| rest);
+                    self.seen(root, start, from, kind == Kind::Mount)
+                }
             };
             show(made, &here, shown);
         }
@@ -386,6 +402,17 @@ impl Observer<'_> {
     }
 }
 
+/// Where a text begins that goes through a descriptor, or the working directory, of the process's own in `/proc`, and
+/// what comes after that.
+fn own_begin<'e>(event: &Event, begin: &'e Option<Chain>, text: &'e [u8]) -> Option<(&'e Chain, &'e [u8])> {
+    let chain = begin.as_ref().filter(|_| event.op == Op::Made && text.starts_with(b"/"))?;
+    match magic(text) {
+        Some(Magic::Directory(rest)) => Some((chain, rest)),
+        Some(Magic::Root(_)) => None,
+        None => Some((chain, b"")),
+    }
+}
+
 /// Notes that each of these places shows those.
 fn show(made: &mut Made, here: &[ImagePath], shown: Vec<ImagePath>) {
     for here in here {
@@ -409,16 +436,6 @@ fn add<K: Ord, V: Ord>(map: &mut BTreeMap<K, BTreeSet<V>>, key: K, value: V) {
         let values = map.entry(key).or_default();
         if values.len() < MAX_WAYS {
             values.insert(value);
-        }
-    }
-}
-
-impl Walk {
-    /// Where it ended, if it did.
-    fn place(self) -> Option<ImagePath> {
-        match self.end {
-            End::InImage(path) | End::Made(path) | End::Missing(path, _) => Some(path),
-            End::NotADirectory(_) | End::Nowhere => None,
         }
     }
 }

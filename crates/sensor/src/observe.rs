@@ -151,14 +151,18 @@ impl<'a> Observer<'a> {
     /// interpreters on the image.
     pub(crate) fn named(&self, event: &Event) -> impl Iterator<Item = ImagePath> {
         let at = |chain: &Option<Chain>| self.place(chain);
-        let text = event.text.as_deref().filter(|_| !event.flags.moved() && event.op != Op::Made).and_then(|text| {
-            if text.split(|&b| b == b'/').any(|name| name == b"..") {
-                return None;
-            }
-            let start =
-                if event.flags.absolute() { at(&event.root).unwrap_or_default() } else { at(&event.base)? };
-            ImagePath::from_absolute(&[b"/", start.as_bytes(), b"/", text].concat()).ok()
-        });
+        let text =
+            event.text.as_deref().filter(|_| !event.flags.moved() && event.op != Op::Made).and_then(|text| {
+                if text.split(|&b| b == b'/').any(|name| name == b"..") {
+                    return None;
+                }
+                let start = if event.flags.absolute() {
+                    at(&event.root).unwrap_or_default()
+                } else {
+                    at(&event.base)?
+                };
+                ImagePath::from_absolute(&[b"/", start.as_bytes(), b"/", text].concat()).ok()
+            });
         at(&event.object).into_iter().chain(text)
     }
 

@@ -165,7 +165,7 @@ const X86_64: &[(usize, Call)] = &[
     (84, path(Op::Remove, 0).itself()),        // rmdir
     (85, path(Op::Open, 0).creat()),
     (86, path(Op::Link, 0).and(1).itself()),
-    (87, path(Op::Remove, 0).itself()), // unlink
+    (87, path(Op::Remove, 0).itself()),         // unlink
     (88, path(Op::Create, 1).itself().links()), // symlink
     (89, path(Op::Readlink, 0).itself()),
     (90, path(Op::Change, 0)),                   // chmod
@@ -203,15 +203,15 @@ const X86_64: &[(usize, Call)] = &[
     (263, at(Op::Remove, 0, 1).itself()),                       // unlinkat
     (264, at(Op::Remove, 0, 1).and_at(2, 3).itself()),          // renameat
     (265, at(Op::Link, 0, 1).and_at(2, 3).only_if(4, AT_SYMLINK_FOLLOW)),
-    (266, at(Op::Create, 1, 2).itself().links()),   // symlinkat
-    (267, at(Op::Readlink, 0, 1).itself()), // readlinkat
-    (268, at(Op::Change, 0, 1)),            // fchmodat
-    (269, at(Op::Access, 0, 1)),            // faccessat
+    (266, at(Op::Create, 1, 2).itself().links()), // symlinkat
+    (267, at(Op::Readlink, 0, 1).itself()),       // readlinkat
+    (268, at(Op::Change, 0, 1)),                  // fchmodat
+    (269, at(Op::Access, 0, 1)),                  // faccessat
     (280, at(Op::Change, 0, 1).unless(3, AT_SYMLINK_NOFOLLOW)), // utimensat
     (301, at(Op::Watch, 3, 4).unless(1, FAN_MARK_DONT_FOLLOW)), // fanotify_mark
     (303, at(Op::Use, 0, 1).only_if(4, AT_SYMLINK_FOLLOW)), // name_to_handle_at
-    (304, call(Op::Open).open_flags(2)),    // open_by_handle_at
-    (307, call(Op::SendMessages)),          // sendmmsg
+    (304, call(Op::Open).open_flags(2)),          // open_by_handle_at
+    (307, call(Op::SendMessages)),                // sendmmsg
     (316, at(Op::Remove, 0, 1).and_at(2, 3).itself().unless(4, 0)), // renameat2
     (321, call(Op::Bpf)),
     (322, at(Op::Exec, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)),
@@ -224,23 +224,23 @@ const I386: &[(usize, Call)] = &[
     (9, path(Op::Link, 0).and(1).itself()),
     (10, path(Op::Remove, 0).itself()), // unlink
     (11, path(Op::Exec, 0)),
-    (12, path(Op::Use, 0).moves()),     // chdir
-    (14, path(Op::Create, 0).itself()), // mknod
-    (15, path(Op::Change, 0)),          // chmod
-    (16, path(Op::Change, 0).itself()), // lchown16
-    (18, path(Op::Stat, 0)),            // oldstat
+    (12, path(Op::Use, 0).moves()),         // chdir
+    (14, path(Op::Create, 0).itself()),     // mknod
+    (15, path(Op::Change, 0)),              // chmod
+    (16, path(Op::Change, 0).itself()),     // lchown16
+    (18, path(Op::Stat, 0)),                // oldstat
     (21, path(Op::Use, 0).and(1).mounts()), // mount
-    (22, path(Op::Use, 0)),             // umount
-    (30, path(Op::Change, 0)),          // utime
+    (22, path(Op::Use, 0)),                 // umount
+    (30, path(Op::Change, 0)),              // utime
     (33, path(Op::Access, 0)),
     (38, path(Op::Remove, 0).and(1).itself()), // rename
     (39, path(Op::Create, 0).itself()),        // mkdir
     (40, path(Op::Remove, 0).itself()),        // rmdir
     (51, path(Op::Change, 0)),                 // acct
     (52, path(Op::Use, 0).unless(1, UMOUNT_NOFOLLOW)),
-    (61, path(Op::Use, 0).moves_root()), // chroot
+    (61, path(Op::Use, 0).moves_root()),        // chroot
     (83, path(Op::Create, 1).itself().links()), // symlink
-    (84, path(Op::Stat, 0).itself()),    // oldlstat
+    (84, path(Op::Stat, 0).itself()),           // oldlstat
     (85, path(Op::Readlink, 0).itself()),
     (86, path(Op::Use, 0)),                              // uselib
     (87, path(Op::Use, 0)),                              // swapon
@@ -284,15 +284,15 @@ const I386: &[(usize, Call)] = &[
     (301, at(Op::Remove, 0, 1).itself()),                       // unlinkat
     (302, at(Op::Remove, 0, 1).and_at(2, 3).itself()),          // renameat
     (303, at(Op::Link, 0, 1).and_at(2, 3).only_if(4, AT_SYMLINK_FOLLOW)),
-    (304, at(Op::Create, 1, 2).itself().links()),   // symlinkat
-    (305, at(Op::Readlink, 0, 1).itself()), // readlinkat
-    (306, at(Op::Change, 0, 1)),            // fchmodat
-    (307, at(Op::Access, 0, 1)),            // faccessat
+    (304, at(Op::Create, 1, 2).itself().links()), // symlinkat
+    (305, at(Op::Readlink, 0, 1).itself()),       // readlinkat
+    (306, at(Op::Change, 0, 1)),                  // fchmodat
+    (307, at(Op::Access, 0, 1)),                  // faccessat
     (320, at(Op::Change, 0, 1).unless(3, AT_SYMLINK_NOFOLLOW)), // utimensat
     (339, at(Op::Watch, 4, 5).unless(1, FAN_MARK_DONT_FOLLOW)), // fanotify_mark: its mask takes two registers
     (341, at(Op::Use, 0, 1).only_if(4, AT_SYMLINK_FOLLOW)), // name_to_handle_at
-    (342, call(Op::Open).open_flags(2)),    // open_by_handle_at
-    (345, call(Op::SendMessages)),          // sendmmsg
+    (342, call(Op::Open).open_flags(2)),          // open_by_handle_at
+    (345, call(Op::SendMessages)),                // sendmmsg
     (353, at(Op::Remove, 0, 1).and_at(2, 3).itself().unless(4, 0)), // renameat2
     (357, call(Op::Bpf)),
     (358, at(Op::Exec, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)),
@@ -317,7 +317,7 @@ const ARM64: &[(usize, Call)] = &[
     (33, at(Op::Create, 0, 1).itself()),                // mknodat
     (34, at(Op::Create, 0, 1).itself()),                // mkdirat
     (35, at(Op::Remove, 0, 1).itself()),                // unlinkat
-    (36, at(Op::Create, 1, 2).itself().links()),                // symlinkat
+    (36, at(Op::Create, 1, 2).itself().links()),        // symlinkat
     (37, at(Op::Link, 0, 1).and_at(2, 3).only_if(4, AT_SYMLINK_FOLLOW)),
     (38, at(Op::Remove, 0, 1).and_at(2, 3).itself()), // renameat
     (39, path(Op::Use, 0).unless(1, UMOUNT_NOFOLLOW)),
@@ -344,13 +344,13 @@ const ARM64: &[(usize, Call)] = &[
     (211, call(Op::SendMessage)),
     (221, path(Op::Exec, 0)),
     (222, call(Op::Map)),
-    (224, path(Op::Use, 0)),                                    // swapon
-    (225, path(Op::Use, 0)),                                    // swapoff
-    (263, at(Op::Watch, 3, 4).unless(1, FAN_MARK_DONT_FOLLOW)), // fanotify_mark
-    (264, at(Op::Use, 0, 1).only_if(4, AT_SYMLINK_FOLLOW)),     // name_to_handle_at
-    (265, call(Op::Open).open_flags(2)),                        // open_by_handle_at
-    (269, call(Op::SendMessages)),                              // sendmmsg
-    (276, at(Op::Remove, 0, 1).and_at(2, 3).itself().unless(4, 0)),          // renameat2
+    (224, path(Op::Use, 0)),                                        // swapon
+    (225, path(Op::Use, 0)),                                        // swapoff
+    (263, at(Op::Watch, 3, 4).unless(1, FAN_MARK_DONT_FOLLOW)),     // fanotify_mark
+    (264, at(Op::Use, 0, 1).only_if(4, AT_SYMLINK_FOLLOW)),         // name_to_handle_at
+    (265, call(Op::Open).open_flags(2)),                            // open_by_handle_at
+    (269, call(Op::SendMessages)),                                  // sendmmsg
+    (276, at(Op::Remove, 0, 1).and_at(2, 3).itself().unless(4, 0)), // renameat2
     (280, call(Op::Bpf)),
     (281, at(Op::Exec, 0, 1).unless(4, AT_SYMLINK_NOFOLLOW)),
     (291, at(Op::Stat, 0, 1).unless(2, AT_SYMLINK_NOFOLLOW)), // statx

@@ -48,11 +48,16 @@ impl Observer<'_> {
             return;
         }
         for mut begin in self.begins(event) {
-            if let Some(rest) = within {
+            let own = within.filter(|_| event.base.is_some());
+            if let (Some(rest), None) = (within, own) {
                 self.within_places(event, &mut begin, rest, object, uses);
                 continue;
             }
-            for walk in self.walks(event, &begin, text) {
+            if own.is_some() {
+                let Some(base) = self.place(&event.base) else { continue };
+                begin.base = base;
+            }
+            for walk in self.walks(event, &begin, own.unwrap_or(text)) {
                 self.walked(event, &begin, walk, object, uses);
             }
         }

@@ -70,7 +70,8 @@ impl Question<'_> {
         let mut shown = &from.text[..];
         let mut object = None;
         if kind == Kind::Mount
-            && let Some((base, _)) = self.base(&from.text, from.dirfd, &mut 0).filter(|_| !from.text.is_empty())
+            && let Some((base, _)) =
+                self.base(&from.text, from.dirfd, &mut 0).filter(|_| !from.text.is_empty())
             && let Ok(found) = self.find(&base, &from.text, false, true)
         {
             // Where it leads is known better than what it says.
