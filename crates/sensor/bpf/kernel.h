@@ -100,6 +100,10 @@ struct backing_file {
 	struct path user_path;
 };
 
+struct fs_context {
+	struct dentry *root;
+};
+
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;

@@ -1299,20 +1299,27 @@ static __always_inline int report_address(struct use *u, struct pt_regs *regs, b
 /* A setting of a mount that is a path, or a text that looks like one, such as the layers of an overlay. */
 static __always_inline int fsconfig_text(struct use *u, struct pt_regs *regs, bool compat, long result)
 {
-	enum { SET_STRING = 1, SET_PATH = 3, SET_PATH_EMPTY = 4, SET_FD = 5 };
+	enum { SET_STRING = 1, SET_PATH = 3, SET_PATH_EMPTY = 4, SET_FD = 5, CREATE = 6, CREATE_EXCL = 8 };
 	u32 command = argument(regs, compat, 1);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = file_of(task, argument(regs, compat, 0));
+	struct fs_context *context = file ? BPF_CORE_READ(file, private_data) : 0;
 	char first = 0;
 	u->text = (void *)argument(regs, compat, 3);
 	u->text_user = true;
 	u->text_room = PATH_MAX;
 	u->key.id.op = OP_USE;
-	u->key.id.how = USE_SETTING;
+	u->key.id.how = USE_SETTING | ((u64)context >> 6 << 1);	/* all of one file system have the same */
 	if (command == SET_PATH || command == SET_PATH_EMPTY)
 		return report_text(u, argument(regs, compat, 4));
 	if (result < 0)
 		return 0;
+	if (command == CREATE || command == CREATE_EXCL) {
+		describe_place(u, (struct place){ .dentry = BPF_CORE_READ(context, root) });
+		return u->object.dentry ? report(u) : 0;
+	}
 	if (command == SET_FD) {
-		struct file *file = file_of(bpf_get_current_task_btf(), argument(regs, compat, 4));
+		file = file_of(task, argument(regs, compat, 4));
 		if (!file)
 			return 0;
 		describe_object(u, file);

@@ -53,7 +53,10 @@ enum made {
 	MADE_ROOT,	/* another root, from the first path; the one of before is at the second */
 };
 
-/* In `how` of OP_USE: a setting of a file system to be mounted, maybe several paths with colons between them. */
+/*
+ * In `how` of OP_USE: a setting of a file system to be mounted, maybe several paths with colons between them; or, without a
+ * text, its root. The bits above are the same for all of one file system.
+ */
 #define USE_SETTING 1
 
 enum flag {

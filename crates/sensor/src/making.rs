@@ -58,12 +58,25 @@ pub(crate) struct Made {
     links: BTreeMap<ImagePath, BTreeSet<Box<[u8]>>>,
     /// What shows at a place, by where else it is seen.
     shown: BTreeMap<ImagePath, BTreeSet<ImagePath>>,
-    /// Where file systems that are none of the image's are seen, by device.
-    mounted: BTreeMap<u32, BTreeSet<ImagePath>>,
     /// Where overlays are seen.
     overlays: BTreeSet<ImagePath>,
-    /// Directories that are settings of file systems.
-    settings: BTreeSet<ImagePath>,
+    /// Directories that are settings of a file system, by how its settings are marked.
+    settings: BTreeMap<u32, BTreeSet<ImagePath>>,
+    /// File systems that were set up, by the same.
+    set_up: BTreeMap<u32, BTreeSet<u32>>,
+}
+
+/// The begin of paths in file systems that are none of the image's, which no name in an image has.
+const ELSEWHERE: u8 = 1;
+
+/// The root of another file system, as a path that is in no image.
+fn elsewhere(device: u32) -> ImagePath {
+    ImagePath::from_absolute(format!("{}{device}", char::from(ELSEWHERE)).as_bytes()).unwrap_or_default()
+}
+
+/// Whether a path is none of the image's because it begins in another file system.
+pub(crate) fn is_elsewhere(path: &ImagePath) -> bool {
+    path.as_bytes().first() == Some(&ELSEWHERE)
 }
 
 impl Made {
@@ -71,10 +84,12 @@ impl Made {
         *self == Self::default()
     }
 
-    /// Where a place of another file system is seen.
-    pub(crate) fn places_of(&self, chain: &Chain) -> impl Iterator<Item = ImagePath> {
-        let points = self.mounted.get(&chain.dev).filter(|_| !chain.detached);
-        points.into_iter().flatten().filter_map(|point| point.join(&chain.path).ok())
+    /// Where of the image a place of another file system shows.
+    pub(crate) fn place_of(&self, chain: &Chain) -> Option<ImagePath> {
+        if self.is_empty() {
+            return None;
+        }
+        self.at(&place_elsewhere(chain)?).into_iter().find(|place| !is_elsewhere(place))
     }
 
     /// This path, and what else may show there.
@@ -143,6 +158,11 @@ impl Made {
         }
         ended
     }
+}
+
+/// A place of another file system, as a path that is in no image.
+pub(crate) fn place_elsewhere(chain: &Chain) -> Option<ImagePath> {
+    elsewhere(chain.dev).join(&chain.path).ok().filter(|_| !chain.detached)
 }
 
 /// A way that is being gone.
@@ -259,15 +279,12 @@ impl Fork<'_> {
             places.into_iter().for_each(|place| push(End::Missing(place, is_last), is_through));
             return;
         }
-        let places = self.made.at(&at);
-        let mut is_in_image = false;
-        for place in places.into_iter().filter(|place| self.ground.has(place)) {
-            is_in_image = true;
-            let is_elsewhere = place != at;
-            push(End::InImage(place), is_through || is_elsewhere);
-        }
-        if !is_in_image {
-            push(End::Made(at.clone()), is_through);
+        let mut places = self.made.at(&at);
+        let is_in_image = places.iter().any(|place| self.ground.has(place));
+        places.retain(|place| !is_in_image || self.ground.has(place));
+        for place in places {
+            let is_through = is_through || place != at;
+            push(if is_in_image { End::InImage(place) } else { End::Made(place) }, is_through);
         }
     }
 }
@@ -282,10 +299,11 @@ pub(crate) fn find<'e>(observer: &mut Observer<'_>, events: impl Iterator<Item =
         for event in events.clone() {
             match event.op {
                 Op::Made => observer.note_made(event, &mut made),
-                Op::Use if event.how == SETTING => observer.note_setting(event, &mut made),
+                Op::Use if event.how & SETTING != 0 => observer.note_setting(event, &mut made),
                 _ => {}
             }
         }
+        made.settle();
         observer.note_overlays(events.clone(), &mut made);
         if made == observer.made {
             return;
@@ -294,7 +312,25 @@ pub(crate) fn find<'e>(observer: &mut Observer<'_>, events: impl Iterator<Item =
     }
 }
 
+impl Made {
+    /// File systems show the directories that are their settings.
+    fn settle(&mut self) {
+        for (how, devices) in &self.set_up {
+            for device in devices {
+                for directory in self.settings.get(how).into_iter().flatten() {
+                    add(&mut self.shown, elsewhere(*device), directory.clone());
+                }
+            }
+        }
+    }
+}
+
 impl Observer<'_> {
+    /// Where a place is seen, of the image or not.
+    pub(crate) fn seen_at(&self, chain: &Chain) -> Option<ImagePath> {
+        if self.rootfs.is(chain.dev) { self.image_path(chain) } else { place_elsewhere(chain) }
+    }
+
     /// Where a path is seen when it has been followed to its end, under each name that place has.
     fn seen(&self, root: &ImagePath, base: &ImagePath, text: &[u8], follow_last: bool) -> Vec<ImagePath> {
         let ground = Ground::running(self.tree, &self.running);
@@ -307,28 +343,20 @@ impl Observer<'_> {
         let (Some(kind), Some(text)) = (Kind::of(event), event.text.as_deref()) else { return };
         let Some(nul) = text.iter().position(|&byte| byte == 0) else { return };
         let (from, to) = (&text[..nul], &text[nul + 1..]);
-        let start = event.object.as_ref().map(|chain| self.image_path(chain));
-        let foreign = event.object.as_ref().filter(|chain| !self.rootfs.is(chain.dev));
+        let start = event.object.as_ref().map(|chain| self.seen_at(chain));
         for begin in self.begins(event) {
             let old_root = ImagePath::root();
             // The path of another root was looked up from the root of before.
             let root = if kind == Kind::Root { &old_root } else { &begin.root };
             let here = match own_begin(event, &event.base, to) {
                 Some((chain, rest)) => {
-                    let base = self.image_path(chain);
+                    let base = self.seen_at(chain);
                     base.map(|base| self.seen(root, &base, rest, false)).unwrap_or_default()
                 }
                 None => self.seen(root, &begin.base, to, false),
             };
             if kind == Kind::Link {
                 here.into_iter().for_each(|here| add(&mut made.links, here, from.into()));
-                continue;
-            }
-            if let Some(chain) = foreign.filter(|_| kind == Kind::Mount && from.is_empty()) {
-                here.iter().for_each(|here| add(&mut made.mounted, chain.dev, here.clone()));
-                made.overlays.extend(here.iter().cloned());
-                let settings = made.settings.union(&self.made.settings).cloned().collect();
-                show(made, &here, settings);
                 continue;
             }
             let start = match &start {
@@ -369,10 +397,18 @@ impl Observer<'_> {
     }
 
     fn note_setting(&self, event: &Event, made: &mut Made) {
-        made.settings.extend(event.object.as_ref().and_then(|chain| self.image_path(chain)));
+        let object = event.object.as_ref().and_then(|chain| self.seen_at(chain));
+        match (object, &event.object) {
+            // It is set up.
+            (Some(root), Some(chain)) if root == elsewhere(chain.dev) => {
+                add(&mut made.set_up, event.how, chain.dev);
+            }
+            (object, _) => object.into_iter().for_each(|at| add(&mut made.settings, event.how, at)),
+        }
         for begin in self.begins(event) {
             for text in settings(event.text.as_deref().unwrap_or_default()) {
-                made.settings.extend(self.seen(&begin.root, &begin.base, &text, true));
+                let seen = self.seen(&begin.root, &begin.base, &text, true);
+                seen.into_iter().for_each(|seen| add(&mut made.settings, event.how, seen));
             }
         }
     }
@@ -394,7 +430,7 @@ impl Observer<'_> {
                 let seen = self.seen(root, &begin.base, text, follows(event));
                 for point in made.overlays.clone() {
                     if point.join(&object.path).is_ok_and(|place| seen.contains(&place)) {
-                        add(&mut made.mounted, object.dev, point);
+                        add(&mut made.shown, elsewhere(object.dev), point);
                     }
                 }
             }
@@ -424,10 +460,10 @@ fn show(made: &mut Made, here: &[ImagePath], shown: Vec<ImagePath>) {
 
 /// Where the root directory of a process is seen that it has since this call.
 fn note_root(root: Option<&Chain>, seen: &ImagePath, made: &mut Made) {
-    let Some(root) = root.filter(|root| !root.detached) else { return };
+    let Some(root) = root.filter(|root| !root.detached && !is_elsewhere(seen)) else { return };
     let Some(point) = seen.as_bytes().strip_suffix(&*root.path) else { return };
     if let Ok(point) = ImagePath::from_absolute(point) {
-        add(&mut made.mounted, root.dev, point);
+        add(&mut made.shown, elsewhere(root.dev), point);
     }
 }
 

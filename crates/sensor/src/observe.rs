@@ -10,7 +10,7 @@ use profile::{AccessKind, Process};
 use crate::bound::View;
 use crate::follow::Trace;
 use crate::magic::magic;
-use crate::making::{Made, SETTING};
+use crate::making::{Made, SETTING, is_elsewhere};
 use crate::origin::Origins;
 use crate::rootfs::Rootfs;
 use crate::running::Running;
@@ -75,7 +75,7 @@ impl<'a> Observer<'a> {
     /// a file system of which it is known where the container saw it.
     pub(crate) fn image_path(&self, chain: &Chain) -> Option<ImagePath> {
         if chain.detached || !self.rootfs.is(chain.dev) {
-            return self.made.places_of(chain).next();
+            return self.made.place_of(chain);
         }
         ImagePath::from_absolute(&chain.path).ok()
     }
@@ -118,11 +118,12 @@ impl<'a> Observer<'a> {
                 shown.for_each(|shown| self.succeeded(event, &shown, &mut uses));
             }
         }
-        if event.op == Op::Use && event.how == SETTING {
+        if event.op == Op::Use && event.how & SETTING != 0 {
             self.settings(event, &mut uses);
         } else if let Some(text) = &event.text {
             self.text(event, text, object.as_ref(), &mut uses);
         }
+        uses.retain(|(path, ..)| !is_elsewhere(path));
         uses
     }
 
@@ -187,7 +188,7 @@ impl<'a> Observer<'a> {
 
     pub(crate) fn nearest_directory(&self, path: &ImagePath, uses: &mut Vec<Use>) {
         let is_directory = |p: &ImagePath| self.tree.get(p).is_some_and(|n| n.kind == NodeKind::Directory);
-        if let Some(directory) = path.ancestors().find(is_directory) {
+        if let Some(directory) = path.ancestors().find(is_directory).filter(|_| !is_elsewhere(path)) {
             uses.push((directory, AccessKind::OpenWrite, 0));
         }
     }

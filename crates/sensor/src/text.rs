@@ -4,6 +4,7 @@ use image::ImagePath;
 use profile::AccessKind;
 
 use crate::magic::{Magic, magic};
+use crate::making::is_elsewhere;
 use crate::observe::{O_CREAT, O_EXCL, Observer, Use};
 use crate::walk::{End, Ground, Walk};
 use crate::wire::{Event, Op};
@@ -13,7 +14,7 @@ const ELOOP: i32 = 40;
 /// Interpreters of interpreters that the kernel follows.
 const MAX_INTERPRETERS: usize = 5;
 /// Directories that a path through `/proc` is tried from.
-const MAX_PLACES: usize = 1024;
+const MAX_PLACES: usize = 8192;
 
 /// What cannot be told from the text of a path, when nobody but the base watched.
 pub(crate) const NOT_SEEN: [&str; 3] = [
@@ -42,10 +43,22 @@ impl Observer<'_> {
             }
         }
         if event.flags.moved() {
+            // Where it is seen to have gone is not where that lies.
+            let is_elsewhere = object.is_none_or(|object| self.tree.get(object).is_none());
             for walk in self.ways(event, within.unwrap_or(text), object) {
                 passed(&walk, uses);
+                if let End::InImage(path) = &walk.end
+                    && is_elsewhere
+                {
+                    self.succeeded(event, path, uses);
+                }
             }
             return;
+        }
+        if within.is_none() && event.flags.absolute() && event.errno == 0 {
+            // A descriptor of its own, by its name in /proc.
+            let own = self.place(&event.base).filter(|own| object != Some(own));
+            own.iter().for_each(|own| self.succeeded(event, own, uses));
         }
         for mut begin in self.begins(event) {
             let own = within.filter(|_| event.base.is_some());
@@ -54,7 +67,7 @@ impl Observer<'_> {
                 continue;
             }
             if own.is_some() {
-                let Some(base) = self.place(&event.base) else { continue };
+                let Some(base) = event.base.as_ref().and_then(|base| self.seen_at(base)) else { continue };
                 begin.base = base;
             }
             for walk in self.walks(event, &begin, own.unwrap_or(text)) {
@@ -128,11 +141,12 @@ impl Observer<'_> {
         if self.place(&event.object).is_some_and(|object| first.ends_at(&object)) {
             return vec![first];
         }
-        let made = made();
+        let mut made = made();
         if let Some(object) = self.place(&event.object)
-            && let Some(walk) = made.iter().find(|walk| walk.ends_at(&object))
+            && made.iter().any(|walk| walk.ends_at(&object))
         {
-            return vec![walk.clone()];
+            made.retain(|walk| walk.ends_at(&object));
+            return made;
         }
         let mut walks: Vec<_> = self.grounds().skip(1).map(walk).chain(made).collect();
         // The second path of pivot_root is known only afterwards, when the root is another one.
@@ -147,12 +161,15 @@ impl Observer<'_> {
     /// Where the text of an event may begin.
     pub(crate) fn begins(&self, event: &Event) -> Vec<Begin> {
         let mut begins: Vec<Begin> = Vec::new();
-        let known = self.place(&event.root);
+        let known = event.root.as_ref().and_then(|root| self.seen_at(root));
         // A root outside the image is a sandbox put together from mounts; its paths mostly mirror the image's.
-        let mirrored = event.root.as_ref().is_none_or(|root| root.detached || !self.rootfs.is(root.dev));
+        let mirrored = known.as_ref().is_none_or(is_elsewhere);
         for root in known.into_iter().chain(mirrored.then(ImagePath::root)) {
-            let base = if event.flags.absolute() { Some(root.clone()) } else { self.place(&event.base) };
-            let Some(base) = base else { continue };
+            let base = match &event.base {
+                _ if event.flags.absolute() => root.clone(),
+                Some(base) if let Some(base) = self.seen_at(base) => base,
+                _ => continue,
+            };
             let root = if event.flags.in_root() { base.clone() } else { root };
             if begins.iter().all(|begin| begin.root != root) {
                 begins.push(Begin { root, base });

@@ -242,25 +242,31 @@ impl Question<'_> {
         const SET_PATH: u64 = 3;
         const SET_PATH_EMPTY: u64 = 4;
         const SET_FD: u64 = 5;
+        let how = self.setting();
         match u64::from(self.argument(1) as u32) {
             SET_PATH | SET_PATH_EMPTY => {
                 let text = self.text(3);
-                self.path(Op::Use, 0, SETTING, text, self.number(4));
+                self.path(Op::Use, 0, how, text, self.number(4));
             }
             // Whether a text is a path only the file system knows; absolute ones mostly are.
             SET_STRING => {
                 let text = self.text(3).filter(|text| text.starts_with(b"/")).unwrap_or_default();
                 for path in settings(&text) {
-                    self.path(Op::Use, 0, SETTING, Some(path), AT_FDCWD);
+                    self.path(Op::Use, 0, how, Some(path), AT_FDCWD);
                 }
             }
             SET_FD => {
                 let Ok(fd) = self.task.descriptor(self.number(4)) else { return };
                 let object = self.atlas.chain(&self.task, &fd);
-                self.push(Op::Use, 0, 0, SETTING, None, object, None);
+                self.push(Op::Use, 0, 0, how, None, object, None);
             }
             _ => {}
         }
+    }
+
+    /// How settings of file systems are marked that this process sets up.
+    pub(super) fn setting(&self) -> u32 {
+        SETTING | self.task.thread() << 1
     }
 
     /// bpf(BPF_OBJ_GET) and its like, with a path in their attributes.
@@ -372,7 +378,13 @@ impl Question<'_> {
         let makes = matches!(op, Op::Create | Op::Bind) || how & O_CREAT != 0;
         let (errno, object) = match found {
             Ok(_) if matches!(op, Op::Create | Op::Bind) || exclusive => (Errno::EXIST.raw_os_error(), None),
-            Ok(fd) => (0, self.atlas.chain(&self.task, &fd)),
+            Ok(fd) => {
+                let object = self.atlas.chain(&self.task, &fd);
+                if self.clones() {
+                    self.atlas.note_clone(&fd, object.as_ref());
+                }
+                (0, object)
+            }
             Err(Errno::NOENT) if makes => {
                 bits |= PENDING;
                 (0, None)
@@ -386,6 +398,12 @@ impl Question<'_> {
         };
         self.push(op, bits, errno, how, Some(text.into()), object, at);
         errno
+    }
+
+    /// Whether the call makes a mount that is attached nowhere yet (open_tree, open_tree_attr).
+    fn clones(&self) -> bool {
+        const OPEN_TREE_CLONE: u64 = 1;
+        matches!(self.call.number, 428 | 467) && self.argument(2) & OPEN_TREE_CLONE != 0
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of an event, in their order")]

@@ -80,6 +80,14 @@ impl Question<'_> {
         } else if kind != Kind::Link && !shown.starts_with(b"/") {
             object = self.place(from.dirfd);
         }
+        if kind == Kind::Mount
+            && shown.is_empty()
+            && let Some(root) = object.as_ref().filter(|root| root.path.is_empty())
+        {
+            // Perhaps one whose settings this process gave.
+            let (root, how) = (Some(root.clone()), self.setting());
+            self.push(Op::Use, 0, 0, how, None, root, None);
+        }
         let text = [shown, b"\0", &to.text].concat();
         self.push(Op::Made, bits & ABSOLUTE, 0, kind as u32, Some(text.into()), object, base);
     }

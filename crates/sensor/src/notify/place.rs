@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat2, statx};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags, openat, openat2, statx,
+};
 use rustix::io::Errno;
 use sys::seccomp::Notification;
 
@@ -20,6 +22,8 @@ const UNIQUE_MOUNT_ID: u32 = 0x4000;
 const MAX_MOUNTINFO: u64 = 4 << 20;
 /// Mounts that are remembered at most.
 const MAX_KNOWN: usize = 4096;
+/// Directories, one in the other, as many as a path can name.
+const MAX_DEPTH: usize = 2048;
 /// How often a path is looked up while others get in the way.
 const MAX_TRIES: usize = 100;
 
@@ -32,6 +36,10 @@ pub(crate) struct Atlas {
     /// Mounts by unique ID, and the root of the process that they were asked of. Before Linux 6.8 nothing is: a number
     /// comes again once a namespace has gone with its last process, of which no call tells.
     known: BTreeMap<u64, (Mount, Vec<u8>)>,
+    /// Directories of which mounts were made that are attached nowhere, by device and inode.
+    cloned: BTreeMap<(u32, u64), Chain>,
+    /// The roots of such mounts, by unique ID.
+    detached: BTreeMap<u64, Chain>,
     movers: Movers,
     /// Whether what is learnt now will hold.
     is_settled: bool,
@@ -93,6 +101,8 @@ impl Atlas {
             rootfs,
             first: None,
             known: BTreeMap::new(),
+            cloned: BTreeMap::new(),
+            detached: BTreeMap::new(),
             movers: Movers::default(),
             is_settled: true,
             views: BTreeMap::new(),
@@ -141,12 +151,16 @@ impl Atlas {
         }
         let link = link.strip_suffix(b" (deleted)").filter(|_| stat.stx_nlink == 0).unwrap_or(&link);
         let Some((mount, root)) = self.mount(task, fd, &stat, link) else {
+            if let Some(top) = self.detached_root(fd, &stat) {
+                let whole = [&*top.path, b"/", link].concat();
+                return Some(Chain { dev: top.dev, ..in_image(top.dev, &whole, top.mounted) });
+            }
             if self.rootfs.is(device) {
                 // Of a mount namespace that nobody shows us: the path is what there is.
                 return Some(in_image(device, link, false));
             }
             let name = link.strip_prefix(b"/").unwrap_or(link);
-            return Some(Chain { path: name.into(), dev: device, detached: true, mounted: false });
+            return Some(Chain { path: name.into(), dev: device, detached: false, mounted: false });
         };
         let path = beneath(link, &root).unwrap_or(link);
         if self.rootfs.is(mount.device) {
@@ -155,6 +169,40 @@ impl Atlas {
         }
         let image = self.rootfs.device()?;
         Some(in_image(image, path, true))
+    }
+
+    /// A mount of this directory will be made that is attached nowhere.
+    pub(super) fn note_clone(&mut self, fd: &impl AsFd, place: Option<&Chain>) {
+        if let (Some(stat), Some(place)) = (status(fd, StatxFlags::empty()), place)
+            && self.cloned.len() < MAX_KNOWN
+        {
+            self.cloned.insert((kernel_device(&stat), stat.stx_ino), place.clone());
+        }
+    }
+
+    /// The root of the mount in which a descriptor is that nobody shows, if it is one that was made of a directory: that
+    /// is found by climbing up to it.
+    fn detached_root(&mut self, fd: &impl AsFd, stat: &Statx) -> Option<Chain> {
+        let unique = (stat.stx_mask & UNIQUE_MOUNT_ID != 0).then_some(stat.stx_mnt_id);
+        if let Some(known) = unique.and_then(|unique| self.detached.get(&unique)) {
+            return Some(known.clone());
+        }
+        if self.cloned.is_empty() {
+            return None;
+        }
+        let mut at = fd.as_fd().try_clone_to_owned().ok()?;
+        for _ in 0..MAX_DEPTH {
+            let stat = status(&at, StatxFlags::empty())?;
+            if stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+                let root = self.cloned.get(&(kernel_device(&stat), stat.stx_ino))?.clone();
+                if let Some(unique) = unique.filter(|_| self.detached.len() < MAX_KNOWN) {
+                    self.detached.insert(unique, root.clone());
+                }
+                return Some(root);
+            }
+            at = openat(&at, "..", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        }
+        None
     }
 
     /// The mount in which a descriptor is, and the root of the process that told of it.
