@@ -7,8 +7,8 @@
  *	make TYPE PATH TARGET		f file, p program, s script, d directory, l link to TARGET
  *	way NAME WHAT
  *	operation NAME WHAT
- *	cell WAY OPERATION PATH=KINDS...	KINDS are separated by commas, one of them is enough; * is any kind of use
- * matrix [WAY [OPERATION]]: does it, and prints for each cell
+ *	cell WAY OPERATION PATH=KINDS...	KINDS are separated by commas, one of them is enough; * is any use
+ * matrix [WAY | WAY/OPERATION]...: does it, or what of it is named, and prints for each cell
  *	WAY OPERATION PATH RESULT
  * where RESULT is ok, found ERRNO (it failed, with an errno which says that the object was found), skipped WHY, or wrong
  * WHY. What the way needed is taken away again before the line is printed, at once.
@@ -39,13 +39,12 @@ static void list(void)
 				list_cell(way, operation);
 }
 
-/* Becomes root of a mount namespace of its own whose root is the image, as in a container; in a chroot no user namespace
- * can be made. */
+/* Becomes root of a mount namespace of its own whose root is the image, as in a container; in a chroot no user
+ * namespace can be made. */
 static int enter_image(void)
 {
 	int root;
-	if (unshare(CLONE_NEWNS) || (root = open("/", O_PATH | O_DIRECTORY)) < 0 || mkdir("/tmp/out", 0700) ||
-	    chroot("/tmp/out"))
+	if (unshare(CLONE_NEWNS) || (root = open("/", O_PATH | O_DIRECTORY)) < 0 || chroot("/tmp"))
 		return -1;
 	for (int i = 0; i < 64; i++)
 		if (chdir(".."))
@@ -101,6 +100,17 @@ static void run_cell(const struct way *way, const struct operation *operation)
 	fflush(stdout);
 }
 
+static int is_wanted(const struct way *way, const struct operation *operation, char **arguments)
+{
+	if (!*arguments)
+		return 1;
+	for (; *arguments; arguments++)
+		if (!strcmp(*arguments, way->name) ||
+		    !strcmp(*arguments, with(with(way->name, "/"), operation->name)))
+			return 1;
+	return 0;
+}
+
 int main(int count, char **arguments)
 {
 	if (count > 1 && !strcmp(arguments[1], "list")) {
@@ -119,8 +129,7 @@ int main(int count, char **arguments)
 		perror("cannot go first");
 	for (const struct way *way = ways; way->name; way++)
 		for (const struct operation *operation = operations; operation->name; operation++)
-			if (fits(way, operation) && (count < 2 || !strcmp(arguments[1], way->name)) &&
-			    (count < 3 || !strcmp(arguments[2], operation->name)))
+			if (fits(way, operation) && is_wanted(way, operation, arguments + 1))
 				run_cell(way, operation);
 	return 0;
 }

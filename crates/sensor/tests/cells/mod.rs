@@ -20,7 +20,7 @@ const WIDTH: usize = 120;
 pub(crate) struct Plan {
     pub(crate) things: Vec<Thing>,
     /// Name and description.
-    ways: Vec<(String, String)>,
+    pub(crate) ways: Vec<(String, String)>,
     operations: Vec<(String, String)>,
     pub(crate) cells: Vec<Cell>,
 }
@@ -75,30 +75,30 @@ impl Plan {
         plan
     }
 
-    /// Compares with what the program printed: each cell once, and done. Returns the lines of those that were skipped.
-    pub(crate) fn check(&self, output: &str) -> Vec<String> {
-        let (mut skipped, mut wrong) = (Vec::new(), Vec::new());
-        let mut lines = output.lines();
-        for cell in &self.cells {
-            let line = lines.next().unwrap_or_default();
-            let words: Vec<_> = line.splitn(4, ' ').collect();
-            let [way, operation, _, result] = *words else { panic!("{:?} is not done: {line}", cell.name) };
-            assert_eq!((way, operation), (&*cell.name.0, &*cell.name.1));
-            if result.starts_with("skipped ") {
-                skipped.push(line.to_owned());
-            } else if result != "ok" && !result.starts_with("found ") {
-                wrong.push(line);
-            }
-        }
-        assert_eq!(lines.next(), None);
-        assert!(wrong.is_empty(), "{} went otherwise than they should:\n{}", wrong.len(), wrong.join("\n"));
-        skipped
+    /// In the order in which the program does them.
+    pub(crate) fn cells_of(&self, ways: &[&str]) -> Vec<&Cell> {
+        self.cells.iter().filter(|cell| ways.contains(&&*cell.name.0)).collect()
     }
+}
 
-    /// How many cells a way has.
-    fn count(&self, way: &str) -> usize {
-        self.cells.iter().filter(|cell| cell.name.0 == way).count()
+/// Compares cells with what the program printed: each once, and done. Returns the lines of those that were skipped.
+pub(crate) fn check(cells: &[&Cell], output: &str) -> Vec<String> {
+    let (mut skipped, mut wrong) = (Vec::new(), Vec::new());
+    let mut lines = output.lines();
+    for cell in cells {
+        let line = lines.next().unwrap_or_default();
+        let words: Vec<_> = line.splitn(4, ' ').collect();
+        let [way, operation, _, result] = *words else { panic!("{:?} is not done: {line}", cell.name) };
+        assert_eq!((way, operation), (&*cell.name.0, &*cell.name.1));
+        if result.starts_with("skipped ") {
+            skipped.push(line.to_owned());
+        } else if result != "ok" && !result.starts_with("found ") {
+            wrong.push(line);
+        }
     }
+    assert_eq!(lines.next(), None);
+    assert!(wrong.is_empty(), "{} went otherwise than they should:\n{}", wrong.len(), wrong.join("\n"));
+    skipped
 }
 
 fn expectation(text: &str) -> (String, Vec<String>) {
@@ -115,13 +115,13 @@ pub(crate) struct Lost {
 
 impl Lost {
     /// Looks what a record lacks, but for cells whose line is among the skipped.
-    pub(crate) fn add(&mut self, plan: &Plan, record: &Record, skipped: &[String]) {
+    pub(crate) fn add(&mut self, cells: &[&Cell], record: &Record, skipped: &[String]) {
         let mut recorded: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
         for use_ in &record.observations {
             recorded.entry(use_.path.clone()).or_default().insert(use_.kind.name());
         }
         let missing = AccessKind::Missing.name();
-        for cell in &plan.cells {
+        for cell in cells {
             let (way, operation) = &cell.name;
             if skipped.iter().any(|line| line.starts_with(&format!("{way} {operation} "))) {
                 continue;
@@ -203,7 +203,7 @@ fn render(plan: &Plan) -> String {
     lists.iter().for_each(|(backend, _)| out += &format!(" {backend} |"));
     out += &format!("\n|---|---|---|{}\n", "---|".repeat(lists.len()));
     for (way, what) in &plan.ways {
-        let count = plan.count(way);
+        let count = plan.cells_of(&[way]).len();
         out += &format!("| `{way}` | {what} | {count} |");
         for (_, lost) in &lists {
             let lost = lost.iter().filter(|cell| cell.0 == *way).count();
@@ -223,7 +223,7 @@ fn render(plan: &Plan) -> String {
         for (way, _) in &plan.ways {
             let names: Vec<_> =
                 lost.iter().filter(|cell| cell.0 == *way).map(|cell| format!("`{}`", cell.1)).collect();
-            if names.len() == plan.count(way) {
+            if names.len() == plan.cells_of(&[way]).len() {
                 out += &format!("- `{way}`: all\n");
             } else if !names.is_empty() {
                 out += &format!("{}\n", wrap(&format!("- `{way}`: {}", names.join(", "))));
