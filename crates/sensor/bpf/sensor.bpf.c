@@ -1304,12 +1304,14 @@ static __always_inline int fsconfig_text(struct use *u, struct pt_regs *regs, bo
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct file *file = file_of(task, argument(regs, compat, 0));
 	struct fs_context *context = file ? BPF_CORE_READ(file, private_data) : 0;
-	char first = 0;
+	char first = 0, key = 0;
 	u->text = (void *)argument(regs, compat, 3);
 	u->text_user = true;
 	u->text_room = PATH_MAX;
 	u->key.id.op = OP_USE;
-	u->key.id.how = USE_SETTING | ((u64)context >> 6 << 1);	/* all of one file system have the same */
+	bpf_probe_read_user(&key, 1, (void *)argument(regs, compat, 2));
+	if (key != 'w')	/* the workdir of an overlay shows nowhere */
+		u->key.id.how = USE_SETTING | ((u64)context >> 6 << 1);	/* all of one file system have the same */
 	if (command == SET_PATH || command == SET_PATH_EMPTY)
 		return report_text(u, argument(regs, compat, 4));
 	if (result < 0)

@@ -16,6 +16,7 @@ pub mod error;
 mod follow;
 pub mod hooks;
 pub mod journal;
+mod made;
 mod magic;
 mod making;
 mod names;

@@ -42,6 +42,14 @@ pub(crate) fn magic(text: &[u8]) -> Option<Magic<'_>> {
     Some(Magic::Directory(&names.0[begin..]))
 }
 
+/// Whether a path goes through the root of a process that it names by number.
+pub(crate) fn of_other(text: &[u8]) -> bool {
+    let mut names = Names(text);
+    let begins = (names.next(), names.next());
+    matches!(begins, (Some(b"proc"), Some(process)) if is_number(process))
+        && matches!(magic(text), Some(Magic::Root(_)))
+}
+
 /// The names of a path, one after the other; what is left begins with a slash.
 struct Names<'a>(&'a [u8]);
 
@@ -69,6 +77,20 @@ fn is_number(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_root_of_another_process_is_named_by_number() {
+        for (text, expected) in [
+            ("/proc/7/root/x", true),
+            ("/proc/7/task/8/root/x", true),
+            ("/proc/self/root/x", false),
+            ("/proc/7/cwd/x", false),
+            ("/proc/7/root", false),
+            ("/x/7/root/x", false),
+        ] {
+            assert_eq!(of_other(text.as_bytes()), expected, "{text}");
+        }
+    }
 
     #[test]
     fn what_comes_after_a_magic_link_is_told() {

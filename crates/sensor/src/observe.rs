@@ -9,8 +9,9 @@ use profile::{AccessKind, Process};
 
 use crate::bound::View;
 use crate::follow::Trace;
+use crate::made::{Made, is_elsewhere};
 use crate::magic::magic;
-use crate::making::{Made, SETTING, is_elsewhere};
+use crate::making::SETTING;
 use crate::origin::Origins;
 use crate::rootfs::Rootfs;
 use crate::running::Running;
@@ -41,6 +42,8 @@ pub(crate) struct Observer<'a> {
     pub(crate) made: Made,
     /// Directories of the image that processes were in or had open, where that is asked.
     pub(crate) places: OnceCell<BTreeSet<ImagePath>>,
+    /// Roots of processes, where that is asked.
+    pub(crate) roots: OnceCell<BTreeSet<ImagePath>>,
 }
 
 impl<'a> Observer<'a> {
@@ -53,6 +56,7 @@ impl<'a> Observer<'a> {
             views: BTreeSet::new(),
             made: Made::default(),
             places: OnceCell::new(),
+            roots: OnceCell::new(),
         }
     }
 
@@ -65,6 +69,8 @@ impl<'a> Observer<'a> {
         if !events.clone().any(means_a_place) {
             return;
         }
+        let roots = events.clone().filter_map(|event| self.place(&event.root));
+        let _first = self.roots.set(roots.filter(|root| !root.is_root()).collect());
         let is_directory =
             |path: &ImagePath| self.tree.get(path).is_some_and(|node| node.kind == NodeKind::Directory);
         let places = events.flat_map(|event| [self.place(&event.base), self.place(&event.object)]).flatten();
@@ -93,6 +99,13 @@ impl<'a> Observer<'a> {
             None => escape(&program.argv0),
         };
         Process { exe, argv0: escape(&program.argv0) }
+    }
+
+    /// What of the container's own doings was too much to be followed, in words.
+    pub(crate) fn not_followed(&self) -> Option<String> {
+        let what =
+            "lookups through links and mounts of the container's own beyond the first hundred thousands";
+        self.made.is_cut().then(|| what.to_owned())
     }
 
     /// What a hook told: only of what the image has, for the base knows what is made and what is missing.

@@ -176,7 +176,8 @@ impl Recording {
         compare_held(&self.held, &observer, &mut uses, &mut counters);
         let programs = harvest.events.keys().map(|event| &event.program);
         let activity = activity(&noted, &harvest.processes, programs, &own, &observer, &self.marks, cut);
-        let record = Record::new(uses, named, &self.marks, counters, strength.name());
+        let mut record = Record::new(uses, named, &self.marks, counters, strength.name());
+        record.not_seen.extend(observer.not_followed());
         Ok(Record { activity: Some(activity), passed_over, unlisted: self.unlisted, ..record })
     }
 }
@@ -263,7 +264,7 @@ fn resolve<'a>(
     observer: &mut Observer<'_>,
 ) -> (Uses, BTreeSet<ImagePath>) {
     let (mut uses, mut named) = (Uses::default(), BTreeSet::new());
-    making::find(observer, events.clone().map(|(event, _)| event));
+    making::find(observer, &events.clone().map(|(event, _)| event));
     observer.look_for_places(events.clone().map(|(event, _)| event));
     for (event, time) in events.clone() {
         named.extend(observer.named(event));

@@ -3,8 +3,8 @@
 use image::ImagePath;
 use profile::AccessKind;
 
-use crate::magic::{Magic, magic};
-use crate::making::is_elsewhere;
+use crate::made::{Last, is_elsewhere};
+use crate::magic::{Magic, magic, of_other};
 use crate::observe::{O_CREAT, O_EXCL, Observer, Use};
 use crate::walk::{End, Ground, Walk};
 use crate::wire::{Event, Op};
@@ -18,9 +18,11 @@ const MAX_PLACES: usize = 8192;
 
 /// What cannot be told from the text of a path, when nobody but the base watched.
 pub(crate) const NOT_SEEN: [&str; 3] = [
-    "lookups other than opening through links and mounts of the container's own that were gone a moment (20 ms) later",
+    "lookups other than opening through links and mounts that others than the container made, in a volume or from outside, \
+     and took away a moment (20 ms) later",
+    "lookups other than opening through a link of the container's own into /proc, or that fail or make something through \
+     /proc of another process",
     "a path that the call itself or another thread overwrote before the call ended",
-    "files that are used through an overlay which the container mounted on directories of the image",
 ];
 
 /// Where a text is looked up from.
@@ -32,6 +34,7 @@ pub(crate) struct Begin {
 impl Observer<'_> {
     /// Adds what the text of an event tells; `object` is where it led, if the kernel side knows that.
     pub(crate) fn text(&self, event: &Event, text: &[u8], object: Option<&ImagePath>, uses: &mut Vec<Use>) {
+        let is_of_other = event.flags.absolute() && of_other(text);
         let (mut text, mut within) = (text, None);
         while let Some(through) = magic(text).filter(|_| event.flags.absolute()) {
             match through {
@@ -55,7 +58,7 @@ impl Observer<'_> {
             }
             return;
         }
-        if within.is_none() && event.flags.absolute() && event.errno == 0 {
+        if within.is_none() && event.flags.absolute() && event.errno != ENOENT {
             // A descriptor of its own, by its name in /proc.
             let own = self.place(&event.base).filter(|own| object != Some(own));
             own.iter().for_each(|own| self.succeeded(event, own, uses));
@@ -74,6 +77,28 @@ impl Observer<'_> {
                 self.walked(event, &begin, walk, object, uses);
             }
         }
+        if is_of_other && within.is_none() {
+            self.within_roots(event, text, object, uses);
+        }
+    }
+
+    /// A path through the root of another process: each root counts that one had, if the path leads to something of the
+    /// image there.
+    fn within_roots(&self, event: &Event, text: &[u8], object: Option<&ImagePath>, uses: &mut Vec<Use>) {
+        if event.errno == ENOENT {
+            return;
+        }
+        for root in self.roots.get().into_iter().flatten().take(MAX_PLACES) {
+            if !self.origins.may_try() {
+                return;
+            }
+            let begin = Begin { root: root.clone(), base: root.clone() };
+            for walk in self.walks(event, &begin, text) {
+                if matches!(walk.end, End::InImage(_)) && object.is_none_or(|object| walk.ends_at(object)) {
+                    self.walked(event, &begin, walk, object, uses);
+                }
+            }
+        }
     }
 
     /// The same for a path through `/proc`, from a directory that is not known: each directory counts in which a
@@ -86,7 +111,7 @@ impl Observer<'_> {
         object: Option<&ImagePath>,
         uses: &mut Vec<Use>,
     ) {
-        if event.errno != 0 {
+        if event.errno == ENOENT {
             return; // what it failed at would be as many paths as there are directories
         }
         for place in self.places.get().into_iter().flatten().take(MAX_PLACES) {
@@ -130,7 +155,7 @@ impl Observer<'_> {
         let walk = |ground: Ground<'_>| ground.walk(&begin.root, &begin.base, text, follows(event));
         let made = || {
             let ground = Ground::running(self.tree, &self.running);
-            self.made.ways(ground, &begin.root, &begin.base, text, follows(event))
+            self.made.ways(ground, &begin.root, &begin.base, text, Last::of(event))
         };
         if event.errno != 0 {
             let grounds = [Ground::image(self.tree)].into_iter().chain(self.grounds().skip(1));
@@ -201,7 +226,7 @@ impl Observer<'_> {
             walks.push(walk);
         }
         let ground = Ground::running(self.tree, &self.running);
-        for walk in base.iter().flat_map(|base| self.made.ways(ground, &root, base, text, true)) {
+        for walk in base.iter().flat_map(|base| self.made.ways(ground, &root, base, text, Last::Followed)) {
             if object.is_some_and(|object| walk.ends_at(object)) {
                 return vec![walk];
             }
@@ -218,7 +243,7 @@ impl Observer<'_> {
         tried
             .flat_map(|place| {
                 let walks = self.grounds().map(|ground| ground.walk(&root, place, text, true));
-                walks.chain(self.made.ways(ground, &root, place, text, true)).collect::<Vec<_>>()
+                walks.chain(self.made.ways(ground, &root, place, text, Last::Followed)).collect::<Vec<_>>()
             })
             .filter(|walk| walk.ends_at(object))
             .collect()

@@ -210,7 +210,9 @@ impl Question<'_> {
             Op::Exec => exec::examine(self, shape.path.unwrap_or(0), shape.dirfd),
             _ => {
                 self.paths(shape);
-                if self.told.events.iter().all(|event| event.errno == 0) {
+                // The source of a mount may be no path.
+                let is_mount = shape.makes == Makes::Mount;
+                if is_mount || self.told.events.iter().all(|event| event.errno == 0) {
                     self.made(shape);
                 }
             }
@@ -242,7 +244,9 @@ impl Question<'_> {
         const SET_PATH: u64 = 3;
         const SET_PATH_EMPTY: u64 = 4;
         const SET_FD: u64 = 5;
-        let how = self.setting();
+        // The workdir of an overlay shows nowhere.
+        let is_shown = self.text(2).is_none_or(|key| key != b"workdir");
+        let how = if is_shown { self.setting() } else { 0 };
         match u64::from(self.argument(1) as u32) {
             SET_PATH | SET_PATH_EMPTY => {
                 let text = self.text(3);

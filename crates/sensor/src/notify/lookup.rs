@@ -19,11 +19,14 @@ pub(super) enum Base {
 }
 
 impl Question<'_> {
-    /// Where the text starts, and that as a place. `None` if the descriptor is none.
+    /// Where the text starts, and that as a place; of an absolute one, if it goes through a descriptor of the caller's own
+    /// in `/proc`, or its working directory. `None` if the descriptor is none.
     pub(super) fn base(&mut self, text: &[u8], dirfd: i32, bits: &mut u8) -> Option<(Base, Option<Chain>)> {
         if text.starts_with(b"/") && *bits & IN_ROOT == 0 {
             *bits |= ABSOLUTE;
-            return Some((Base::Root, None));
+            let own = own_link(text).filter(|(link, _)| link != "exe" && link != "root");
+            let own = own.and_then(|(link, _)| self.task.open_link(&link).ok());
+            return Some((Base::Root, own.and_then(|fd| self.atlas.chain(&self.task, &fd))));
         }
         let fd = match dirfd {
             AT_FDCWD => self.task.open_link("cwd"),
@@ -70,23 +73,8 @@ impl Question<'_> {
 
     /// A path through the caller's own `/proc/self`, which for us would mean ourselves.
     fn through_own(&self, path: &[u8], follow: bool) -> Option<rustix::io::Result<OwnedFd>> {
-        const OWN: [(&[u8], &str); 6] = [
-            (b"/proc/self/fd/", "fd/"),
-            (b"/proc/thread-self/fd/", "fd/"),
-            (b"/dev/fd/", "fd/"),
-            (b"/proc/self/exe", "exe"),
-            (b"/proc/self/cwd", "cwd"),
-            (b"/proc/self/root", "root"),
-        ];
-        let (rest, link) = OWN.iter().find_map(|(own, link)| Some((path.strip_prefix(*own)?, *link)))?;
-        let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
-        let (name, beyond) = rest.split_at(end);
-        let name = std::str::from_utf8(name).ok()?;
-        let is_number = name.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty();
-        if is_number != link.ends_with('/') || beyond.is_empty() && !follow {
-            return None;
-        }
-        let fd = self.task.open_link(&format!("{link}{name}")).map_err(|_| Errno::NOENT);
+        let (link, beyond) = own_link(path).filter(|(_, beyond)| follow || !beyond.is_empty())?;
+        let fd = self.task.open_link(&link).map_err(|_| Errno::NOENT);
         let beyond = beyond.strip_prefix(b"/").unwrap_or(beyond);
         Some(match fd {
             Ok(fd) if !beyond.is_empty() => beneath(&fd, beyond, follow, ResolveFlags::BENEATH),
@@ -135,6 +123,22 @@ impl Question<'_> {
     }
 }
 
+/// What of `/proc/PID` a path means that goes through the caller's own, and the rest of the path.
+fn own_link(path: &[u8]) -> Option<(String, &[u8])> {
+    let rest = [&b"/proc/self/"[..], b"/proc/thread-self/"].iter().find_map(|own| path.strip_prefix(*own));
+    let (link, rest) = match (rest, path.strip_prefix(b"/dev/fd/")) {
+        (Some(rest), _) if rest.starts_with(b"fd/") => ("fd/", &rest[3..]),
+        (Some(rest), _) => ("", rest),
+        (None, Some(rest)) => ("fd/", rest),
+        (None, None) => return None,
+    };
+    let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+    let (name, beyond) = rest.split_at(end);
+    let is_number = !name.is_empty() && name.iter().all(u8::is_ascii_digit);
+    let is_own = if link.is_empty() { [&b"exe"[..], b"cwd", b"root"].contains(&name) } else { is_number };
+    Some((format!("{link}{}", std::str::from_utf8(name).ok()?), beyond)).filter(|_| is_own)
+}
+
 fn beneath(fd: &OwnedFd, text: &[u8], follow: bool, resolve: ResolveFlags) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let flags = if follow { flags } else { flags | OFlags::NOFOLLOW };
@@ -149,4 +153,29 @@ pub(super) fn open_file(place: &OwnedFd) -> std::io::Result<std::fs::File> {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
     std::fs::File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_links_are_told_from_other_paths() {
+        for (path, expected) in [
+            ("/proc/self/fd/7", Some(("fd/7", ""))),
+            ("/proc/thread-self/fd/12/a/b", Some(("fd/12", "/a/b"))),
+            ("/dev/fd/0", Some(("fd/0", ""))),
+            ("/proc/self/cwd/x", Some(("cwd", "/x"))),
+            ("/proc/thread-self/root", Some(("root", ""))),
+            ("/proc/self/fd/x", None),
+            ("/proc/self/fd/", None),
+            ("/proc/self/maps", None),
+            ("/proc/self/cwdx", None),
+            ("/dev/fd", None),
+            ("/proc/7/cwd/x", None),
+        ] {
+            let expected = expected.map(|(link, beyond)| (link.to_owned(), beyond.as_bytes()));
+            assert_eq!(own_link(path.as_bytes()), expected, "{path}");
+        }
+    }
 }

@@ -28,11 +28,12 @@ use crate::{Journal, Record, SensorError, Target, making};
 pub const BACKEND: &str = "seccomp-notify";
 
 /// What this backend cannot see, and why that does little harm.
-pub const NOT_SEEN: [&str; 6] = [
+pub const NOT_SEEN: [&str; 7] = [
     "io_uring: its rings pass no filter, so programs are told that the kernel has none (ENOSYS)",
     "opening by handle: there is no path to read, and a user namespace has no right to it",
     "whether a call that found its path was refused for lack of permission: it counts as a use",
     "what a process changes in its own memory between our look at a path and the kernel's",
+    "lookups through a link of the container's own into /proc, or that fail through /proc of another process",
     "what is done beside using files: system calls, capabilities, sockets, processes",
     "what a seccomp listener of the workload's own would let it do: the kernel allows one, which is ours (EBUSY)",
 ];
@@ -220,7 +221,7 @@ impl Recording {
         let account = self.end().ok_or(SensorError::Consumer)?;
         let mut counters = account.counters();
         let mut observer = Observer::new(tree, &self.rootfs);
-        making::find(&mut observer, account.harvest.events.keys());
+        making::find(&mut observer, &account.harvest.events.keys());
         let mut uses = Uses::default();
         let mut named = BTreeSet::new();
         for (event, time) in &account.harvest.events {
@@ -232,11 +233,9 @@ impl Recording {
         }
         compare_held(&self.held, &observer, &mut uses, &mut counters);
         let passed_over = std::mem::take(&mut self.passed_over);
-        Ok(Record {
-            passed_over,
-            unlisted: self.unlisted.take(),
-            ..Record::new(uses, named, &self.marks, counters, BACKEND)
-        })
+        let mut record = Record::new(uses, named, &self.marks, counters, BACKEND);
+        record.not_seen.extend(observer.not_followed());
+        Ok(Record { passed_over, unlisted: self.unlisted.take(), ..record })
     }
 
     fn end(&mut self) -> Option<Account> {

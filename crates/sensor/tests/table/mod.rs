@@ -70,6 +70,9 @@ fn column(record: &Record) -> Column {
     used.map(|object| (object.path.escape_ascii().to_string(), state(object))).collect()
 }
 
+/// Where a link does not lead any more; who sees the text alone cannot tell.
+pub(crate) const ELSEWHERE: &[u8] = b"f_swapold";
+
 /// Whether the object is used through io_uring.
 pub(crate) fn through_rings(object: &Object) -> bool {
     object.path.windows(5).any(|part| part == b"uring") || object.path == b"f_sqpoll"
@@ -80,6 +83,7 @@ fn why_not(backend: &str, object: &Object) -> &'static str {
         "seccomp-notify" if through_rings(object) => {
             "there is no io_uring: the filter answers ENOSYS, so nothing can be used through it"
         }
+        "seccomp-notify" if object.path == ELSEWHERE => "it is known that the link led elsewhere by then",
         _ => "not seen",
     }
 }
