@@ -211,7 +211,7 @@ mod tests {
                     path: self::path(path),
                     kind,
                     errno: if kind == AccessKind::Missing { 2 } else { 0 },
-                    process: Process { exe: "/usr/bin/app-real".into(), argv0: "app".into() },
+                    process: Process { exe: "/usr/bin/app-real".into(), argv0: "app".into() }.into(),
                     step: Step(1),
                 }
             })

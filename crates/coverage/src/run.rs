@@ -290,7 +290,7 @@ fn not_found(tried: &[(StepNumber, String, PathBuf)], tree: &Tree) -> Vec<Observ
             ResolutionEnd::NotADirectory(path) => (path, rustix::io::Errno::NOTDIR),
             _ => return None,
         };
-        let process = Process { exe: program.clone(), argv0: program.clone() };
+        let process = Process { exe: program.clone(), argv0: program.clone() }.into();
         Some(Observation {
             path,
             kind: AccessKind::Missing,

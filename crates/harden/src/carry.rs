@@ -263,11 +263,9 @@ fn check_kinship(
 
 /// Adds uses to those of a path that several old ones have become.
 fn unite(into: &mut PathUsage, usages: &PathUsage) {
-    for (kind, usage) in &usages.0 {
+    for (kind, usage) in usages.0.iter() {
         match into.0.get_mut(kind) {
-            None => {
-                into.0.insert(*kind, usage.clone());
-            }
+            None => into.0.insert(*kind, usage.clone()),
             Some(known) => known.unite(usage),
         }
     }

@@ -235,7 +235,7 @@ mod tests {
                 path: ImagePath::from_text(path).unwrap(),
                 kind: AccessKind::Missing,
                 errno: 2,
-                process: Process { exe: "/bin/app".into(), argv0: "app".into() },
+                process: Process { exe: "/bin/app".into(), argv0: "app".into() }.into(),
                 step: Step(step),
             })
             .collect();

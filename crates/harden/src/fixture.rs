@@ -67,7 +67,7 @@ impl Fixture {
                 path: self::path(path),
                 kind: *kind,
                 errno: *errno,
-                process: Process { exe: "/usr/bin/app".into(), argv0: "app".into() },
+                process: Process { exe: "/usr/bin/app".into(), argv0: "app".into() }.into(),
                 step: Step(0),
             })
             .collect();

@@ -129,7 +129,7 @@ mod tests {
             path: fixture::path(path),
             kind,
             errno: if kind == AccessKind::Missing { 2 } else { 0 },
-            process: Process { exe: "/usr/bin/app".into(), argv0: "app".into() },
+            process: Process { exe: "/usr/bin/app".into(), argv0: "app".into() }.into(),
             step: Step(1),
         }
     }

@@ -401,7 +401,7 @@ mod tests {
     }
 
     fn observation(path: &ImagePath, kind: AccessKind, step: u32, exe: &str) -> Observation {
-        let process = Process { exe: exe.into(), argv0: exe.into() };
+        let process = Process { exe: exe.into(), argv0: exe.into() }.into();
         Observation { path: path.clone(), kind, errno: 0, process, step: Step(step) }
     }
 

@@ -277,7 +277,7 @@ fn missed_beneath(ledger: &Ledger, original: &Profile, path: &ImagePath, process
     let beneath = original.paths.range(path..).skip_while(|(other, _)| *other == path);
     let (mut missed, mut found) = (BTreeSet::new(), BTreeSet::new());
     for (_, usages) in beneath.take_while(|(other, _)| other.is_within(path)) {
-        for (kind, usage) in &usages.0 {
+        for (kind, usage) in usages.0.iter() {
             let set = if kind.is_use() { &mut found } else { &mut missed };
             set.extend(original.processes_of(usage).map(|process| &process.exe));
         }
@@ -372,7 +372,7 @@ mod tests {
                 path: ImagePath::from_text(path).unwrap(),
                 kind: AccessKind::Missing,
                 errno: 2,
-                process: Process { exe: (*exe).into(), argv0: (*exe).into() },
+                process: Process { exe: (*exe).into(), argv0: (*exe).into() }.into(),
                 step: Step(0),
             })
             .collect();
@@ -492,7 +492,7 @@ mod tests {
         let original = profile("original", run("c", vec![]), &[("/usr/lib/plugin.so", "app")]);
         let mut hardened = profile("hardened", run("c", vec![]), &[("/usr/lib/plugin.so", "app")]);
         for usage in hardened.paths.values_mut().flat_map(|usages| usages.0.values_mut()) {
-            usage.errnos = BTreeSet::from([13]);
+            usage.errnos = [13].into();
         }
         assert_eq!(verify(&ledger(&["/usr/lib/plugin.so"]), &original, &hardened).missing_lookups.len(), 1);
     }

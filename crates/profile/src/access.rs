@@ -1,6 +1,7 @@
 //! One observed use of a path.
 
 use std::fmt;
+use std::sync::Arc;
 
 use image::ImagePath;
 use serde::{Deserialize, Serialize};
@@ -93,7 +94,7 @@ pub struct Observation {
     /// The errno of a failed lookup ([`AccessKind::Missing`]), else 0.
     pub errno: i32,
     /// Who used it.
-    pub process: Process,
+    pub process: Arc<Process>,
     /// When.
     pub step: Step,
 }

@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::FewSet;
+
 /// Reads a list of at most `MAX` elements.
 pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: usize>(
     deserializer: D,
@@ -21,6 +23,13 @@ pub(crate) fn set<'de, D: Deserializer<'de>, T: Deserialize<'de> + Ord, const MA
     let count = list.len();
     let set: BTreeSet<T> = list.into_iter().collect();
     if set.len() == count { Ok(set) } else { Err(D::Error::custom("an element stands twice")) }
+}
+
+/// Reads a set of few elements, at most `MAX`; a repeated one is an error.
+pub(crate) fn few<'de, D: Deserializer<'de>, T: Deserialize<'de> + Ord, const MAX: usize>(
+    deserializer: D,
+) -> Result<FewSet<T>, D::Error> {
+    set::<D, T, MAX>(deserializer).map(FewSet::from)
 }
 
 /// Reads a map of at most `MAX` entries; a repeated key is an error.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use image::{Digest, ImagePath, Platform};
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessKind, Activity, Counters, Process, Step, Surroundings, Verdict, bounded};
+use crate::{AccessKind, Activity, Counters, FewMap, FewSet, Process, Step, Surroundings, Verdict, bounded};
 
 /// The format version that this build writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -76,7 +76,7 @@ pub struct ImageIdentity {
 /// How one path was used: by kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct PathUsage(pub BTreeMap<AccessKind, Usage>);
+pub struct PathUsage(pub FewMap<AccessKind, Usage>);
 
 /// One kind of use of one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,15 +86,15 @@ pub struct Usage {
     /// The first step of that run in which it was seen.
     pub first_step: Step,
     /// Who: indexes into [`Profile::processes`].
-    #[serde(deserialize_with = "bounded::set::<_, _, MAX_PROCESSES>")]
-    pub processes: BTreeSet<u32>,
+    #[serde(deserialize_with = "bounded::few::<_, _, MAX_PROCESSES>")]
+    pub processes: FewSet<u32>,
     /// Errnos of failed lookups; empty for all kinds but [`AccessKind::Missing`].
     #[serde(
         default,
-        skip_serializing_if = "BTreeSet::is_empty",
-        deserialize_with = "bounded::set::<_, _, MAX_ERRNOS>"
+        skip_serializing_if = "FewSet::is_empty",
+        deserialize_with = "bounded::few::<_, _, MAX_ERRNOS>"
     )]
-    pub errnos: BTreeSet<i32>,
+    pub errnos: FewSet<i32>,
     /// The later runs in which it was seen too, each with the first step of it in which it was.
     #[serde(
         default,

@@ -210,8 +210,11 @@ impl Profile {
     pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
         encoder.include_checksum(true)?;
-        encoder.write_all(&self.to_json()?)?;
-        encoder.finish()
+        // The document is many times as long as what becomes of it: it is never there as a whole.
+        let mut out = io::BufWriter::with_capacity(1 << 16, encoder);
+        serde_json::to_writer_pretty(&mut out, self)?;
+        out.write_all(b"\n")?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.finish()
     }
 
     /// The document, one field a line and a line feed at its end.
@@ -261,7 +264,7 @@ impl Profile {
             }
         }
         for (path, usages) in &self.paths {
-            for (kind, usage) in &usages.0 {
+            for (kind, usage) in usages.0.iter() {
                 let field = |name: &str| format!("paths.{path}.{kind}.{name}");
                 let dangling = |name, what, index, count| {
                     Err(ParseProfileError::DanglingIndex { field: field(name), what, index, count })

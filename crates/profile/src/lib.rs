@@ -11,6 +11,7 @@ mod bounded;
 mod build;
 pub mod counters;
 pub mod document;
+pub mod few;
 pub mod file;
 pub mod lookup;
 pub mod merge;
@@ -23,6 +24,7 @@ pub use counters::{Counters, Incomplete, Verdict};
 pub use document::{
     Compare, ImageIdentity, PassedOver, PathUsage, Profile, Run, SensorReport, StepOutcome, StepResult, Usage,
 };
+pub use few::{FewMap, FewSet};
 pub use file::{ReadLimits, ReadProfileError, WriteProfileError};
 pub use lookup::START;
 pub use merge::{MergeError, merge};

@@ -118,8 +118,8 @@ impl Usage {
             *first = step.min(*first);
         }
         self.set_runs(runs);
-        self.processes.extend(&other.processes);
-        self.errnos.extend(&other.errnos);
+        self.processes.extend(other.processes.iter().copied());
+        self.errnos.extend(other.errnos.iter().copied());
     }
 
     /// Sets the runs in which it was seen; without any, nothing changes.

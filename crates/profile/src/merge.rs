@@ -1,6 +1,5 @@
 //! The union of profiles of one image.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use image::Digest;
@@ -100,20 +99,14 @@ fn add(
     offset: u32,
     renumber: impl Fn(u32) -> Option<u32>,
 ) -> Result<(), MergeError> {
-    for (&kind, usage) in &from.0 {
+    for (&kind, usage) in from.0.iter() {
         let runs = moved(usage, offset)?;
         let processes = usage.processes.iter().filter_map(|&old| renumber(old));
-        match into.0.entry(kind) {
-            Entry::Vacant(vacant) => {
-                let mut known = Usage { processes: processes.collect(), ..usage.clone() };
-                known.set_runs(runs);
-                vacant.insert(known);
-            }
-            Entry::Occupied(mut occupied) => {
-                let mut other = Usage { processes: processes.collect(), ..usage.clone() };
-                other.set_runs(runs);
-                occupied.get_mut().unite(&other);
-            }
+        let mut moved = Usage { processes: processes.collect(), ..usage.clone() };
+        moved.set_runs(runs);
+        match into.0.get_mut(&kind) {
+            None => into.0.insert(kind, moved),
+            Some(known) => known.unite(&moved),
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{PathUsage, Profile, Run, Usage};
+use crate::{FewMap, PathUsage, Profile, Run, Usage};
 
 impl Profile {
     /// The profile of those runs for which `wanted` is true; `None` where there is none.
@@ -27,7 +27,7 @@ impl Profile {
             .filter_map(|(path, usages)| {
                 let usages =
                     usages.0.iter().filter_map(|(&kind, usage)| Some((kind, part(usage, &numbers)?)));
-                let usages: BTreeMap<_, _> = usages.collect();
+                let usages: FewMap<_, _> = usages.collect();
                 (!usages.is_empty()).then(|| (path.clone(), PathUsage(usages)))
             })
             .collect();

@@ -8,9 +8,9 @@ use careen_profile as profile;
 use image::{Digest, ImagePath, Platform};
 use profile::file::ParseProfileError;
 use profile::{
-    AccessKind, Activity, CapabilityUse, Compare, Counters, Endpoint, FileFacts, ImageIdentity, Incomplete,
-    MergeError, Observation, PackageFiles, Process, Profile, ReadLimits, Run, SensorReport, Started, Step,
-    StepOutcome, StepResult, Verdict, merge,
+    AccessKind, Activity, CapabilityUse, Compare, Counters, Endpoint, FewSet, FileFacts, ImageIdentity,
+    Incomplete, MergeError, Observation, PackageFiles, Process, Profile, ReadLimits, Run, SensorReport,
+    Started, Step, StepOutcome, StepResult, Verdict, merge,
 };
 use proptest::prelude::*;
 
@@ -77,7 +77,7 @@ fn run(coverage: &str, counters: Counters) -> Run {
 }
 
 fn observation(text: &str, kind: AccessKind, errno: i32, exe: &str, step: u32) -> Observation {
-    let process = Process { exe: exe.to_owned(), argv0: exe.rsplit('/').next().unwrap().to_owned() };
+    let process = Process { exe: exe.to_owned(), argv0: exe.rsplit('/').next().unwrap().to_owned() }.into();
     Observation { path: path(text), kind, errno, process, step: Step(step) }
 }
 
@@ -228,7 +228,7 @@ fn questions_are_answered() {
     assert_eq!(uses("nothing"), Vec::<String>::new());
     assert_eq!(profile.used().count(), 3);
     let (missing, usage) = profile.missing().next().unwrap();
-    assert_eq!((missing, &usage.errnos), (&path("/etc/shop.conf"), &BTreeSet::from([2, 20])));
+    assert_eq!((missing, &usage.errnos), (&path("/etc/shop.conf"), &FewSet::from([2, 20])));
     assert_eq!(profile.first_step_name(usage), "slow");
     let exes: Vec<_> = profile.processes_of(usage).map(|process| process.exe.as_str()).collect();
     assert_eq!(exes, ["/usr/bin/get", "/usr/bin/shop"]);
@@ -391,7 +391,7 @@ fn any_observation() -> impl Strategy<Value = Observation> {
     (paths, kinds, 1..3i32, 0..3u8, 0..=3u32).prop_filter_map("no path", |(bytes, kind, errno, exe, step)| {
         let errno = if kind == AccessKind::Missing { errno } else { 0 };
         let path = ImagePath::from_absolute(&bytes).ok()?;
-        let process = Process { exe: format!("/bin/{exe}"), argv0: exe.to_string() };
+        let process = Process { exe: format!("/bin/{exe}"), argv0: exe.to_string() }.into();
         Some(Observation { path, kind, errno, process, step: Step(step) })
     })
 }

@@ -151,7 +151,7 @@ pub(crate) fn describe_processes(
     let mut children: BTreeMap<Option<usize>, Vec<Named>> = BTreeMap::new();
     for (index, node) in processes.nodes.iter().enumerate().filter(|(_, node)| !is_own(node)) {
         let parent = node.parent.filter(|&parent| !is_own(&processes.nodes[parent]));
-        let exe = node.program.as_ref().map(&name).unwrap_or_default();
+        let exe = node.program.as_deref().map(&name).unwrap_or_default();
         let argv = node.argv.split(|&byte| byte == 0).map(escape).collect();
         children.entry(parent).or_default().push((exe, argv, index));
     }

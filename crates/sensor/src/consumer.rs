@@ -4,8 +4,6 @@
 //! bounded by the number of distinct uses. Beyond [`MEMORY_LIMIT`] an event is thrown away and not counted as received,
 //! which makes the verdict incomplete.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,13 +12,17 @@ use std::thread::JoinHandle;
 use aya::maps::{MapData, RingBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::follow::{Follower, Trace};
+use crate::events::{Events, Kept};
+use crate::follow::{Follower, Traces};
 use crate::journal::{Entries, Journal};
 use crate::processes::Processes;
 use crate::wire::Event;
 
 /// Bytes of events that are kept at most, roughly.
 pub(crate) const MEMORY_LIMIT: usize = 2 << 30;
+
+/// Bytes of entries that the journal is given with one call, roughly.
+const MOST_AT_ONCE: usize = 1 << 20;
 
 /// How long the thread sleeps at most before it looks whether it should end, and for what is new: links that a path led
 /// through may not be there long.
@@ -29,15 +31,14 @@ const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// What was taken in.
 #[derive(Debug, Default)]
 pub(crate) struct Harvest {
-    /// Each distinct event with the time at which it was first seen, in nanoseconds of the monotonic clock.
-    pub(crate) events: BTreeMap<Event, u64>,
+    /// Each distinct event.
+    pub(crate) events: Events,
     /// How many were understood and kept (or were already there).
     pub(crate) received: u64,
     /// Who started whom.
     pub(crate) processes: Processes,
     /// What paths led through in the running container.
-    pub(crate) traces: BTreeMap<Event, Trace>,
-    footprint: usize,
+    pub(crate) traces: Traces,
 }
 
 impl Harvest {
@@ -55,33 +56,19 @@ impl Harvest {
             fresh.add(b'P', bytes);
             return;
         }
-        let noted = follower.map(|follower| (follower, event.clone()));
-        if self.keep(event, time, limit) == Some(true) {
+        if let Kept::New(event) = self.keep(event, time, limit) {
             fresh.add(b'E', bytes);
-            if let Some((follower, event)) = noted {
-                follower.note(&event, Event::process(bytes).pid);
+            if let Some(follower) = follower {
+                follower.note(event, Event::process(bytes).pid);
             }
         }
     }
 
-    /// Keeps an event; tells whether it is a new one, or nothing if there is no room for it.
-    pub(crate) fn keep(&mut self, event: Event, time: u64, limit: usize) -> Option<bool> {
-        let footprint = event.footprint();
-        let is_new = match self.events.entry(event) {
-            Entry::Occupied(mut known) => {
-                let first = known.get_mut();
-                *first = time.min(*first);
-                false
-            }
-            Entry::Vacant(_) if self.footprint + footprint > limit => return None,
-            Entry::Vacant(free) => {
-                self.footprint += footprint;
-                free.insert(time);
-                true
-            }
-        };
-        self.received += 1;
-        Some(is_new)
+    /// Keeps an event. One for which there is no room does not count as received.
+    pub(crate) fn keep(&mut self, event: Event, time: u64, limit: usize) -> Kept {
+        let kept = self.events.keep(event, time, limit);
+        self.received += u64::from(kept != Kept::NoRoom);
+        kept
     }
 }
 
@@ -105,15 +92,22 @@ impl Consumer {
         let thread = std::thread::Builder::new().name("sensor".to_owned()).spawn(move || {
             let mut harvest = Harvest::default();
             let mut fresh = Entries::default();
+            let write = |fresh: &mut Entries| {
+                if let Some(journal) = written.get() {
+                    journal.append(fresh);
+                }
+                fresh.clear();
+            };
             loop {
                 let last = stopped.load(Ordering::Acquire);
                 while let Some(item) = ring.next() {
                     harvest.take(&item, MEMORY_LIMIT, &mut fresh, following.get());
+                    // The ring may stay full for as long as the workload goes on.
+                    if fresh.len() >= MOST_AT_ONCE {
+                        write(&mut fresh);
+                    }
                 }
-                if let Some(journal) = written.get() {
-                    journal.append(&fresh);
-                }
-                fresh.clear();
+                write(&mut fresh);
                 if last {
                     return harvest;
                 }

@@ -16,8 +16,8 @@ impl Event {
         let parts = [
             text(self.text.as_deref()),
             chain(self.object.as_ref()),
-            chain(self.base.as_ref()),
-            chain(self.root.as_ref()),
+            chain(self.base.as_deref()),
+            chain(self.root.as_deref()),
             chain(program.exe.as_ref()),
             text(Some(&program.argv0)),
         ];
@@ -57,6 +57,8 @@ fn chain(chain: Option<&Chain>) -> Part {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::wire::{Flags, Op, Program};
 
@@ -72,19 +74,19 @@ mod tests {
             how: 0o100_000,
             text: Some(b"../odd\n\xff".as_slice().into()),
             object: chain(b"usr/lib/a b", false, true),
-            base: chain(b"", false, false),
+            base: chain(b"", false, false).map(Arc::new),
             root: None,
-            program: Program {
+            program: Arc::new(Program {
                 id: (7, u64::MAX),
                 exe: chain(b"memfd:x", true, false),
                 argv0: (*b"sh").into(),
-            },
+            }),
         };
         let bare = Event {
             text: None,
             object: None,
             base: None,
-            program: Program { id: (0, 0), exe: None, argv0: Box::default() },
+            program: Arc::new(Program { id: (0, 0), exe: None, argv0: Box::default() }),
             ..whole.clone()
         };
         for event in [whole.clone(), bare] {

@@ -9,7 +9,7 @@
 //! A thread of its own does it: a file system that does not answer, such as one that the container itself serves, makes
 //! nobody wait.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -48,7 +48,10 @@ pub(crate) struct Trace {
     pub(crate) end: Option<Chain>,
 }
 
-pub(crate) type Traces = BTreeMap<Event, Trace>;
+pub(crate) type Traces = HashMap<Arc<Event>, Trace>;
+
+/// An event, and the process whose it is.
+type Asked = (Arc<Event>, u32);
 
 /// Whether there is a path in an event that may have led through something.
 pub(crate) fn may_tell(event: &Event) -> bool {
@@ -59,7 +62,7 @@ pub(crate) fn may_tell(event: &Event) -> bool {
 /// The running thread.
 #[derive(Debug)]
 pub(crate) struct Follower {
-    sender: Mutex<Option<SyncSender<(Event, u32)>>>,
+    sender: Mutex<Option<SyncSender<Asked>>>,
     traces: Arc<Mutex<Traces>>,
     thread: JoinHandle<()>,
 }
@@ -78,12 +81,12 @@ impl Follower {
     }
 
     /// Takes in a new event of a process, if there is a path in it that may have led through something.
-    pub(crate) fn note(&self, event: &Event, process: u32) {
-        if !may_tell(event) {
+    pub(crate) fn note(&self, event: Arc<Event>, process: u32) {
+        if !may_tell(&event) {
             return;
         }
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-        if sender.as_ref().is_none_or(|sender| sender.try_send((event.clone(), process)).is_err()) {
+        if sender.as_ref().is_none_or(|sender| sender.try_send((event, process)).is_err()) {
             tracing::debug!("paths come faster than they can be followed");
         }
     }
@@ -126,7 +129,7 @@ impl Guide {
         self.atlas.begin(first);
     }
 
-    fn follow_all(mut self, events: &Receiver<(Event, u32)>, traces: &Mutex<Traces>) {
+    fn follow_all(mut self, events: &Receiver<Asked>, traces: &Mutex<Traces>) {
         for (event, process) in events {
             let Some(trace) = self.trace(&event, process) else { continue };
             let mut traces = traces.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +158,7 @@ impl Guide {
     fn begin(&mut self, event: &Event, process: u32) -> Option<Begin> {
         let own = Task::open(process).ok().and_then(|task| {
             let root = task.open_link("root").ok()?;
-            (self.atlas.chain(&task, &root) == event.root).then_some((task, root))
+            (self.atlas.chain(&task, &root).as_ref() == event.root.as_deref()).then_some((task, root))
         });
         let (task, root, is_own) = match own {
             Some((task, root)) => (task, root, true),
@@ -170,8 +173,8 @@ impl Guide {
         }
         let base = is_own.then(|| task.open_link("cwd").ok()).flatten();
         let base = match base {
-            Some(base) if self.atlas.chain(&task, &base) == event.base => base,
-            _ => within(&root, beneath(event.base.as_ref()?, event.root.as_ref())?)?,
+            Some(base) if self.atlas.chain(&task, &base).as_ref() == event.base.as_deref() => base,
+            _ => within(&root, beneath(event.base.as_ref()?, event.root.as_deref())?)?,
         };
         let root = if event.flags.in_root() { base.try_clone().ok()? } else { root };
         Some(Begin { task, root, base })

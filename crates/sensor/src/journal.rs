@@ -17,7 +17,6 @@
 //! | `P` | the record of a process, as the kernel side wrote it |
 //! | `A` | what was noted of system calls, capabilities and sockets; the last one counts |
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -28,6 +27,7 @@ use profile::Step;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::activity::Noted;
+use crate::events::Events;
 use crate::processes::Processes;
 use crate::wire::Event;
 
@@ -202,6 +202,10 @@ impl Entries {
         self.add(b'S', &[&time.to_le_bytes()[..], &step.0.to_le_bytes()].concat());
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
@@ -212,7 +216,7 @@ impl Entries {
 pub struct Unfinished {
     /// What its owner noted last.
     pub head: Vec<u8>,
-    pub(crate) events: BTreeMap<Event, u64>,
+    pub(crate) events: Events,
     pub(crate) marks: Vec<(u64, Step)>,
     pub(crate) devices: Vec<u32>,
     pub(crate) canaries: Vec<Vec<u8>>,
@@ -262,8 +266,7 @@ impl Unfinished {
             b'H' => self.head = payload,
             b'E' => {
                 if let Ok((event, time, _)) = Event::parse(&payload) {
-                    let first = self.events.entry(event).or_insert(time);
-                    *first = time.min(*first);
+                    let _known_or_new = self.events.keep(event, time, usize::MAX);
                 }
             }
             b'S' => {

@@ -13,6 +13,7 @@ pub mod canary;
 mod consumer;
 mod encode;
 pub mod error;
+mod events;
 mod follow;
 pub mod hooks;
 pub mod journal;

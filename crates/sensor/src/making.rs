@@ -144,7 +144,7 @@ impl Reading<'_, '_> {
         for begin in self.observer.begins(event) {
             // The path of another root was looked up from the root of before.
             let root = if kind == Kind::Root { ImagePath::root() } else { begin.root };
-            let here = match own_begin(&event.base, to) {
+            let here = match own_begin(event.base.as_deref(), to) {
                 Some((chain, rest)) => {
                     let base = self.observer.seen_at(chain);
                     base.map(|base| self.seen(&root, &base, rest, Last::Itself)).unwrap_or_default()
@@ -167,11 +167,11 @@ impl Reading<'_, '_> {
                     directories.flat_map(|text| self.seen(&root, start, &text, Last::Followed)).collect()
                 }
                 Kind::Root => {
-                    self.note_root(event.root.as_ref(), from, start, entered);
+                    self.note_root(event.root.as_deref(), from, start, entered);
                     BTreeSet::from([ImagePath::root()])
                 }
                 _ => {
-                    let from = own_begin(&event.object, from).map_or(from, |(_, rest)| rest);
+                    let from = own_begin(event.object.as_ref(), from).map_or(from, |(_, rest)| rest);
                     let last = if kind == Kind::Mount { Last::Followed } else { Last::Itself };
                     self.seen(&root, start, from, last)
                 }
@@ -254,8 +254,8 @@ impl Observer<'_> {
 
 /// Where a text begins that goes through a descriptor, or the working directory, of the process's own in `/proc`, and
 /// what comes after that.
-fn own_begin<'e>(begin: &'e Option<Chain>, text: &'e [u8]) -> Option<(&'e Chain, &'e [u8])> {
-    let chain = begin.as_ref().filter(|_| text.starts_with(b"/"))?;
+fn own_begin<'e>(begin: Option<&'e Chain>, text: &'e [u8]) -> Option<(&'e Chain, &'e [u8])> {
+    let chain = begin.filter(|_| text.starts_with(b"/"))?;
     match magic(text) {
         Some(Magic::Directory(rest)) => Some((chain, rest)),
         Some(Magic::Root(_)) => None,

@@ -1,7 +1,9 @@
 //! From events to observations: which paths of the image a use touched, and how.
 
-use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::borrow::Borrow;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use image::path::escape;
 use image::{ImagePath, NodeKind, Tree};
@@ -44,6 +46,8 @@ pub(crate) struct Observer<'a> {
     pub(crate) places: OnceCell<BTreeSet<ImagePath>>,
     /// Roots of processes, where that is asked.
     pub(crate) roots: OnceCell<BTreeSet<ImagePath>>,
+    /// Names of programs that were asked for.
+    pub(crate) processes: RefCell<HashMap<Program, Arc<Process>>>,
 }
 
 impl<'a> Observer<'a> {
@@ -57,6 +61,7 @@ impl<'a> Observer<'a> {
             made: Made::default(),
             places: OnceCell::new(),
             roots: OnceCell::new(),
+            processes: RefCell::default(),
         }
     }
 
@@ -87,18 +92,18 @@ impl<'a> Observer<'a> {
     }
 
     /// The same of a chain that may not be known.
-    pub(crate) fn place(&self, chain: &Option<Chain>) -> Option<ImagePath> {
-        chain.as_ref().and_then(|chain| self.image_path(chain))
+    pub(crate) fn place<C: Borrow<Chain>>(&self, chain: &Option<C>) -> Option<ImagePath> {
+        chain.as_ref().and_then(|chain| self.image_path(chain.borrow()))
     }
 
     /// Names a program as it is known in the image, or as the kernel names it.
-    pub(crate) fn process(&self, program: &Program) -> Process {
-        let exe = match &program.exe {
-            Some(chain) if chain.detached => escape(&chain.path),
-            Some(chain) => escape(&[b"/", &*chain.path].concat()),
-            None => escape(&program.argv0),
-        };
-        Process { exe, argv0: escape(&program.argv0) }
+    pub(crate) fn process(&self, program: &Program) -> Arc<Process> {
+        if let Some(process) = self.processes.borrow().get(program) {
+            return Arc::clone(process);
+        }
+        let process = Arc::new(name(program));
+        self.processes.borrow_mut().insert(program.clone(), Arc::clone(&process));
+        process
     }
 
     /// What of the container's own doings was too much to be followed, in words.
@@ -164,20 +169,19 @@ impl<'a> Observer<'a> {
     /// Paths that the kernel side named itself. Others of [`Observer::uses`] were found by following links, `..` and
     /// interpreters on the image.
     pub(crate) fn named(&self, event: &Event) -> impl Iterator<Item = ImagePath> {
-        let at = |chain: &Option<Chain>| self.place(chain);
         let text =
             event.text.as_deref().filter(|_| !event.flags.moved() && event.op != Op::Made).and_then(|text| {
                 if text.split(|&b| b == b'/').any(|name| name == b"..") {
                     return None;
                 }
                 let start = if event.flags.absolute() {
-                    at(&event.root).unwrap_or_default()
+                    self.place(&event.root).unwrap_or_default()
                 } else {
-                    at(&event.base)?
+                    self.place(&event.base)?
                 };
                 ImagePath::from_absolute(&[b"/", start.as_bytes(), b"/", text].concat()).ok()
             });
-        at(&event.object).into_iter().chain(text)
+        self.place(&event.object).into_iter().chain(text)
     }
 
     /// A use that ended at a path of the image, or, for an object, perhaps beside it.
@@ -205,6 +209,15 @@ impl<'a> Observer<'a> {
             uses.push((directory, AccessKind::OpenWrite, 0));
         }
     }
+}
+
+fn name(program: &Program) -> Process {
+    let exe = match &program.exe {
+        Some(chain) if chain.detached => escape(&chain.path),
+        Some(chain) => escape(&[b"/", &*chain.path].concat()),
+        None => escape(&program.argv0),
+    };
+    Process { exe, argv0: escape(&program.argv0) }
 }
 
 fn writes(event: &Event) -> bool {

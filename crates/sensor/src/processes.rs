@@ -1,6 +1,7 @@
 //! Which programs were started by which, from the stream of forks, executions and ends.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::wire::{Event, Op, Program};
 
@@ -13,7 +14,7 @@ const MAX_LIVE: usize = 1 << 22;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     parent: Option<usize>,
-    program: Program,
+    program: Arc<Program>,
     argv: Box<[u8]>,
 }
 
@@ -21,7 +22,7 @@ struct Key {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Node {
     pub(crate) parent: Option<usize>,
-    pub(crate) program: Option<Program>,
+    pub(crate) program: Option<Arc<Program>>,
     /// Arguments, each ended by NUL; the last one may be cut.
     pub(crate) argv: Box<[u8]>,
     pub(crate) users: BTreeSet<u32>,
@@ -84,7 +85,7 @@ impl Processes {
             None if self.nodes.len() < MAX_NODES => {
                 self.nodes.push(Node {
                     parent,
-                    program: Some(key.program.clone()),
+                    program: Some(Arc::clone(&key.program)),
                     argv: key.argv.clone(),
                     first_time: time,
                     ..Node::default()

@@ -1,7 +1,7 @@
 //! A recording in progress and its result.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Arc, LazyLock};
 
 use image::{ImagePath, Tree};
 use profile::{AccessKind, Activity, Counters, Incomplete, Observation, PassedOver, Process, Step, Verdict};
@@ -164,18 +164,21 @@ impl Recording {
         let own = find_canaries(&self.canaries, &harvest, &mut counters);
         let views = std::mem::take(&mut self.views).into_set();
         let mut observer = Observer { views, ..Observer::new(tree, &self.rootfs) };
-        let events = harvest.events.iter().filter(|(event, _)| !own.contains(&event.program.id));
-        let events = events.filter(|(event, _)| strength != Strength::Base || !event.flags.hook());
-        let (mut uses, named) = resolve(events.clone().map(|(event, time)| (event, *time)), &mut observer);
+        let mut events = harvest.events.in_order();
+        events.retain(|(event, _)| !own.contains(&event.program.id));
+        events.retain(|(event, _)| strength != Strength::Base || !event.flags.hook());
+        let (mut uses, named) = resolve(&events, &mut observer);
         for (event, time) in events {
             if let Some(trace) = harvest.traces.get(event) {
-                uses.add(observer.traced(event, trace), &observer.process(&event.program), *time);
+                uses.add(&observer, observer.traced(event, trace), &event.program, time);
             }
         }
         self.held.retain(|held, _| !own.contains(&held.program.id));
         compare_held(&self.held, &observer, &mut uses, &mut counters);
-        let programs = harvest.events.keys().map(|event| &event.program);
+        let programs = harvest.events.iter().map(|event| &*event.program);
         let activity = activity(&noted, &harvest.processes, programs, &own, &observer, &self.marks, cut);
+        // What is made of them takes as much room again.
+        drop(harvest);
         let mut record = Record::new(uses, named, &self.marks, counters, strength.name());
         record.not_seen.extend(observer.not_followed());
         Ok(Record { activity: Some(activity), passed_over, unlisted: self.unlisted, ..record })
@@ -230,15 +233,16 @@ impl Unfinished {
         let rootfs = Rootfs::gone(self.devices.iter().copied());
         let mut observer = Observer::new(tree, &rootfs);
         let is_canary = |event: &&Event| self.canaries.iter().any(|word| is_of_canary(event, word));
-        let own: BTreeSet<_> = self.events.keys().filter(is_canary).map(|event| event.program.id).collect();
-        let events = self.events.iter().filter(|(event, _)| !own.contains(&event.program.id));
-        let (uses, named) = resolve(events.map(|(event, time)| (event, *time)), &mut observer);
+        let own: BTreeSet<_> = self.events.iter().filter(is_canary).map(|event| event.program.id).collect();
+        let mut events = self.events.in_order();
+        events.retain(|(event, _)| !own.contains(&event.program.id));
+        let (uses, named) = resolve(&events, &mut observer);
         let count = self.events.len() as u64;
         let counters = Counters { seen: count, emitted: count, received: count, ..Counters::default() };
         // Since it was last noted down, more may have been done.
         let cut = BTreeSet::from(["activity".to_owned()]);
         let activity = self.noted.map(|noted| {
-            let programs = self.events.keys().map(|event| &event.program);
+            let programs = self.events.iter().map(|event| &*event.program);
             activity(&noted, &self.processes, programs, &own, &observer, &self.marks, cut)
         });
         Record { activity, ..Record::new(uses, named, &self.marks, counters, Strength::Base.name()) }
@@ -259,17 +263,15 @@ fn judge_hooks(watched: Strength, skipped: u64, passed_over: &mut Vec<PassedOver
 }
 
 /// The uses that events tell of, and the paths that the kernel side named.
-fn resolve<'a>(
-    events: impl Iterator<Item = (&'a Event, u64)> + Clone,
-    observer: &mut Observer<'_>,
-) -> (Uses, BTreeSet<ImagePath>) {
+pub(crate) fn resolve(events: &[(&Event, u64)], observer: &mut Observer<'_>) -> (Uses, BTreeSet<ImagePath>) {
     let (mut uses, mut named) = (Uses::default(), BTreeSet::new());
+    let events = events.iter().copied();
     making::find(observer, &events.clone().map(|(event, _)| event));
     observer.look_for_places(events.clone().map(|(event, _)| event));
     for (event, time) in events.clone() {
-        named.extend(observer.named(event));
+        named.extend(observer.named(event).map(|path| uses.shared(observer.tree, path)));
         if !event.flags.hook() {
-            uses.add(observer.uses(event), &observer.process(&event.program), time);
+            uses.add(observer, observer.uses(event), &event.program, time);
         }
     }
     told::add(events.filter(|(event, _)| event.flags.hook()), observer, &mut uses);
@@ -280,7 +282,7 @@ fn resolve<'a>(
 fn find_canaries(canaries: &Canaries, harvest: &Harvest, counters: &mut Counters) -> BTreeSet<(u32, u64)> {
     let mut seen = BTreeSet::new();
     let mut programs = BTreeSet::new();
-    for event in harvest.events.keys() {
+    for event in harvest.events.iter() {
         if let Some(canary) = canaries.recognise(event) {
             seen.insert(canary);
             programs.insert(event.program.id);
@@ -300,9 +302,9 @@ fn activity<'a>(
     marks: &[(u64, Step)],
     cut: BTreeSet<String>,
 ) -> Activity {
-    let nodes = processes.nodes.iter().filter_map(|node| node.program.as_ref());
+    let nodes = processes.nodes.iter().filter_map(|node| node.program.as_deref());
     let programs: BTreeMap<_, _> = nodes.chain(others).map(|program| (program.id, program)).collect();
-    let name = |program: &Program| observer.process(program).exe;
+    let name = |program: &Program| observer.process(program).exe.clone();
     let mut activity =
         noted.describe(|id| programs.get(&id).map(|program| name(program)).unwrap_or_default());
     activity.processes = describe_processes(processes, own, name, |time| step_at(marks, time));
@@ -323,15 +325,14 @@ pub(crate) fn compare_held(
     uses: &mut Uses,
     counters: &mut Counters,
 ) {
-    let recorded = uses.paths();
+    let place =
+        |held: &Held| observer.image_path(&held.file).filter(|path| observer.tree.get(path).is_some());
+    let recorded = uses.among(&held.keys().filter_map(place).collect());
     let mut files = BTreeSet::new();
     let mut unrecorded = BTreeSet::new();
     // What lies in a mount over a path of the image, such as the engine's /dev/null, is no file of the image.
     for (held, time) in held.iter().filter(|(held, _)| !held.file.mounted) {
-        let Some(path) = observer.image_path(&held.file).filter(|path| observer.tree.get(path).is_some())
-        else {
-            continue;
-        };
+        let Some(path) = place(held) else { continue };
         // Whoever joins a process to the container holds its root until that executes something of the image.
         if path.is_root() && held.program.exe.is_none() {
             continue;
@@ -339,8 +340,7 @@ pub(crate) fn compare_held(
         if !recorded.contains(&path) {
             tracing::warn!(path = %path, "a process held {path}, which the record lacks");
             unrecorded.insert(path.clone());
-            let process = observer.process(&held.program);
-            uses.add(vec![(path.clone(), AccessKind::OpenRead, 0)], &process, *time);
+            uses.add(observer, vec![(path.clone(), AccessKind::OpenRead, 0)], &held.program, *time);
         }
         files.insert(path);
     }
@@ -350,31 +350,55 @@ pub(crate) fn compare_held(
 
 /// Distinct uses with the time of the first.
 #[derive(Debug, Default)]
-pub(crate) struct Uses(BTreeMap<(Use, Process), u64>);
+pub(crate) struct Uses {
+    firsts: BTreeMap<(Use, Arc<Process>), u64>,
+    /// Each path that is not in the image once: most have several uses.
+    paths: HashSet<ImagePath>,
+}
 
 impl Uses {
-    pub(crate) fn add(&mut self, uses: Vec<Use>, process: &Process, time: u64) {
-        for each in uses {
-            let first = self.0.entry((each, process.clone())).or_insert(time);
-            *first = time.min(*first);
+    pub(crate) fn add(&mut self, observer: &Observer<'_>, uses: Vec<Use>, program: &Program, time: u64) {
+        let process = observer.process(program);
+        for (path, kind, errno) in uses {
+            let path = self.shared(observer.tree, path);
+            self.note((path, kind, errno), &process, time);
         }
+    }
+
+    fn note(&mut self, each: Use, process: &Arc<Process>, time: u64) {
+        let first = self.firsts.entry((each, Arc::clone(process))).or_insert(time);
+        *first = time.min(*first);
+    }
+
+    /// The same path, its bytes those of the image's tree, or of others that are alike.
+    pub(crate) fn shared(&mut self, tree: &Tree, path: ImagePath) -> ImagePath {
+        if let Some((known, _)) = tree.entry(&path) {
+            return known.clone();
+        }
+        if let Some(known) = self.paths.get(&path) {
+            return known.clone();
+        }
+        self.paths.insert(path.clone());
+        path
     }
 
     /// How each path was used.
     pub(crate) fn kinds(&self) -> BTreeMap<ImagePath, BTreeSet<AccessKind>> {
         let mut kinds = BTreeMap::<_, BTreeSet<_>>::new();
-        for (path, kind, _) in self.0.keys().map(|(each, _)| each) {
+        for (path, kind, _) in self.firsts.keys().map(|(each, _)| each) {
             kinds.entry(path.clone()).or_default().insert(*kind);
         }
         kinds
     }
 
-    fn paths(&self) -> BTreeSet<ImagePath> {
-        self.0.keys().filter(|((_, kind, _), _)| kind.is_use()).map(|((path, ..), _)| path.clone()).collect()
+    /// Which of these paths were used.
+    fn among(&self, paths: &BTreeSet<ImagePath>) -> BTreeSet<ImagePath> {
+        let used = self.firsts.keys().filter(|((_, kind, _), _)| kind.is_use()).map(|((path, ..), _)| path);
+        used.filter(|path| paths.contains(path)).cloned().collect()
     }
 
     pub(crate) fn into_observations(self, marks: &[(u64, Step)]) -> BTreeSet<Observation> {
-        self.0
+        self.firsts
             .into_iter()
             .map(|(((path, kind, errno), process), time)| {
                 let step = step_at(marks, time);
@@ -429,12 +453,12 @@ mod tests {
     #[test]
     fn a_use_belongs_to_the_step_of_its_first_time_whatever_the_order() {
         let path = ImagePath::from_absolute(b"etc/hosts").unwrap();
-        let process = Process { exe: "/bin/sh".into(), argv0: "sh".into() };
+        let process = Process { exe: "/bin/sh".into(), argv0: "sh".into() }.into();
         let marks = [(100, Step(1)), (200, Step(2))];
         for (times, step) in [([250, 150], 1), ([150, 250], 1), ([99, 300], 0), ([200, 201], 2)] {
             let mut uses = Uses::default();
             for time in times {
-                uses.add(vec![(path.clone(), AccessKind::Stat, 0)], &process, time);
+                uses.note((path.clone(), AccessKind::Stat, 0), &process, time);
             }
             let steps: Vec<_> = uses.into_observations(&marks).into_iter().map(|o| o.step).collect();
             assert_eq!(steps, [Step(step)]);

@@ -8,10 +8,10 @@ use image::ImagePath;
 
 use crate::rootfs::{LiveNode, Rootfs};
 
-/// Paths that are kept in memory. Beyond, each is looked at anew.
-const MAX_KNOWN: usize = 1 << 18;
+/// Paths that are kept in memory. Beyond, all are forgotten: paths are asked for in order, more or less.
+const MAX_KNOWN: usize = 1 << 14;
 
-/// What a container has now, where it is still mounted; each path is looked at once.
+/// What a container has now, where it is still mounted; a path is not looked at again soon.
 #[derive(Debug)]
 pub(crate) struct Running<'a> {
     rootfs: &'a Rootfs,
@@ -32,9 +32,10 @@ impl<'a> Running<'a> {
         let root = self.root.get_or_init(|| self.rootfs.open_root().ok()).as_ref()?;
         let found = Rootfs::live(root, path);
         let mut known = self.known.borrow_mut();
-        if known.len() < MAX_KNOWN {
-            known.insert(path.clone(), found.clone());
+        if known.len() >= MAX_KNOWN {
+            known.clear();
         }
+        known.insert(path.clone(), found.clone());
         found
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use aya::Ebpf;
 use aya::maps::Array;
@@ -21,7 +22,7 @@ pub(crate) const ITERATORS: [(&str, &str); 2] =
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Held {
     pub(crate) file: Chain,
-    pub(crate) program: Program,
+    pub(crate) program: Arc<Program>,
 }
 
 /// Files held by the processes in a cgroup and beneath it.

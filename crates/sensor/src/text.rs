@@ -208,7 +208,7 @@ impl Observer<'_> {
         let absolute = text.starts_with(b"/");
         let mut root = self.place(&event.root).unwrap_or_default();
         // After chdir the root is the one from before, unless it is just there; after chroot the working directory is.
-        let is_certain = absolute && event.root != event.object;
+        let is_certain = absolute && event.root.as_deref() != event.object.as_ref();
         let base = match self.place(&event.base) {
             _ if is_certain => Some(root.clone()),
             _ if absolute => Some(ImagePath::root()),
@@ -329,6 +329,8 @@ fn interpreter(beginning: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use image::{Image, OpenOptions};
 
     use super::*;
@@ -358,9 +360,9 @@ mod tests {
             how: 0,
             text: Some(text.as_bytes().into()),
             object: None,
-            base: if absolute { None } else { chain("/") },
-            root: chain("/"),
-            program: Program { id: (0, 0), exe: None, argv0: b"x".as_slice().into() },
+            base: if absolute { None } else { chain("/").map(Arc::new) },
+            root: chain("/").map(Arc::new),
+            program: Arc::new(Program { id: (0, 0), exe: None, argv0: b"x".as_slice().into() }),
         }
     }
 
@@ -416,8 +418,8 @@ mod tests {
             let mut event = event(Op::Use, text);
             event.flags = Flags::new(event.flags.bits() | MOVED);
             event.object = chain(object);
-            event.root = chain(root);
-            event.base = if base.is_empty() { None } else { chain(base) };
+            event.root = chain(root).map(Arc::new);
+            event.base = if base.is_empty() { None } else { chain(base).map(Arc::new) };
             assert_eq!(uses(words, &gone(), &event), expected, "{text} to {object}");
         }
     }
@@ -438,7 +440,7 @@ mod tests {
         ] {
             let mut event = event(Op::Use, text);
             event.flags = Flags::new(event.flags.bits() | MOVED);
-            (event.object, event.base) = (chain("/opt/v2"), base);
+            (event.object, event.base) = (chain("/opt/v2"), base.map(Arc::new));
             let layout = testkit::image(&[words]);
             let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
             let observer = Observer::new(image.tree(), &rootfs);
@@ -542,7 +544,7 @@ mod tests {
             ("/proc/7/root/proc/thread-self/cwd/none", "/", &[]),
         ] {
             let mut event = event(Op::Stat, text);
-            event.root = chain(root);
+            event.root = chain(root).map(Arc::new);
             let layout = testkit::image(&[words]);
             let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
             let rootfs = gone();

@@ -19,12 +19,16 @@ pub(crate) fn add<'a>(
     observer: &Observer<'_>,
     uses: &mut Uses,
 ) {
+    let mut events = events.peekable();
+    if events.peek().is_none() {
+        return;
+    }
     let known = uses.kinds();
     for (event, time) in events {
         let new: Vec<Use> = observer.told(event).into_iter().filter(|new| !is_known(&known, new)).collect();
         if let Some((path, kind, _)) = new.first() {
             tracing::debug!(%path, kind = kind.name(), "only a hook told that {path} was used");
-            uses.add(new, &observer.process(&event.program), time);
+            uses.add(observer, new, &event.program, time);
         }
     }
 }

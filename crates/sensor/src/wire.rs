@@ -22,6 +22,8 @@
 //! | 88 | 16 | command name |
 //! | 104 | … | payload |
 
+use std::sync::Arc;
+
 use crate::processes::ProcessRecord;
 
 /// Version of the layout.
@@ -195,11 +197,11 @@ pub struct Event {
     /// What was opened, executed, mapped, listed, held.
     pub object: Option<Chain>,
     /// Where a relative text starts.
-    pub base: Option<Chain>,
+    pub base: Option<Arc<Chain>>,
     /// The root of the process.
-    pub root: Option<Chain>,
+    pub root: Option<Arc<Chain>>,
     /// Who.
-    pub program: Program,
+    pub program: Arc<Program>,
 }
 
 /// Why bytes are not a record: the two sides of this crate disagree.
@@ -230,12 +232,12 @@ impl Event {
 
     /// Bytes that this event takes in memory, roughly.
     pub fn footprint(&self) -> usize {
-        let chain = |c: &Option<Chain>| c.as_ref().map_or(0, |c| c.path.len());
+        let chain = |c: Option<&Chain>| c.map_or(0, |c| c.path.len());
         256 + self.text.as_ref().map_or(0, |t| t.len())
-            + chain(&self.object)
-            + chain(&self.base)
-            + chain(&self.root)
-            + chain(&self.program.exe)
+            + chain(self.object.as_ref())
+            + chain(self.base.as_deref())
+            + chain(self.root.as_deref())
+            + chain(self.program.exe.as_ref())
             + self.program.argv0.len()
     }
 }
@@ -269,9 +271,9 @@ fn parse(bytes: &[u8]) -> Option<(Event, u64, usize)> {
         how: u32_at(20),
         text: text.and_then(Part::text),
         object: object.and_then(Part::chain),
-        base: base.and_then(Part::chain),
-        root: root.and_then(Part::chain),
-        program: Program { id: (u32_at(32), u64_at(24)), exe: exe.and_then(Part::chain), argv0 },
+        base: base.and_then(Part::chain).map(Arc::new),
+        root: root.and_then(Part::chain).map(Arc::new),
+        program: Arc::new(Program { id: (u32_at(32), u64_at(24)), exe: exe.and_then(Part::chain), argv0 }),
     };
     Some((event, u64_at(8), offset))
 }

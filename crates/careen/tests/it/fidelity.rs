@@ -26,7 +26,7 @@ pub(crate) fn profile_of(image: &str, platform: Option<&str>, uses: &[&str], fil
         path: image::ImagePath::from_absolute(path.as_bytes()).unwrap(),
         kind: profile::AccessKind::OpenRead,
         errno: 0,
-        process: process.clone(),
+        process: process.clone().into(),
         step: profile::Step(0),
     });
     let run: profile::Run = serde_json::from_value(json!({

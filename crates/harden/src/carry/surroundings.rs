@@ -1,6 +1,6 @@
 //! What an image holds where a workload used something of it, for the profile.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use image::{Digest, Image, ImagePath, NodeKind, ReadFileError};
@@ -21,13 +21,13 @@ pub fn surroundings(
     packages: &PackageDatabase,
 ) -> Result<Surroundings, ReadFileError> {
     let mut owners: BTreeSet<PackageIndex> = BTreeSet::new();
-    let mut files = BTreeMap::new();
+    let mut files = Vec::new();
     let mut directories: BTreeSet<ImagePath> = BTreeSet::new();
     for (path, _) in profile.used() {
         let Some(node) = image.tree().get(path) else { continue };
         owners.extend(packages.owners(path));
         if let NodeKind::File { size_bytes, .. } = node.kind {
-            files.insert(path.clone(), facts(image, path, size_bytes)?);
+            files.push((path.clone(), facts(image, path, size_bytes)?));
             if packages.owners(path).is_empty() {
                 directories.extend(path.parent());
             }
@@ -44,7 +44,7 @@ pub fn surroundings(
     let unowned = directories.iter().flat_map(|directory| unowned_in(image, packages, directory));
     Ok(Surroundings {
         packages: owners.iter().filter_map(packages_of).collect(),
-        files,
+        files: files.into_iter().collect(),
         unowned: unowned.collect(),
     })
 }

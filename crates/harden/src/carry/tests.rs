@@ -305,7 +305,7 @@ fn any_uses() -> impl Strategy<Value = BTreeSet<Observation>> {
     ]);
     let observation =
         (prop::sample::select(paths), kinds, 0..2u32, 0..3u8).prop_map(|(path, kind, step, exe)| {
-            let process = Process { exe: format!("/bin/{exe}"), argv0: exe.to_string() };
+            let process = Process { exe: format!("/bin/{exe}"), argv0: exe.to_string() }.into();
             let errno = if kind == AccessKind::Missing { 2 } else { 0 };
             Observation { path, kind, errno, process, step: Step(step) }
         });

@@ -1,6 +1,7 @@
 //! From one call that waits to the events that it is: the path read, resolved, and its outcome foreseen.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::fs::{ResolveFlags, StatxFlags};
 use rustix::io::Errno;
@@ -124,7 +125,7 @@ pub(super) struct Question<'a> {
     pub(super) task: Task,
     pub(super) root: Root,
     pub(super) atlas: &'a mut Atlas,
-    pub(super) program: Program,
+    pub(super) program: Arc<Program>,
     /// How the caller restricts the resolution, beyond our own restrictions.
     pub(super) restricted: ResolveFlags,
     pub(super) told: Told,
@@ -136,7 +137,7 @@ pub(super) fn examine(tables: &Tables, call: &Notification, atlas: &mut Atlas) -
     atlas.turn_to(call.thread);
     let task = Task::open(call.thread)?;
     let root = Root::of(&task)?;
-    let program = program_of(&task, atlas);
+    let program = Arc::new(program_of(&task, atlas));
     let mut question = Question {
         call,
         task,
@@ -423,7 +424,8 @@ impl Question<'_> {
     ) {
         let root = text.as_ref().and_then(|_| self.atlas.chain(&self.task, &self.root.fd()));
         let flags = Flags::new(bits);
-        let program = self.program.clone();
+        let program = Arc::clone(&self.program);
+        let (base, root) = (base.map(Arc::new), root.map(Arc::new));
         self.told.seen += 1;
         self.told.events.push(Event { op, flags, errno, how, text, object, base, root, program });
     }

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 use rustix::fs::StatxFlags;
 
@@ -65,7 +66,7 @@ pub(super) fn examine(question: &mut Question<'_>, path: usize, dirfd: Option<us
         if let Some(last) = last {
             chain = question.atlas.chain(&question.task, &last);
             let argv0 = name.unwrap_or_default().into();
-            question.program = Program { id: identity(&last), exe: chain.clone(), argv0 };
+            question.program = Arc::new(Program { id: identity(&last), exe: chain.clone(), argv0 });
         }
     }
     let errno = match (&place, runs) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::ResolveFlags;
 
@@ -97,14 +98,14 @@ impl Listed {
             .is_ok_and(|status| status.split(|&byte| byte == b'\n').any(|line| line == b"Seccomp:\t2"));
         let Some(exe) = task.open_link("exe").ok().filter(|_| is_filtered) else { return };
         let argv0 = task.read("cmdline", 4096).unwrap_or_default();
-        let program = Program {
+        let program = Arc::new(Program {
             id: identity(&exe),
             exe: atlas.chain(task, &exe),
             argv0: argv0.split(|&byte| byte == 0).next().unwrap_or_default().into(),
-        };
+        });
         let mut files = self.open_files(task, atlas);
         files.extend(self.mapped_files(task, atlas));
-        self.held.extend(files.into_iter().map(|file| Held { file, program: program.clone() }));
+        self.held.extend(files.into_iter().map(|file| Held { file, program: Arc::clone(&program) }));
     }
 
     fn open_files(&mut self, task: &Task, atlas: &mut Atlas) -> Vec<Chain> {

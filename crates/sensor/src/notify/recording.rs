@@ -221,15 +221,17 @@ impl Recording {
         let account = self.end().ok_or(SensorError::Consumer)?;
         let mut counters = account.counters();
         let mut observer = Observer::new(tree, &self.rootfs);
-        making::find(&mut observer, &account.harvest.events.keys());
+        let events = account.harvest.events.in_order();
+        making::find(&mut observer, &events.iter().map(|(event, _)| *event));
+        observer.look_for_places(events.iter().map(|(event, _)| *event));
         let mut uses = Uses::default();
         let mut named = BTreeSet::new();
-        for (event, time) in &account.harvest.events {
-            uses.add(observer.uses(event), &observer.process(&event.program), *time);
+        for (event, time) in events {
+            uses.add(&observer, observer.uses(event), &event.program, time);
             if let Some(trace) = account.harvest.traces.get(event) {
-                uses.add(observer.traced(event, trace), &observer.process(&event.program), *time);
+                uses.add(&observer, observer.traced(event, trace), &event.program, time);
             }
-            named.extend(observer.named(event));
+            named.extend(observer.named(event).map(|path| uses.shared(tree, path)));
         }
         compare_held(&self.held, &observer, &mut uses, &mut counters);
         let passed_over = std::mem::take(&mut self.passed_over);

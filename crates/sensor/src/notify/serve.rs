@@ -17,6 +17,7 @@ use super::held::{Listed, Threads};
 use super::place::Atlas;
 use crate::Journal;
 use crate::consumer::{Harvest, MEMORY_LIMIT};
+use crate::events::Kept;
 use crate::follow::{Guide, may_tell};
 use crate::journal::Entries;
 use crate::recording::now;
@@ -166,12 +167,12 @@ impl Server {
             Told { faulted: true, ..Told::default() }
         });
         // The caller waits, so what its path leads through is still there.
-        let is_new = |event: &&Event| may_tell(event) && !account.harvest.events.contains_key(*event);
+        let is_new = |event: &&Event| may_tell(event) && !account.harvest.events.contains(event);
         let traces: Vec<_> = told
             .events
             .iter()
             .filter(is_new)
-            .filter_map(|event| Some((event.clone(), self.guide.trace(event, call.thread)?)))
+            .filter_map(|event| Some((Arc::new(event.clone()), self.guide.trace(event, call.thread)?)))
             .collect();
         let time = now();
         let is_whole = seccomp::is_waiting(&listener.fd, call.id);
@@ -227,15 +228,15 @@ impl Account {
             self.faulted += 1;
         }
         for event in told.events {
-            let is_wanted = wants_records && !self.harvest.events.contains_key(&event);
+            let is_wanted = wants_records && !self.harvest.events.contains(&event);
             let record = is_wanted.then(|| event.to_record(time)).flatten();
             match self.harvest.keep(event, time, MEMORY_LIMIT) {
-                Some(true) => {
+                Kept::New(_) => {
                     self.emitted += 1;
                     record.iter().for_each(|record| fresh.add(b'E', record));
                 }
-                Some(false) => self.duplicate += 1,
-                None => self.dropped += 1,
+                Kept::Known => self.duplicate += 1,
+                Kept::NoRoom => self.dropped += 1,
             }
         }
         fresh
@@ -261,6 +262,7 @@ mod tests {
     use profile::{Incomplete, Verdict};
 
     use super::*;
+    use crate::events::Events;
     use crate::wire::tests::record;
     use crate::wire::{Event, Op};
 
@@ -288,8 +290,8 @@ mod tests {
         let unbalanced = Incomplete::Unbalanced { seen: 5, accounted: 4 };
         assert_eq!(verdict(&account), Verdict::Incomplete { reasons: vec![unbalanced] });
         account.seen -= 1;
-        account.harvest.events.pop_first();
-        let unreceived = Incomplete::Unreceived { emitted: 3, received: 2 };
+        account.harvest.events = Events::default();
+        let unreceived = Incomplete::Unreceived { emitted: 3, received: 0 };
         assert_eq!(verdict(&account), Verdict::Incomplete { reasons: vec![unreceived] });
     }
 }

@@ -223,7 +223,7 @@ fn of_original(ledger: &Ledger, hardened: &Profile, lookups: &[MissingLookup]) -
                     path: path.clone(),
                     kind: AccessKind::Missing,
                     errno,
-                    process: process.clone(),
+                    process: process.clone().into(),
                     step: Step::default(),
                 });
             }
