@@ -55,7 +55,21 @@ pub(crate) fn run(context: &Context, args: &RecordArgs) -> Result<(), Failure> {
             }
         };
         format!("  profile  {}\n  verdict  {verdict}\n", file.display())
-    })
+    })?;
+    judge(&file, &profile.verdict())
+}
+
+/// What the user has is written, but is not what they asked for where the sensor may have missed something.
+fn judge(file: &Path, verdict: &Verdict) -> Result<(), Failure> {
+    let reasons: Vec<_> = verdict.reasons().iter().map(ToString::to_string).collect();
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    let tried = format!("the profile {} is incomplete: {}", file.display(), reasons.join("; "));
+    Err(Failure::new(ExitCode::Partly, tried).hint(
+        "it is written, but `careen harden` refuses it without --accept-incomplete: record again, on a less busy host"
+            .to_owned(),
+    ))
 }
 
 /// Writes a recorded profile. Where there is no room for it, it goes into the data directory: it took a run to make.

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
 
 use engine::{Engine, EngineOptions};
 use image::{Image, OpenOptions};
@@ -93,6 +94,53 @@ fn a_profile_that_finds_no_room_is_kept_in_the_data_directory() {
     let profile = show(kept.to_str().unwrap());
     assert_eq!(profile["runs"][0]["sensor"]["verdict"], "complete");
     assert!(fs::read_dir(path("data/journal")).unwrap().next().is_none());
+}
+
+#[test]
+fn a_recording_that_lost_something_is_written_and_ends_with_a_code_of_its_own() {
+    let (Some(source), true) = (image("busybox"), can_run()) else { return };
+    let dir = workdir();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::create_dir(path("shared")).unwrap();
+    // More than the ring holds, while nobody reads it.
+    let storm = "touch /shared/ready; while [ ! -e /shared/go ]; do sleep 0.1; done; i=0; \
+                 while [ $i -lt 600000 ]; do [ -e /none-$i/a-name-that-takes-some-room-in-the-ring ]; i=$((i+1)); done; \
+                 touch /shared/done";
+    let coverage = serde_json::json!({
+        "version": 1,
+        "name": "storm",
+        "container": { "user": "0", "entrypoint": ["sh", "-c", storm], "binds": ["./shared:/shared"] },
+        "steps": [{ "name": "over", "wait": { "exit": 0, "timeout": "300s" } }],
+    });
+    fs::write(path("storm.yaml"), coverage.to_string()).unwrap();
+    let record =
+        ["record", source.to_str().unwrap(), "-c", &path("storm.yaml"), "-o", &path("storm.profile")];
+    let mut command = careen_command(&[&record[..], &["--sensor", "ebpf"]].concat());
+    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let wait_for = |name: &str| {
+        let began = Instant::now();
+        while !Path::new(&path(name)).exists() {
+            assert!(began.elapsed() < Duration::from_secs(300), "{name} does not come");
+            sleep(Duration::from_millis(20));
+        }
+    };
+    let signal = |signal: &str| {
+        let status = Command::new("kill").args([signal, &running.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    };
+    wait_for("shared/ready");
+    signal("-STOP");
+    fs::write(path("shared/go"), "").unwrap();
+    wait_for("shared/done");
+    signal("-CONT");
+    let output = running.wait_with_output().unwrap();
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(12), "{told}");
+    for word in ["storm.profile is incomplete", "dropped", "hint: ", "--accept-incomplete"] {
+        assert!(told.contains(word), "{told}");
+    }
+    assert!(String::from_utf8_lossy(&output.stdout).contains("INCOMPLETE"), "the result is told");
+    assert_eq!(show(&path("storm.profile"))["runs"][0]["sensor"]["verdict"], "incomplete");
 }
 
 #[test]
