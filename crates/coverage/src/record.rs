@@ -74,12 +74,13 @@ pub fn record_on(
     let run_options = watched(run_options(&coverage.container), &backend);
     let mut container = engine.create(unpacked, &run_options).map_err(|error| match error {
         EngineError::Interrupted => RecordError::Interrupted,
-        error => RecordError::Create(error),
+        error => RecordError::Create(error).on(engine.full_disk()),
     })?;
     observer.event(&RecordEvent::Created { id: container.id(), cgroup_dir: container.cgroup_dir() });
     let recording = backend.watch(&target(&container)).map_err(RecordError::Sensor)?;
     give_listeners(&mut container, &recording).map_err(RecordError::Create)?;
     let mut run = Run {
+        engine,
         coverage,
         options,
         observer,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use engine::{EngineError, Exit};
+use engine::{EngineError, Exit, FullDisk};
 use profile::{Profile, StepOutcome};
 use sensor::{LoadError, SensorError};
 
@@ -63,6 +63,14 @@ pub enum RecordError {
         source: EngineError,
         /// What was recorded until then, marked as cut off.
         partial: Option<Box<Profile>>,
+    },
+    /// There is no room for what containers write: whatever failed may have failed for that.
+    #[error("{disk}")]
+    DiskFull {
+        /// Where.
+        disk: FullDisk,
+        /// What failed.
+        source: Box<RecordError>,
     },
     /// Ctrl-C.
     #[error("interrupted")]
@@ -144,7 +152,16 @@ impl RecordError {
             Self::StepFailed(_) => {
                 Some("correct the step, or mark it `allow_failure: true` if it may fail".to_owned())
             }
+            Self::DiskFull { disk, .. } => Some(disk.hint()),
             Self::Interrupted => None,
+        }
+    }
+
+    /// The same error, as one of a full disk if there is one now: before the container is gone, and with it what it wrote.
+    pub(crate) fn on(self, disk: Option<FullDisk>) -> Self {
+        match (self, disk) {
+            (error @ (Self::Interrupted | Self::DiskFull { .. }), _) | (error, None) => error,
+            (error, Some(disk)) => Self::DiskFull { disk, source: Box::new(error) },
         }
     }
 
@@ -157,6 +174,7 @@ impl RecordError {
             | Self::Ended { partial, .. }
             | Self::Engine { partial, .. } => partial.as_deref(),
             Self::StepFailed(failure) => failure.partial.as_deref(),
+            Self::DiskFull { source, .. } => source.partial_profile(),
             Self::LoadSensor(_) | Self::Create(_) | Self::Sensor(_) | Self::Interrupted => None,
         }
     }
@@ -168,6 +186,10 @@ impl RecordError {
             | Self::Ended { partial, .. }
             | Self::Engine { partial, .. } => *partial = profile.map(Box::new),
             Self::StepFailed(failure) => failure.partial = profile.map(Box::new),
+            Self::DiskFull { source, .. } => {
+                let failed = std::mem::replace(&mut **source, Self::Interrupted);
+                **source = failed.with_partial(profile);
+            }
             Self::LoadSensor(_) | Self::Create(_) | Self::Sensor(_) | Self::Interrupted => {}
         }
         self

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use engine::{Container, EngineError, Exit};
+use engine::{Container, Engine, EngineError, Exit};
 use image::{ImagePath, ResolutionEnd, Tree};
 use profile::{
     AccessKind, ImageIdentity, Incomplete, Observation, Process, Profile, SensorReport, Step as StepNumber,
@@ -26,6 +26,7 @@ const STOP: &str = "stop";
 
 /// A run in progress. Dropping it removes the container.
 pub(crate) struct Run<'a> {
+    pub(crate) engine: &'a Engine,
     pub(crate) coverage: &'a Coverage,
     pub(crate) options: &'a RecordOptions,
     pub(crate) observer: &'a dyn Observer,
@@ -164,8 +165,10 @@ impl Run<'_> {
         let tolerated = failure.is_some() && allow_failure;
         let event = RecordEvent::StepEnded { n, of: self.count(), name, outcome, tolerated, duration };
         self.observer.event(&event);
+        // On a full disk a failure tells nothing about the image.
+        let goes_on = || self.options.keep_going && self.engine.full_disk().is_none();
         match failure {
-            Some(failure) if !allow_failure && !self.options.keep_going => {
+            Some(failure) if !allow_failure && !goes_on() => {
                 Err(RecordError::StepFailed(Box::new(StepFailure {
                     name: name.to_owned(),
                     outcome,
@@ -233,6 +236,7 @@ impl Run<'_> {
         if let Err(RecordError::Interrupted) = result {
             return Err(RecordError::Interrupted);
         }
+        let result = result.map_err(|error| error.on(self.engine.full_disk()));
         if result.is_err()
             && let Err(error) = self.container.stop(Duration::ZERO)
         {

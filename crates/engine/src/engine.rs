@@ -10,7 +10,8 @@ use crate::cgroup::Hierarchy;
 use crate::program::HelperProgram;
 use crate::protocol::Plan;
 use crate::{
-    Container, Edited, EngineError, EngineOptions, RunOptions, Standing, Unpacked, overlay, run_dir, store,
+    Container, Edited, EngineError, EngineOptions, FullDisk, RunOptions, Standing, Unpacked, overlay,
+    run_dir, store,
 };
 
 /// Runs containers of unpacked images, without a daemon.
@@ -52,6 +53,11 @@ impl Engine {
     /// As whom it runs containers.
     pub fn standing(&self) -> Standing {
         self.standing
+    }
+
+    /// The file system that containers write to, if it is full now.
+    pub fn full_disk(&self) -> Option<FullDisk> {
+        FullDisk::at(&self.data_dir)
     }
 
     /// Unpacks the layers that the store does not hold yet, base first. `on_layer` is called with the index of each

@@ -349,7 +349,8 @@ impl<'a> Recorder<'a> {
             | RecordError::Create(_)
             | RecordError::Sensor(_)
             | RecordError::Start { .. }
-            | RecordError::Engine { .. } => ExitCode::Host,
+            | RecordError::Engine { .. }
+            | RecordError::DiskFull { .. } => ExitCode::Host,
         };
         hints::plain(
             code,

@@ -144,6 +144,52 @@ fn a_recording_that_lost_something_is_written_and_ends_with_a_code_of_its_own() 
 }
 
 #[test]
+fn a_data_disk_that_runs_full_in_a_step_is_named() {
+    let (Some(source), true) = (image("busybox"), can_run()) else { return };
+    let dir = workdir();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::create_dir(path("small")).unwrap();
+    let record = |fill: &str, next: &str| {
+        let coverage = serde_json::json!({
+            "version": 1,
+            "name": "fill",
+            "container": { "user": "0", "entrypoint": ["sleep", "1000"] },
+            "steps": [{ "exec": ["sh", "-c", fill] }, { "exec": ["sh", "-c", next] }],
+            "stop": { "grace": "100ms" },
+        });
+        fs::write(path("fill.yaml"), coverage.to_string()).unwrap();
+        let script = "mount -t tmpfs -o size=24m none small && exec \"$0\" \"$@\"";
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-c", script, CAREEN])
+            .args(["record", source.to_str().unwrap(), "-c", "fill.yaml", "-o", "fill.profile"])
+            .env("CAREEN_DATA_DIR", path("small/data"))
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        (output.status.code(), text(&output))
+    };
+    // A command of the workload that fails, the engine itself, and what would be held against the image otherwise.
+    for (fill, next) in
+        [("cat /dev/zero > /fill", "true"), ("cat /dev/zero > /fill; true", "echo x > /other")]
+    {
+        let (code, told) = record(fill, next);
+        assert_eq!(code, Some(4), "{told}");
+        let named = format!(
+            "the file system of the data directory {} is full: tmpfs of 25.2 MB, mounted at {}",
+            path("small/data"),
+            path("small")
+        );
+        for word in [&*named, "No space left on device", "hint: make room there", "--data-dir"] {
+            assert!(told.contains(word), "no {word:?} in {told}");
+        }
+        assert!(!Path::new(&path("fill.profile")).exists());
+    }
+    let (code, told) = record("true", "no-such-program");
+    assert_eq!(code, Some(6), "{told}");
+    assert!(!told.contains("is full"), "{told}");
+}
+
+#[test]
 fn without_type_information_ebpf_is_refused_and_notification_watches() {
     let (Some(source), true) = (image("redis"), can_run()) else { return };
     let dir = workdir();
