@@ -19,6 +19,8 @@ use crate::{EngineError, Standing};
 /// What the kernel may be built to do by default: a directory of the image that is renamed would then lead to its files
 /// under names that the image does not have, and a file could have its content from elsewhere.
 const OFF: [&str; 2] = ["redirect_dir", "metacopy"];
+/// Longest value that the kernel takes from `fsconfig`.
+const MAX_VALUE_BYTES: usize = 255;
 /// No kernel has this option.
 const NO_OPTION: &str = "careen_asks_what_is_refused";
 
@@ -98,6 +100,11 @@ fn configure(context: &OwnedFd, layers: &[PathBuf], dirs: &Dirs) -> io::Result<b
     if fsconfig_set_flag(context, NO_OPTION).is_ok() {
         return Ok(false);
     }
+    let (upper, work) = (escaped(&dirs.upper), escaped(&dirs.work));
+    let layer_lengths = layers.iter().map(|layer| layer.as_os_str().len());
+    if layer_lengths.chain([upper.len(), work.len()]).any(|length| length > MAX_VALUE_BYTES) {
+        return Ok(false);
+    }
     for layer in layers.iter().rev() {
         match fsconfig_set_string(context, "lowerdir+", layer.as_os_str().as_bytes()) {
             Err(rustix::io::Errno::INVAL) => return Ok(false),
@@ -109,9 +116,16 @@ fn configure(context: &OwnedFd, layers: &[PathBuf], dirs: &Dirs) -> io::Result<b
         true => fsconfig_set_flag(context, "userxattr")?,
         false => OFF.iter().try_for_each(|option| fsconfig_set_string(context, *option, "off"))?,
     }
-    fsconfig_set_string(context, "upperdir", dirs.upper.as_os_str().as_bytes())?;
-    fsconfig_set_string(context, "workdir", dirs.work.as_os_str().as_bytes())?;
+    fsconfig_set_string(context, "upperdir", upper)?;
+    fsconfig_set_string(context, "workdir", work)?;
     Ok(true)
+}
+
+/// A path as overlayfs wants `upperdir` and `workdir`: it takes a backslash for the mark of an escaped character, in these
+/// two even where each value is given by itself, but not in `lowerdir+`.
+fn escaped(path: &Path) -> Vec<u8> {
+    let bytes = path.as_os_str().as_bytes().iter();
+    bytes.flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'\\' { 2 } else { 1 })).collect()
 }
 
 /// The old call takes all options in one page, so the layers get short names relative to the working directory.
@@ -139,4 +153,69 @@ fn mount_by_links(layers: &[PathBuf], dirs: &Dirs, nodev: bool) -> io::Result<()
     let mounted = mount("overlay", &dirs.merged, "overlay", flags, options.as_c_str());
     std::env::set_current_dir("/")?;
     Ok(mounted?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Of a process of this test that has a mount namespace of its own: where to mount.
+    const PLACE: &str = "CAREEN_TEST_OVERLAY";
+    const NAMES: [&str; 8] = [
+        "back\\slash",
+        "com,ma",
+        "co:lon",
+        "white space",
+        "tab\tline\nend",
+        "octal\\040",
+        "all\\,\\:\\\\ ",
+        "last\\",
+    ];
+
+    /// Mounts two layers in each way, and looks whether it is them.
+    fn mount_both_ways(place: &Path) {
+        let root = Ownership { uid: 0, gid: 0, mode: 0o755 };
+        for way in ["new", "old"] {
+            let layers = ["base", "top"].map(|name| place.join(way).join(name));
+            for layer in &layers {
+                fs::create_dir_all(layer).unwrap();
+                fs::write(layer.join(layer.file_name().unwrap()), "x").unwrap();
+            }
+            let dirs = Dirs::make(&place.join(way)).unwrap();
+            match way {
+                "new" => mount_layers(&layers, root, &dirs, true).unwrap(),
+                _ => mount_by_links(&layers, &dirs, true).unwrap(),
+            }
+            fs::write(dirs.merged.join("written"), "x").unwrap();
+            for path in [dirs.merged.join("base"), dirs.merged.join("top"), dirs.upper.join("written")] {
+                assert!(path.exists(), "{way}: {}", path.display());
+            }
+        }
+    }
+
+    #[test]
+    fn overlays_are_mounted_whatever_their_directory_is_called() {
+        if let Some(place) = std::env::var_os(PLACE) {
+            return mount_both_ways(Path::new(&place));
+        }
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIP: mounting needs root");
+            assert!(std::env::var_os("CAREEN_NO_SKIP").is_none(), "must not skip here");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let long = ["long-".repeat(40), "names-".repeat(30)].join("/");
+        for name in NAMES.into_iter().chain([&*long]) {
+            let place = dir.path().join(name);
+            fs::create_dir_all(&place).unwrap();
+            let test = "overlay::tests::overlays_are_mounted_whatever_their_directory_is_called";
+            let mut command = Command::new("unshare");
+            command.arg("--mount").arg(std::env::current_exe().unwrap()).args(["--exact", test]);
+            let output = command.env(PLACE, &place).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && told.contains("1 passed"), "{name:?}: {told}");
+        }
+    }
 }

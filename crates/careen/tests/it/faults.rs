@@ -190,6 +190,26 @@ fn a_data_disk_that_runs_full_in_a_step_is_named() {
 }
 
 #[test]
+fn containers_run_whatever_the_data_directory_is_called() {
+    let (Some(source), true) = (image("busybox"), can_run()) else { return };
+    let dir = workdir();
+    let coverage = dir.path().join("list.yaml");
+    let list = "version: 1\nname: list\ncontainer: { entrypoint: [sleep, \"100\"] }\nsteps:\n  - exec: [ls, /]\nstop: { grace: 1ms }\n";
+    fs::write(&coverage, list).unwrap();
+    for name in ["back\\slash", "com,ma", "co:lon", "white space", "tab\tline\nend", "last\\"] {
+        let output = careen_command(&["record", source.to_str().unwrap(), "--force"])
+            .arg("--coverage")
+            .arg(&coverage)
+            .arg("-o")
+            .arg(dir.path().join("list.profile"))
+            .env("CAREEN_DATA_DIR", dir.path().join(name))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{name:?}: {}", text(&output));
+    }
+}
+
+#[test]
 fn without_type_information_ebpf_is_refused_and_notification_watches() {
     let (Some(source), true) = (image("redis"), can_run()) else { return };
     let dir = workdir();
