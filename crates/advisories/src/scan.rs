@@ -371,7 +371,8 @@ fn warnings(packages: &PackageDatabase, database: &Database) -> Vec<String> {
     let unlisted = installed().filter(|package| package.file_list == FileList::Absent).count();
     if unlisted > 0 {
         warnings.push(format!(
-            "the files of {unlisted} packages are not known: how far these were used cannot be told"
+            "the files of {} not known: how far these were used cannot be told",
+            profile::counted(unlisted as u64, "package are", "packages are")
         ));
     }
     let systems = installed().filter(|package| package.ecosystem.is_system());

@@ -42,7 +42,11 @@ pub(crate) fn text(profile: &Profile, wanted: Wanted) -> String {
     let started: u64 = runs.iter().flat_map(|run| &run.processes).map(|started| started.count).sum();
     let programs: BTreeSet<&str> =
         runs.iter().flat_map(|run| &run.processes).map(|started| started.exe.as_str()).collect();
-    out += &format!("  processes      {} programs started {started} times\n", programs.len());
+    let programs = crate::output::counted(programs.len() as u64, "program", "programs");
+    out += &format!(
+        "  processes      {programs} started {}\n",
+        crate::output::counted(started, "time", "times")
+    );
     if wanted.processes {
         for run in &profile.runs {
             if let Some(activity) = &run.activity {
@@ -158,7 +162,7 @@ fn tree(processes: &[Started]) -> String {
             out += &format!(", {} times", started.count);
         }
         if started.forks > 0 {
-            out += &format!(", {} forks", started.forks);
+            out += &format!(", {}", crate::output::counted(started.forks, "fork", "forks"));
         }
         out.push('\n');
     }

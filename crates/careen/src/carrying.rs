@@ -11,10 +11,9 @@ const MOST: usize = 40;
 pub(crate) fn summary(report: &CarryReport) -> String {
     let kept = report.new.iter().filter(|new| new.kept).count();
     format!(
-        "carried over from {}: {} paths as they were, {} under a new name, {} uncertain, {} lost; {} new, {kept} of \
-         them kept",
+        "carried over from {}: {}, {} under a new name, {} uncertain, {} lost; {} new, {kept} of them kept",
         report.from.reference,
-        output::count_text(report.unchanged),
+        output::counted(report.unchanged, "path as it was", "paths as they were"),
         output::count_text(report.carried.len() as u64),
         output::count_text(report.uncertain.len() as u64),
         output::count_text(report.dropped.len() as u64),
@@ -28,17 +27,21 @@ pub(crate) fn warnings(report: &CarryReport) -> Vec<String> {
     let executed: Vec<_> = report.dropped.iter().filter(|dropped| dropped.was_executed).collect();
     if let Some(first) = executed.first() {
         warnings.push(format!(
-            "{} programs or libraries that ran in {} have nothing like them in this version, such as {}",
-            executed.len(),
+            "of what ran in {} {} nothing like it in this version, such as {}",
             report.from.reference,
+            output::counted(executed.len() as u64, "program or library has", "programs or libraries have"),
             first.from
         ));
     }
     let left = report.new.iter().filter(|new| !new.kept).count();
     if left > 0 {
         warnings.push(format!(
-            "{left} files that are new in this version lie beside used ones and are kept only if a rule finds that \
-             they are needed; a new run would tell"
+            "{} beside used ones, to be kept only if a rule finds that they are needed; a new run would tell",
+            output::counted(
+                left as u64,
+                "file that is new in this version lies",
+                "files that are new in this version lie"
+            )
         ));
     }
     warnings
@@ -47,10 +50,10 @@ pub(crate) fn warnings(report: &CarryReport) -> Vec<String> {
 /// The whole report.
 pub(crate) fn text(report: &CarryReport) -> String {
     let mut out = format!(
-        "  {}\n  {} % of {} used paths are uncertain or lost\n",
+        "  {}\n  {} % of {} uncertain or lost\n",
         summary(report),
         report.doubtful_percent(),
-        output::count_text(report.used)
+        output::counted(report.used, "used path is", "used paths are")
     );
     let moved = |paths: &[harden::CarriedPath]| {
         let line = |path: &harden::CarriedPath| {

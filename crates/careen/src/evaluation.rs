@@ -87,7 +87,7 @@ impl Evaluator<'_> {
             progress.detail(&format!("step {} of {}, {}", n + 1, steps.len(), step.name));
             evaluated.push(self.leave_out(index, whole, &unpacked, &mut known)?);
         }
-        progress.done(&format!("{} steps left out", steps.len()));
+        progress.done(&crate::output::counted(steps.len() as u64, "step left out", "steps left out"));
         Ok(Evaluation::new(whole.image.clone(), &coverage.name, original, &kept, evaluated))
     }
 

@@ -75,8 +75,8 @@ impl Job<'_> {
                     self.heal_rounds,
                 ));
             }
-            let paths = if more.len() == 1 { "path" } else { "paths" };
-            self.context.progress.stage(format!("heal: keep {} more {paths}", more.len()), None);
+            let paths = output::counted(more.len() as u64, "more path", "more paths");
+            self.context.progress.stage(format!("heal: keep {paths}"), None);
             policy.heal.extend(more.keys().cloned());
             healed.extend(more.into_values());
         }
@@ -91,7 +91,7 @@ impl Job<'_> {
             hints::plain(ExitCode::Profile, tried, error).hint(hint)
         })?;
         let (kept, all) = (plan.edits.keep.len() as u64, self.original.tree().len() as u64);
-        progress.done(&format!("{} of {} paths stay", output::count_text(kept), output::count_text(all)));
+        progress.done(&stay(kept, all));
 
         let (written, unchanged) = self.write(&plan)?;
         let platform = Some(self.original.platform().clone());
@@ -156,7 +156,7 @@ pub(crate) fn failed_verification(
     let mut tried =
         format!("the hardened image does not do what the original did\n{}", verdict::text(verification));
     if !healed.is_empty() {
-        let rounds = if rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") };
+        let rounds = output::counted(rounds.into(), "round", "rounds");
         tried += &format!("  healing kept {} more in {rounds}, which was not enough:\n", healed.len());
         tried += &verdict::healed_text(healed);
     }
@@ -178,4 +178,9 @@ pub(crate) fn failed_verification(
         }
     };
     Failure::new(ExitCode::Verification, tried).hint(hint.to_owned())
+}
+
+/// How many paths a plan keeps.
+pub(crate) fn stay(kept: u64, all: u64) -> String {
+    format!("{} of {}", output::count_text(kept), output::counted(all, "path stays", "paths stay"))
 }

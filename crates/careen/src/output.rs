@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-pub(crate) use report::{bytes_text, count_text};
+pub(crate) use report::{bytes_text, count_text, counted};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 

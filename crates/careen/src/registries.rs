@@ -86,7 +86,8 @@ pub(crate) fn remove_unused(blobs: &BlobStore) {
         tracing::info!(
             count,
             bytes = removed.bytes,
-            "removed {count} blobs of registries, {bytes}, unused for a month"
+            "removed {} of registries, {bytes}, unused for a month",
+            output::counted(count, "blob", "blobs")
         );
     }
 }

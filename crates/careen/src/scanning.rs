@@ -168,9 +168,11 @@ pub(crate) fn apply_preset(
     let packages = packages(context, image)?;
     let report = scan(&database, subject_of(&image.source().to_string(), image), &packages, profile, None)?;
     policy.removable = removable(&report, &packages, least);
-    context
-        .progress
-        .done(&format!("{} files may go", crate::output::count_text(policy.removable.len() as u64)));
+    context.progress.done(&crate::output::counted(
+        policy.removable.len() as u64,
+        "file may go",
+        "files may go",
+    ));
     Ok(())
 }
 

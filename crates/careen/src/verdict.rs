@@ -21,7 +21,9 @@ pub(crate) fn summary(verification: &Verification) -> String {
         VerificationVerdict::Missed => "works, but asked for what was removed",
         VerificationVerdict::Failed => "NO",
     };
-    format!("{begin}: {same} of {steps} steps as before, {missing} lookups of removed files")
+    let steps = crate::output::counted(steps as u64, "step", "steps");
+    let missing = crate::output::counted(missing as u64, "lookup", "lookups");
+    format!("{begin}: {same} of {steps} as before, {missing} of removed files")
 }
 
 /// All that a person needs to see what differs.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::counted;
+
 /// Counts of one sensor over one run. All are events, summed over CPUs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counters {
@@ -34,19 +36,19 @@ pub struct Counters {
 #[serde(rename_all = "kebab-case", tag = "reason")]
 pub enum Incomplete {
     /// Events were dropped.
-    #[error("{count} events were dropped")]
+    #[error("{}", counted(*count, "event was dropped", "events were dropped"))]
     Dropped {
         /// How many.
         count: u64,
     },
     /// Paths could not be read.
-    #[error("{count} paths could not be read")]
+    #[error("{} could not be read", counted(*count, "path", "paths"))]
     Faulted {
         /// How many.
         count: u64,
     },
     /// The kernel skipped runs of the sensor's programs.
-    #[error("the kernel skipped the sensor {count} times")]
+    #[error("the kernel skipped the sensor {}", counted(*count, "time", "times"))]
     Skipped {
         /// How many times.
         count: u64,
@@ -60,7 +62,7 @@ pub enum Incomplete {
         accounted: u64,
     },
     /// User space took in fewer events than the kernel emitted.
-    #[error("{emitted} events were emitted, {received} received")]
+    #[error("{}, {received} received", counted(*emitted, "event was emitted", "events were emitted"))]
     Unreceived {
         /// Emitted by the kernel.
         emitted: u64,
@@ -68,7 +70,7 @@ pub enum Incomplete {
         received: u64,
     },
     /// A canary was not seen.
-    #[error("{}", match expected { 0 => "nothing shows that anything was watched: there was no canary".to_owned(), _ => format!("of {expected} canaries {seen} were seen") })]
+    #[error("{}", match expected { 0 => "nothing shows that anything was watched: there was no canary".to_owned(), _ => format!("of {} {seen} {} seen", counted(*expected, "canary", "canaries"), if *seen == 1 { "was" } else { "were" }) })]
     Canary {
         /// Opened.
         expected: u64,
@@ -76,7 +78,7 @@ pub enum Incomplete {
         seen: u64,
     },
     /// A process held a file that the record lacks.
-    #[error("{count} files in use were not in the record")]
+    #[error("{} not in the record", counted(*count, "file in use was", "files in use were"))]
     Snapshot {
         /// How many.
         count: u64,

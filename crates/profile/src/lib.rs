@@ -9,6 +9,7 @@ pub mod access;
 pub mod activity;
 mod bounded;
 mod build;
+mod counted;
 pub mod counters;
 pub mod document;
 pub mod few;
@@ -20,6 +21,7 @@ pub mod surroundings;
 
 pub use access::{AccessKind, Observation, Process, Step};
 pub use activity::{Activity, CapabilityUse, Endpoint, Started};
+pub use counted::{count_text, counted};
 pub use counters::{Counters, Incomplete, Verdict};
 pub use document::{
     Compare, ImageIdentity, PassedOver, PathUsage, Profile, Run, SensorReport, StepOutcome, StepResult, Usage,

@@ -379,6 +379,22 @@ fn files_are_replaced_as_a_whole_and_errors_name_them() {
     assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
 }
 
+#[test]
+fn reasons_say_one_and_several() {
+    let said = [
+        (Incomplete::Dropped { count: 1 }, "1 event was dropped"),
+        (Incomplete::Dropped { count: 1200 }, "1,200 events were dropped"),
+        (Incomplete::Faulted { count: 1 }, "1 path could not be read"),
+        (Incomplete::Skipped { count: 1 }, "the kernel skipped the sensor 1 time"),
+        (Incomplete::Unreceived { emitted: 1, received: 0 }, "1 event was emitted, 0 received"),
+        (Incomplete::Snapshot { count: 1 }, "1 file in use was not in the record"),
+        (Incomplete::Canary { expected: 2, seen: 1 }, "of 2 canaries 1 was seen"),
+    ];
+    for (reason, words) in said {
+        assert_eq!(reason.to_string(), words);
+    }
+}
+
 fn any_observation() -> impl Strategy<Value = Observation> {
     let kinds = prop::sample::select(vec![
         AccessKind::Exec,

@@ -27,4 +27,4 @@ pub use result::{
     Change, FORMAT_VERSION, FindingsSummary, Hardening, ImageSummary, LANGUAGE_PACKAGES, MetricValue,
     metric_values,
 };
-pub use text::{bytes_text, count_text};
+pub use text::{bytes_text, count_text, counted};

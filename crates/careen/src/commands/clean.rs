@@ -73,11 +73,11 @@ fn text(cleaned: &Cleaned, all: bool) -> String {
     let verb = if *dry_run { "would remove" } else { "removed" };
     let mut out = String::new();
     if !layers.is_empty() {
-        let count = counted(layers.len() as u64, "unpacked layer");
+        let count = output::counted(layers.len() as u64, "unpacked layer", "unpacked layers");
         out += &format!("  {verb}  {count}, {}\n", output::bytes_text(*layer_bytes));
     }
     if *blobs > 0 {
-        let count = counted(*blobs, "blob");
+        let count = output::counted(*blobs, "blob", "blobs");
         out += &format!("  {verb}  {count} of registries, {}\n", output::bytes_text(*blob_bytes));
     }
     if out.is_empty() {
@@ -87,13 +87,10 @@ fn text(cleaned: &Cleaned, all: bool) -> String {
         };
     }
     if *layers_in_use > 0 {
-        out += &format!("  left alone  {} in use\n", counted(*layers_in_use as u64, "layer"));
+        out +=
+            &format!("  left alone  {} in use\n", output::counted(*layers_in_use as u64, "layer", "layers"));
     }
     out
-}
-
-fn counted(count: u64, what: &str) -> String {
-    format!("{} {what}{}", output::count_text(count), if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

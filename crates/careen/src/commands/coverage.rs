@@ -37,7 +37,10 @@ pub(crate) fn run(context: &Context, command: &CoverageCommand) -> Result<(), Fa
             let summary = serde_json::json!({ "name": coverage.name, "steps": steps });
             output::print(context.output, &summary, |_| {
                 let lines: String = steps.iter().map(|name| format!("  {name}\n")).collect();
-                format!("{file} is a coverage of {} steps:\n{lines}", steps.len())
+                format!(
+                    "{file} is a coverage of {}:\n{lines}",
+                    output::counted(steps.len() as u64, "step", "steps")
+                )
             })
         }
     }

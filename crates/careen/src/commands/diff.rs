@@ -97,7 +97,10 @@ fn text(compared: &Compared, top: usize) -> String {
             (Some(before), None) => format!("- {name} {before}"),
             (None, Some(after)) => format!("+ {name} {after}"),
             (Some(before), Some(after)) if before != after => format!("~ {name} {before} -> {after}"),
-            _ => format!("~ {name} {} of {} files", package.files_after, package.files_before),
+            _ => {
+                let before = output::counted(package.files_before as u64, "file", "files");
+                format!("~ {name} {} of {before}", package.files_after)
+            }
         }
     });
     out += &section("Packages", &packages.collect::<Vec<_>>(), top);
@@ -144,7 +147,7 @@ fn paths_text(diff: &ImageDiff, top: usize) -> String {
         section("Only in A", &sized(removed), top),
         section("Only in B", &sized(added), top),
         section("In both, but not the same", &changed.collect::<Vec<_>>(), top),
-        format!("\n{} paths are the same.\n", output::count_text(diff.unchanged_paths)),
+        format!("\n{} the same.\n", output::counted(diff.unchanged_paths, "path is", "paths are")),
     ]
     .concat()
 }

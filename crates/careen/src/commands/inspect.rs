@@ -106,10 +106,7 @@ fn text(inspection: &Inspection) -> String {
         }
     }
     if partial > 0 {
-        rows.push(vec![
-            "in part only".to_owned(),
-            format!("{} packages", output::count_text(partial as u64)),
-        ]);
+        rows.push(vec!["in part only".to_owned(), output::counted(partial as u64, "package", "packages")]);
     }
     for problem in inspection.package_problems.iter().take(5) {
         rows.push(vec!["problem".to_owned(), problem.to_string()]);

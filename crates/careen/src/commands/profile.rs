@@ -33,9 +33,9 @@ pub(crate) fn run(context: &Context, command: &ProfileCommand) -> Result<(), Fai
             let result = serde_json::json!({ "profile": output_profile, "runs": merged.runs.len(), "paths": merged.paths.len() });
             output::print(context.output, &result, |_| {
                 format!(
-                    "  {} runs, {} paths in {}\n",
-                    merged.runs.len(),
-                    merged.paths.len(),
+                    "  {}, {} in {}\n",
+                    output::counted(merged.runs.len() as u64, "run", "runs"),
+                    output::counted(merged.paths.len() as u64, "path", "paths"),
                     output_profile.display()
                 )
             })

@@ -283,7 +283,7 @@ impl<'a> Recorder<'a> {
         };
         let observer = Told(progress);
         let profile = coverage::record(&self.engine, image, unpacked, &self.coverage, &options, &observer)?;
-        progress.done(&format!("{} paths used", output::count_text(profile.used().count() as u64)));
+        progress.done(&output::counted(profile.used().count() as u64, "path used", "paths used"));
         Ok(profile)
     }
 

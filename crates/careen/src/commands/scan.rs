@@ -76,7 +76,7 @@ pub(crate) fn run(context: &Context, args: &ScanArgs) -> Result<(), Failure> {
         let platform = context::parse_platform(args.platform.as_deref())?;
         vex.apply(context, found.named.as_ref(), platform, &found.packages, &mut report)?;
         ignored.iter().for_each(|list| list.apply(&mut report, today));
-        context.progress.done(&format!("{} findings", output::count_text(report.counts.total)));
+        context.progress.done(&output::counted(report.counts.total, "finding", "findings"));
         reports.push(report);
     }
     context.progress.abandon();

@@ -34,9 +34,9 @@ pub(crate) fn text(evaluation: &Evaluation) -> String {
 
     let mut out = format!("\n{}\n", output::table(&header, &rows));
     out += &format!(
-        "  original  {}, {} files\n",
+        "  original  {}, {}\n",
         output::bytes_text(evaluation.original.bytes),
-        output::count_text(evaluation.original.files)
+        output::counted(evaluation.original.files, "file", "files")
     );
     let failed: Vec<_> = evaluation.steps.iter().flat_map(reasons).collect();
     if !failed.is_empty() {

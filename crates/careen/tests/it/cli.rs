@@ -52,6 +52,18 @@ fn help_of_each_command_has_not_changed_unseen() {
 }
 
 #[test]
+fn counts_are_of_one_or_of_several() {
+    let dir = workdir();
+    let file = dir.path().join("some.yaml");
+    for (steps, words) in [("[{wait: 1s}]", "1 step:"), ("[{wait: 1s}, {wait: 2s}]", "2 steps:")] {
+        std::fs::write(&file, format!("version: 1\nname: some\nsteps: {steps}\n")).unwrap();
+        let output = careen(&["coverage", "check", file.to_str().unwrap()]);
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains(&format!("some.yaml is a coverage of {words}")), "{told}");
+    }
+}
+
+#[test]
 fn completions_are_accepted_by_the_shells_themselves() {
     for shell in ["bash", "zsh", "fish"] {
         let script = careen(&["completions", shell]).stdout;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use image::{ImagePath, NodeKind};
 use packages::PackageDatabase;
+use profile::counted;
 
 use crate::draft::Draft;
 use crate::policy::{Pattern, RuleKind};
@@ -93,7 +94,10 @@ pub(crate) fn apply(scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<(), Plan
         .filter(|path| scene.profile.usage(path).is_some_and(profile::PathUsage::is_used));
     let used = used.count();
     if used > 0 {
-        draft.warn(format!("the policy removes {used} paths that the workload used"));
+        draft.warn(format!(
+            "the policy removes {} that the workload used",
+            counted(used as u64, "path", "paths")
+        ));
     }
     Ok(())
 }

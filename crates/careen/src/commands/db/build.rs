@@ -133,14 +133,14 @@ pub(super) fn interrupted(context: &Context) -> Result<(), Failure> {
 fn text(built: &Built) -> String {
     let count = output::count_text;
     let mut out = format!(
-        "{}: {}, {} vulnerabilities of {} packages, {} scores of exploitation, from {} records of {} sources\n",
+        "{}: {}, {} of {}, {} of exploitation, from {} of {}\n",
         built.path.display(),
         output::bytes_text(built.size_bytes),
-        count(built.vulnerabilities),
-        count(built.packages),
-        count(built.scores),
-        count(built.records),
-        built.sources
+        output::counted(built.vulnerabilities, "vulnerability", "vulnerabilities"),
+        output::counted(built.packages, "package", "packages"),
+        output::counted(built.scores, "score", "scores"),
+        output::counted(built.records, "record", "records"),
+        output::counted(built.sources as u64, "source", "sources")
     );
     if built.broken > 0 {
         let records = if built.broken == 1 { "record" } else { "records" };

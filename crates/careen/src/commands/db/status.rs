@@ -62,7 +62,7 @@ pub(super) fn run(context: &Context, args: &DbArgs, check: bool) -> Result<(), F
 fn text(status: &Status) -> String {
     let count = output::count_text;
     let mut out = format!(
-        "{}\n  built {}{}, {}{}\n  {} packages, {} vulnerabilities, {} scores of exploitation\n\n",
+        "{}\n  built {}{}, {}{}\n  {}, {}, {} of exploitation\n\n",
         status.path.display(),
         status.built,
         match status.age_days {
@@ -74,9 +74,9 @@ fn text(status: &Status) -> String {
         },
         output::bytes_text(status.size_bytes),
         if status.checked { ", every byte as it was written" } else { "" },
-        count(status.counts.packages),
-        count(status.counts.vulnerabilities),
-        count(status.counts.scores),
+        output::counted(status.counts.packages, "package", "packages"),
+        output::counted(status.counts.vulnerabilities, "vulnerability", "vulnerabilities"),
+        output::counted(status.counts.scores, "score", "scores"),
     );
     let (used, unused): (Vec<_>, Vec<_>) = status.sources.iter().partition(|source| source.unused.is_none());
     let rows: Vec<Vec<String>> = used
@@ -102,7 +102,12 @@ fn text(status: &Status) -> String {
     }
     let useless = unused.iter().filter(|source| source.not_fetched.is_none()).count();
     if useless > 0 {
-        out += &format!("\n  {useless} files hold no advisories, and were left out\n");
+        let useless = output::counted(
+            useless as u64,
+            "file holds no advisories, and was left out",
+            "files hold no advisories, and were left out",
+        );
+        out += &format!("\n  {useless}\n");
     }
     for source in status.sources.iter().filter(|source| source.not_fetched.is_some()) {
         let why = source.not_fetched.as_deref().unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::commands::record::{self, Recorder};
 use crate::context::{self, Context};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::hardening::{Attempt, failed_verification, shrinks};
+use crate::hardening::{Attempt, failed_verification, shrinks, stay};
 use crate::staging::Staging;
 use crate::{hints, output, policy, scanning, staging, target, verdict};
 
@@ -68,8 +68,9 @@ pub(super) fn run(context: &Context, args: &HardenArgs) -> Result<(), Failure> {
             out += "  shared    no layer: the images have no common base\n";
         }
         for layer in &result.shared_layers {
-            let (bytes, images) = (output::bytes_text(layer.size_bytes), layer.images.len());
-            out += &format!("  shared    {} by {images} images, {bytes}\n", layer.digest);
+            let images = output::counted(layer.images.len() as u64, "image", "images");
+            let bytes = output::bytes_text(layer.size_bytes);
+            out += &format!("  shared    {} by {images}, {bytes}\n", layer.digest);
         }
         out
     })
@@ -82,8 +83,11 @@ fn members<'a>(context: &'a Context, args: &HardenArgs) -> Result<Vec<Member<'a>
         if typed == 0 || typed == images {
             return Ok(());
         }
-        Err(Failure::new(ExitCode::Usage, format!("{images} images, but {typed} {what}s"))
-            .hint(format!("name one {what} for each image, in their order")))
+        Err(Failure::new(
+            ExitCode::Usage,
+            format!("{images} images, but {}", output::counted(typed as u64, what, &format!("{what}s"))),
+        )
+        .hint(format!("name one {what} for each image, in their order")))
     };
     fits("coverage", args.coverage.len())?;
     fits("output", args.output_image.len())?;
@@ -172,7 +176,9 @@ fn rounds(context: &Context, args: &HardenArgs, members: &[Member<'_>]) -> Resul
             }
             return Ok(attempts);
         }
-        context.progress.stage(format!("heal: keep {more} more paths"), None);
+        context
+            .progress
+            .stage(format!("heal: keep {}", output::counted(more as u64, "more path", "more paths")), None);
     }
 }
 
@@ -201,11 +207,7 @@ fn attempt(
     })?;
     let kept: usize = plans.iter().map(|plan| plan.edits.keep.len()).sum();
     let all: usize = plans.iter().map(|plan| plan.ledger.entries.len()).sum();
-    progress.done(&format!(
-        "{} of {} paths stay",
-        output::count_text(kept as u64),
-        output::count_text(all as u64)
-    ));
+    progress.done(&stay(kept as u64, all as u64));
 
     let staged: Vec<_> =
         members.iter().map(|member| target::moved(&member.finished.target, &member.staging.image)).collect();

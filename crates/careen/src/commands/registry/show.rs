@@ -10,7 +10,7 @@ use super::row::{FORMAT_VERSION, Row, Status};
 use crate::cli::{OutputFormat, RegistryFormat};
 use crate::exit::ExitCode;
 use crate::failure::Failure;
-use crate::output::{count_text, table};
+use crate::output::{count_text, counted, table};
 
 /// Digits of a digest that tell images apart.
 const SHORT: usize = 12;
@@ -114,7 +114,11 @@ impl Walked {
             0 => Ok(()),
             failed => Err(Failure::new(
                 ExitCode::Image,
-                format!("{} of {} were not scanned", count_text(failed), count_text(self.totals.images)),
+                format!(
+                    "{} of {} not scanned",
+                    count_text(failed),
+                    counted(self.totals.images, "image was", "images were")
+                ),
             )),
         }
     }
@@ -149,10 +153,10 @@ impl Walked {
     fn summary(&self) -> String {
         let totals = &self.totals;
         let mut text = format!(
-            "{} images in {} repositories: {} findings, {} of them known to be exploited",
-            count_text(totals.images),
-            count_text(totals.repositories),
-            count_text(totals.findings),
+            "{} in {}: {}, {} of them known to be exploited",
+            counted(totals.images, "image", "images"),
+            counted(totals.repositories, "repository", "repositories"),
+            counted(totals.findings, "finding", "findings"),
             count_text(totals.exploited)
         );
         for (count, word) in

@@ -56,7 +56,7 @@ pub(super) fn run(context: &Context, args: &RegistryScanArgs) -> Result<(), Fail
 
     context.progress.stage("list repositories and tags", None);
     let (references, mut rows) = list(context, &whats, &tags, jobs)?;
-    context.progress.done(&format!("{} images", output::count_text(references.len() as u64)));
+    context.progress.done(&output::counted(references.len() as u64, "image", "images"));
     context.progress.stage("look at manifests", None);
     let looks = each(jobs, &context.interrupt, &references, &|reference| {
         context.progress.passing(&reference.to_string());

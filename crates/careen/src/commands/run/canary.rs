@@ -239,8 +239,10 @@ fn of_original(ledger: &Ledger, hardened: &Profile, lookups: &[MissingLookup]) -
 fn text(told: &Told) -> String {
     let mut out = match told.missing_lookups.len() {
         0 => "\n  canary    nothing was looked up that hardening had removed\n".to_owned(),
-        1 => "\n  canary    1 removed path was looked up:\n".to_owned(),
-        count => format!("\n  canary    {count} removed paths were looked up:\n"),
+        count => {
+            let paths = output::counted(count as u64, "removed path was", "removed paths were");
+            format!("\n  canary    {paths} looked up:\n")
+        }
     };
     for lookup in &told.missing_lookups {
         out += &format!("    {}{}\n", lookup.path, verdict::by(lookup));
