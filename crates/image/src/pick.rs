@@ -38,6 +38,14 @@ pub enum PickError {
         /// The names that there are.
         available: Vec<String>,
     },
+    /// Nothing has the digest.
+    #[error("there is no image with the digest {digest}; there is {}", list(available))]
+    NoSuchDigest {
+        /// What was asked for.
+        digest: Digest,
+        /// The digests of the images that have the name, or of all.
+        available: Vec<Digest>,
+    },
     /// Several images, and no name to tell them apart.
     #[error("there are several images: {}", list(available))]
     SeveralImages {
@@ -83,7 +91,11 @@ impl PickError {
     pub fn hint(&self, place: &ImageSource) -> Option<String> {
         match self {
             Self::SeveralImages { available } | Self::NoSuchName { available, .. } => {
-                available.first().map(|name| format!("name one of them: {}:{name}", place.without_name()))
+                available.first().map(|name| format!("name one of them: {}", place.named(name)))
+            }
+            Self::NoSuchDigest { available, .. } => {
+                let first = available.first();
+                first.map(|digest| format!("name one of them: {}", place.named(&format!("@{digest}"))))
             }
             Self::NoSuchPlatform { available, .. } => available
                 .first()
@@ -107,16 +119,34 @@ pub(crate) fn pick(
     name: Option<&str>,
     options: &OpenOptions<'_>,
 ) -> Result<Picked, PickError> {
-    let picker = Picker { store, options };
-    let top = store.index();
-    let named = named(top, name)?;
-    let mut picked = picker.among(top, &named, MAX_NESTING)?;
+    let named = named(store, name, options)?;
+    let choices: Vec<_> = named.iter().collect();
+    let mut picked = Picker { store, options }.among(store.index(), &choices, MAX_NESTING)?;
     picked.name = named.first().and_then(|descriptor| name_of(descriptor)).map(str::to_owned);
     Ok(picked)
 }
 
+/// The descriptors that a name, `@` and a digest, both, or the absence of both leave to choose from.
+pub(crate) fn named(
+    store: &Store,
+    name: Option<&str>,
+    options: &OpenOptions<'_>,
+) -> Result<Vec<Descriptor>, PickError> {
+    let top = store.index();
+    let is_name = |name: &str| top.manifests.iter().any(|descriptor| has_name(descriptor, name));
+    // Names of other tools may have a digest in them.
+    let with_digest = name.filter(|name| !is_name(name)).and_then(|name| name.rsplit_once('@'));
+    if let Some((name, digest)) = with_digest
+        && let Ok(digest) = digest.parse()
+    {
+        let name = Some(name).filter(|name| !name.is_empty());
+        return Picker { store, options }.with_digest(top, name, digest).map(|found| vec![found]);
+    }
+    Ok(with_name(top, name)?.into_iter().cloned().collect())
+}
+
 /// The descriptors of `index.json` that a name, or its absence, leaves to choose from.
-pub(crate) fn named<'i>(index: &'i Index, name: Option<&str>) -> Result<Vec<&'i Descriptor>, PickError> {
+fn with_name<'i>(index: &'i Index, name: Option<&str>) -> Result<Vec<&'i Descriptor>, PickError> {
     let images: Vec<_> = index.manifests.iter().filter(|descriptor| is_image(descriptor)).collect();
     let names: BTreeSet<_> =
         images.iter().filter_map(|descriptor| name_of(descriptor)).map(str::to_owned).collect();
@@ -130,7 +160,12 @@ pub(crate) fn named<'i>(index: &'i Index, name: Option<&str>) -> Result<Vec<&'i 
             let first = digests.first().and_then(|(name, _)| *name);
             // One image under several names, or one name (or none) for several platforms.
             if distinct.len() > 1 && digests.iter().any(|(name, _)| *name != first) {
-                return Err(PickError::SeveralImages { available: available() });
+                // What has no name has a digest.
+                let nameless = digests.iter().filter(|(name, _)| name.is_none());
+                let nameless = nameless.map(|(_, digest)| format!("@{digest}"));
+                return Err(PickError::SeveralImages {
+                    available: names.into_iter().chain(nameless).collect(),
+                });
             }
             Ok(images)
         }
@@ -204,6 +239,27 @@ impl Picker<'_> {
             }
             several => self.by_platform(index, several, nesting),
         }
+    }
+
+    /// The image or index with this digest, among those of this name if there is one, and what is in them.
+    fn with_digest(&self, top: &Index, name: Option<&str>, digest: Digest) -> Result<Descriptor, PickError> {
+        let images = top.manifests.iter().filter(|descriptor| is_image(descriptor));
+        let images: Vec<_> = images.filter(|image| name.is_none_or(|name| has_name(image, name))).collect();
+        let mut level: Vec<Descriptor> = images.iter().map(|&descriptor| descriptor.clone()).collect();
+        for _ in 0..MAX_NESTING {
+            if let Some(found) = level.iter().find(|descriptor| descriptor.digest == digest) {
+                return Ok(found.clone());
+            }
+            let mut beneath = Vec::new();
+            for descriptor in level.iter().filter(|one| media_type::is_index(&one.media_type)) {
+                let bytes = self.document("index", descriptor)?;
+                let index: Index = parse("index", descriptor, &bytes)?;
+                beneath.extend(index.manifests.into_iter().filter(is_image));
+            }
+            level = beneath;
+        }
+        let available = images.iter().map(|descriptor| descriptor.digest).collect();
+        Err(PickError::NoSuchDigest { digest, available })
     }
 
     fn nested(&self, descriptor: &Descriptor, nesting: usize) -> Result<Picked, PickError> {

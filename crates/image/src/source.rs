@@ -5,20 +5,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::Digest;
+use crate::digest::DigestError;
 use crate::limits::{Limits, Tally};
 use crate::store::{is_root, open_file};
 
 /// A place that holds an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageSource {
-    /// `oci:DIR[:TAG]`: an OCI image layout in a directory.
+    /// `oci:DIR[:TAG][@DIGEST]`: an OCI image layout in a directory.
     OciLayout {
         /// The directory that holds `oci-layout`.
         dir: PathBuf,
-        /// The image's `org.opencontainers.image.ref.name`; needed where the layout has several images.
+        /// The image's `org.opencontainers.image.ref.name`, `@` and the digest of its manifest or index, or both; needed
+        /// where the layout has several images.
         tag: Option<String>,
     },
-    /// `oci-archive:FILE[:TAG]`: a tar of an OCI image layout.
+    /// `oci-archive:FILE[:TAG][@DIGEST]`: a tar of an OCI image layout.
     OciArchive {
         /// The tar, plain or gzip.
         file: PathBuf,
@@ -77,6 +80,9 @@ pub enum ImageSourceError {
         /// Why.
         source: io::Error,
     },
+    /// What follows `@` is no digest.
+    #[error("cannot tell which image is meant")]
+    Digest(#[source] DigestError),
     /// Nothing after the transport.
     #[error("{0:?} names no file or directory")]
     Empty(String),
@@ -103,6 +109,9 @@ impl ImageSourceError {
                 "an OCI layout has a file `oci-layout`, an archive of `docker save` a file `manifest.json`"
                     .to_owned()
             }
+            Self::Digest(_) => {
+                "a digest is `sha256:` and 64 digits, such as `careen inspect` shows of an image".to_owned()
+            }
             Self::Read { .. } => return None,
             Self::Empty(_) => "write oci:DIR, oci-archive:FILE, docker-archive:FILE or dir:ROOTFS".to_owned(),
         })
@@ -110,7 +119,7 @@ impl ImageSourceError {
 }
 
 impl ImageSource {
-    /// The name of the image within the place: a tag, or a docker reference.
+    /// The name of the image within the place: a tag, a digest after `@`, or a docker reference.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::OciLayout { tag: name, .. }
@@ -119,6 +128,11 @@ impl ImageSource {
             // Its layout has one image.
             Self::Rootfs { .. } | Self::Registry { .. } => None,
         }
+    }
+
+    /// An image of the same place, by its name, or `@` and its digest.
+    pub(crate) fn named(&self, name: &str) -> String {
+        format!("{}{}{name}", self.without_name(), if name.starts_with('@') { "" } else { ":" })
     }
 
     /// The place itself.
@@ -144,7 +158,7 @@ impl fmt::Display for ImageSource {
             Self::Registry { reference, .. } => return f.write_str(reference),
         };
         write!(f, "{transport}:{}", path.display())?;
-        name.iter().try_for_each(|name| write!(f, ":{name}"))
+        name.iter().try_for_each(|name| write!(f, "{}{name}", if name.starts_with('@') { "" } else { ":" }))
     }
 }
 
@@ -158,11 +172,11 @@ impl FromStr for ImageSource {
     /// exists.
     fn from_str(text: &str) -> Result<Self, ImageSourceError> {
         if let Some(rest) = text.strip_prefix("oci:") {
-            let (dir, tag) = path_and_name(text, rest)?;
+            let (dir, tag) = path_and_image(text, rest)?;
             return Ok(Self::OciLayout { dir, tag });
         }
         if let Some(rest) = text.strip_prefix("oci-archive:") {
-            let (file, tag) = path_and_name(text, rest)?;
+            let (file, tag) = path_and_image(text, rest)?;
             return Ok(Self::OciArchive { file, tag });
         }
         if let Some(rest) = text.strip_prefix("docker-archive:") {
@@ -196,6 +210,18 @@ impl FromStr for ImageSource {
             return Err(ImageSourceError::NotFound { path: text.into() });
         }
         Ok(Self::Registry { reference: text.to_owned(), layout: PathBuf::new() })
+    }
+}
+
+/// Splits `PATH[:NAME][@DIGEST]`; what is not the path is the name.
+fn path_and_image(text: &str, rest: &str) -> Result<(PathBuf, Option<String>), ImageSourceError> {
+    match rest.rsplit_once('@').filter(|(_, end)| end.starts_with("sha256:")) {
+        Some((before, digest)) if !Path::new(rest).exists() => {
+            digest.parse::<Digest>().map_err(ImageSourceError::Digest)?;
+            let (path, name) = path_and_name(text, before)?;
+            Ok((path, Some(format!("{}@{digest}", name.unwrap_or_default()))))
+        }
+        _ => path_and_name(text, rest),
     }
 }
 
@@ -261,6 +287,8 @@ mod tests {
             "oci:/a/b",
             "oci:/a/b:tag",
             "oci-archive:x.tar:v1",
+            "oci:/a/b@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "oci-archive:x.tar:v1@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
             "docker-archive:x.tar:reg.test:5000/a/b:v1",
             "dir:/a:b",
         ] {
@@ -294,6 +322,7 @@ mod tests {
             ("", "\"\" names no file or directory"),
             ("oci:", "\"oci:\" names no file or directory"),
             ("oci:dir:", "\"oci:dir:\" names no file or directory"),
+            ("oci:dir@sha256:0123", "cannot tell which image is meant"),
         ] {
             let error = text.parse::<ImageSource>().unwrap_err();
             assert_eq!(error.to_string(), message);

@@ -168,9 +168,8 @@ pub fn validate(source: &ImageSource, options: &OpenOptions<'_>) -> Result<Valid
     };
     let mut index = store.index().clone();
     if let Some(name) = source.name() {
-        let named = pick::named(&index, Some(name))
+        index.manifests = pick::named(&store, Some(name), options)
             .map_err(|error| ValidateError::Name { place: source.clone(), source: Box::new(error) })?;
-        index.manifests = named.into_iter().cloned().collect();
     }
     run.index(&index, 0)?;
     if run.out.manifests.is_empty() {

@@ -109,6 +109,45 @@ fn a_name_is_needed_where_there_are_several_images() {
 }
 
 #[test]
+fn a_digest_names_an_image_an_index_or_one_of_an_index() {
+    let image = |layer: &str, platform: &str, tag| {
+        ImageBuilder::new().layer(layer).platform(platform).tag(tag).build()
+    };
+    let several = vec![image("amd", "linux/amd64", None), image("s390", "linux/s390x", None)];
+    let store = OciStore::new().image(image("x", "linux/amd64", Some("one"))).index(None, several);
+    let layout = store.layout();
+    let index: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(layout.dir().join("index.json")).unwrap()).unwrap();
+    let digest = |at: usize| index["manifests"][at]["digest"].as_str().unwrap().to_owned();
+    let read = |digest: &str| -> serde_json::Value {
+        let blob = layout.dir().join("blobs/sha256").join(&digest["sha256:".len()..]);
+        serde_json::from_slice(&std::fs::read(blob).unwrap()).unwrap()
+    };
+    let of_s390 = read(&digest(1))["manifests"][1]["digest"].as_str().unwrap().to_owned();
+    let amd64 = || Some("linux/amd64".parse().unwrap());
+    for (name, platform, path) in [
+        (format!("@{}", digest(0)), None, "/x"),
+        (format!(":one@{}", digest(0)), None, "/x"),
+        (format!("@{}", digest(1)), amd64(), "/amd"),
+        (format!("@{of_s390}"), None, "/s390"),
+    ] {
+        let source: ImageSource = format!("{}{name}", layout.source()).parse().unwrap();
+        let image = Image::open(&source, &OpenOptions { platform, ..OpenOptions::default() }).unwrap();
+        assert_eq!(paths(&image), ["/", path], "{name}");
+        careen_image::validate(&source, &OpenOptions::default()).unwrap();
+    }
+    for (name, words) in [
+        (format!(":one@{}", digest(1)), format!("there is no image with the digest {}", digest(1))),
+        (format!("@sha256:{}", "0".repeat(64)), format!("there is {}, {}", digest(0), digest(1))),
+    ] {
+        let error = chain(&open(&format!("{}{name}", layout.source())).unwrap_err());
+        assert!(error.contains(&words), "{name}: {error}");
+    }
+    let error = chain(&open(&layout.source()).unwrap_err());
+    assert!(error.ends_with(&format!("there are several images: one, @{}", digest(1))), "{error}");
+}
+
+#[test]
 fn docker_names_may_be_short() {
     let image = ImageBuilder::new().layer("x").tag(Some("docker.io/library/redis:7")).build();
     let other = ImageBuilder::new().layer("y").tag(Some("careen.test/redis:7")).build();
