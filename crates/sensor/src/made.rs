@@ -388,3 +388,91 @@ impl Fork<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use image::{Image, OpenOptions};
+
+    use super::*;
+    use crate::rootfs::Rootfs;
+    use crate::running::Running;
+
+    fn path(path: &str) -> ImagePath {
+        ImagePath::from_absolute(path.as_bytes()).unwrap()
+    }
+
+    /// Where the ways of these texts end that lead through what was made.
+    fn ends(made: &Made, words: &str, text: &str, last: Last) -> Vec<String> {
+        let layout = testkit::image(&[words]);
+        let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
+        let rootfs = Rootfs::gone(std::iter::empty());
+        let running = Running::new(&rootfs);
+        let ground = Ground::running(image.tree(), &running);
+        let root = ImagePath::root();
+        let ways = made.ways(ground, &root, &root, text.as_bytes(), last);
+        let mut ends: Vec<_> = ways.iter().map(|walk| format!("{:?}", walk.end)).collect();
+        ends.sort();
+        ends
+    }
+
+    #[test]
+    fn paths_lead_through_links_and_mounts_that_are_gone() {
+        let words = "opt/a/f opt/b/f opt/b/g opt/l->a/f mnt/f tmp/";
+        let mut made = Made::default();
+        made.link(path("tmp/l"), b"/opt/a");
+        made.link(path("tmp/d/up"), b"../../opt/b");
+        made.link(path("tmp/twice"), b"/opt/a");
+        made.link(path("tmp/twice"), b"/opt/b");
+        made.show(&path("mnt"), &path("opt/b"));
+        made.show(&path("tmp/bind"), &path("mnt"));
+        let in_image = |paths: &[&str]| -> Vec<String> {
+            paths.iter().map(|at| format!("{:?}", End::InImage(path(at)))).collect()
+        };
+        for (text, last, expected) in [
+            ("/tmp/l/f", Last::Followed, in_image(&["opt/a/f"])),
+            ("/tmp/d/up/f", Last::Followed, in_image(&["opt/b/f"])),
+            ("/tmp/twice/f", Last::Followed, in_image(&["opt/a/f", "opt/b/f"])),
+            ("/tmp/twice/g", Last::Followed, {
+                let mut ends = in_image(&["opt/b/g"]);
+                ends.push(format!("{:?}", End::Missing(path("opt/a/g"), true)));
+                ends
+            }),
+            ("/mnt/g", Last::Followed, in_image(&["opt/b/g"])),
+            ("/tmp/bind/f", Last::Followed, in_image(&["mnt/f", "opt/b/f"])),
+            ("/tmp/bind/../l/f", Last::Followed, in_image(&["opt/a/f"])),
+            ("/tmp/bind", Last::Itself, in_image(&["mnt", "opt/b"])),
+            // Who removes a mount point does not remove what shows there.
+            ("/tmp/bind", Last::Entry, Vec::new()),
+            ("/tmp/bind/new", Last::Entry, {
+                let missing = |at| format!("{:?}", End::Missing(path(at), true));
+                vec![missing("mnt/new"), missing("opt/b/new")]
+            }),
+            // Nothing made lies on the way.
+            ("/opt/l", Last::Followed, Vec::new()),
+            ("/tmp/l", Last::Itself, Vec::new()),
+        ] {
+            assert_eq!(ends(&made, words, text, last), expected, "{text} {last:?}");
+        }
+    }
+
+    #[test]
+    fn what_shows_itself_ends_and_too_much_is_told() {
+        let mut made = Made::default();
+        made.show(&path("a"), &path("b/c"));
+        made.show(&path("b"), &path("a"));
+        assert!(made.at(&path("a/x")).len() <= MAX_SHOWN);
+        assert!(made.is_cut(), "a shows b/c, where a/c shows, and so on");
+        let mut made = Made::default();
+        made.show(&path("a"), &path("b"));
+        made.show(&path("b"), &path("a"));
+        assert_eq!(made.at(&path("a/x")), [path("a/x"), path("b/x")]);
+        assert!(!made.is_cut());
+        made.link(path("l"), b"m");
+        made.link(path("m"), b"l");
+        assert_eq!(ends(&made, "x", "/l", Last::Followed), Vec::<String>::new());
+        for number in 0..=MAX_WAYS {
+            made.link(path("many"), format!("{number}").as_bytes());
+        }
+        assert!(made.is_cut());
+    }
+}

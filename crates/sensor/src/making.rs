@@ -306,3 +306,126 @@ fn split(text: &[u8], separator: u8) -> Vec<Vec<u8>> {
     }
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use image::{Image, OpenOptions};
+    use profile::AccessKind;
+
+    use super::*;
+    use crate::rootfs::Rootfs;
+    use crate::wire::{Flags, Program};
+
+    const IMAGE: u32 = 7;
+    const OTHER: u32 = 8;
+    const MOVED: u8 = 64;
+    const ABSOLUTE: u8 = 4;
+
+    fn chain(dev: u32, path: &str) -> Chain {
+        Chain { path: path.as_bytes().into(), dev, detached: false, mounted: false }
+    }
+
+    fn event(op: Op, how: u32, text: &str) -> Event {
+        let to = text.rsplit('\0').next().unwrap_or_default();
+        let absolute = to.starts_with('/');
+        Event {
+            op,
+            flags: Flags::new(if absolute { ABSOLUTE } else { 0 }),
+            errno: 0,
+            how,
+            text: (!text.is_empty()).then(|| text.as_bytes().into()),
+            object: None,
+            base: (!absolute).then(|| chain(IMAGE, "").into()),
+            root: Some(chain(IMAGE, "").into()),
+            program: Program { id: (0, 0), exe: None, argv0: b"x".as_slice().into() }.into(),
+        }
+    }
+
+    fn made(kind: Kind, text: &str) -> Event {
+        event(Op::Made, kind as u32, text)
+    }
+
+    /// What the last of these events tells, after all the others.
+    fn told(events: &[Event]) -> Vec<String> {
+        let layout = testkit::image(&["app/low/f app/other/f app/other/g new/ old/ merged/ usr/f"]);
+        let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
+        let rootfs = Rootfs::gone([IMAGE].into_iter());
+        let mut observer = Observer::new(image.tree(), &rootfs);
+        find(&mut observer, &events.iter());
+        let uses = observer.uses(events.last().unwrap());
+        let uses = uses.iter().filter(|(_, kind, _)| *kind != AccessKind::Missing);
+        let mut told: Vec<_> =
+            uses.map(|(path, kind, _)| format!("{} {}", path.to_text(), kind.name())).collect();
+        told.sort();
+        told.dedup();
+        told
+    }
+
+    #[test]
+    fn lookups_in_overlays_of_the_container_are_of_their_layers() {
+        let stat = event(Op::Stat, 0, "/merged/f");
+        let mount = made(Kind::Overlay, "lowerdir=/app/low:app/other,upperdir=/up,workdir=/work\0/merged");
+        let relative = Event { object: Some(chain(IMAGE, "")), ..mount };
+        assert_eq!(told(&[relative.clone(), stat.clone()]), ["/app/low/f stat", "/app/other/f stat"]);
+        assert_eq!(told(&[stat.clone()]), Vec::<String>::new());
+
+        // In one that was entered, paths are told from its root.
+        let moved = Flags::new(ABSOLUTE | MOVED);
+        let entered = Event { object: Some(chain(OTHER, "")), flags: moved, ..event(Op::Use, 0, "/merged") };
+        let within = Event { root: Some(chain(OTHER, "").into()), ..event(Op::Stat, 0, "/g") };
+        assert_eq!(told(&[relative, entered, within.clone()]), ["/app/other/g stat"]);
+
+        // Its settings one by one, the same number for all of it.
+        let how = SETTING | 42 << 1;
+        let set = event(Op::Use, how, "/app/low:/app/other");
+        let by_descriptor = Event { object: Some(chain(IMAGE, "app/other")), text: None, ..set.clone() };
+        let created = Event { object: Some(chain(OTHER, "")), text: None, ..set.clone() };
+        let attached = Event { object: Some(chain(OTHER, "")), ..made(Kind::Mount, "\0/merged") };
+        let both = ["/app/low/f stat", "/app/other/f stat"];
+        assert_eq!(told(&[attached.clone(), set.clone(), created.clone(), stat.clone()]), both);
+        assert_eq!(
+            told(&[attached.clone(), by_descriptor, created.clone(), stat.clone()]),
+            ["/app/other/f stat"]
+        );
+        assert_eq!(told(&[attached, set, created, within]), ["/app/other/g stat"]);
+    }
+
+    #[test]
+    fn a_root_that_was_put_together_shows_what_was_bound_into_it() {
+        let in_other = |event: Event| Event { root: Some(chain(OTHER, "").into()), ..event };
+        let here = |event: Event| Event { base: Some(chain(OTHER, "").into()), ..in_other(event) };
+        let pivot = Event { object: Some(chain(OTHER, "")), ..here(made(Kind::Root, ".\0old")) };
+        let bind = in_other(made(Kind::Mount, "/old/app/other\0/data"));
+        let stat = in_other(event(Op::Stat, 0, "/data/g"));
+        assert_eq!(told(&[pivot.clone(), bind.clone(), stat.clone()]), ["/app/other/g stat"]);
+        assert_eq!(told(&[bind, stat]), Vec::<String>::new());
+        // Paths that nobody put there mirror those of the image.
+        assert_eq!(told(&[pivot, in_other(event(Op::Stat, 0, "/usr/f"))]), ["/usr/f stat"]);
+    }
+
+    #[test]
+    fn a_mount_of_a_descriptor_shows_what_that_is() {
+        let object = Some(chain(IMAGE, "app/other"));
+        let bind = Event { object: object.clone(), ..made(Kind::Mount, "/proc/self/fd/7\0/new") };
+        assert_eq!(told(&[bind, event(Op::Stat, 0, "/new/g")]), ["/app/other/g stat"]);
+        let deeper =
+            Event { object: Some(chain(IMAGE, "app")), ..made(Kind::Mount, "/proc/self/cwd/other\0/new") };
+        assert_eq!(told(&[deeper, event(Op::Stat, 0, "/new/g")]), ["/app/other/g stat"]);
+        let onto = Event {
+            base: Some(chain(IMAGE, "new").into()),
+            ..made(Kind::Mount, "/app/other\0/proc/self/fd/7")
+        };
+        assert_eq!(told(&[onto, event(Op::Stat, 0, "/new/g")]), ["/app/other/g stat"]);
+    }
+
+    #[test]
+    fn options_and_settings_are_taken_apart() {
+        let directories = |options: &str| -> Vec<String> {
+            let found = overlay_directories(options.as_bytes());
+            found.into_iter().map(|at| String::from_utf8(at).unwrap()).collect()
+        };
+        assert_eq!(directories("ro,lowerdir=/a:/b\\:c,upperdir=/d\\,e,workdir=/w"), ["/a", "/b:c", "/d,e"]);
+        assert_eq!(directories("lowerdir+=/x,lowerdir=,,=,userxattr"), ["/x"]);
+        assert_eq!(settings(b"/a::/b"), [b"/a".to_vec(), b"/b".to_vec()]);
+    }
+}
