@@ -367,7 +367,7 @@ mod tests {
         let mount = made(Kind::Overlay, "lowerdir=/app/low:app/other,upperdir=/up,workdir=/work\0/merged");
         let relative = Event { object: Some(chain(IMAGE, "")), ..mount };
         assert_eq!(told(&[relative.clone(), stat.clone()]), ["/app/low/f stat", "/app/other/f stat"]);
-        assert_eq!(told(&[stat.clone()]), Vec::<String>::new());
+        assert_eq!(told(std::slice::from_ref(&stat)), Vec::<String>::new());
 
         // In one that was entered, paths are told from its root.
         let moved = Flags::new(ABSOLUTE | MOVED);

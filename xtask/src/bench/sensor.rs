@@ -20,7 +20,7 @@ use crate::{apt, command, workspace};
 
 const ROUNDS: usize = 7;
 /// Of a service, in each round, all in turn; the least counts, for what else the machine does only adds.
-const SERVICE_SLICES: usize = 3;
+const SERVICE_SLICES: usize = 5;
 const STRACE_ROUNDS: usize = 3;
 const FILES: usize = 1000;
 const START_TIMEOUT: Duration = Duration::from_secs(30);

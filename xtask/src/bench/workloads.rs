@@ -45,7 +45,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
             prepare: ":",
             server: REDIS,
             ready: REDIS_READY,
-            load: "redis-benchmark -p $port -n 40000 -c 50 -t set,get -q >&2; echo 80000",
+            load: "redis-benchmark -p $port -n 20000 -c 50 -t set,get -q >&2; echo 40000",
         },
     },
     Workload {
@@ -56,7 +56,7 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
             prepare: ":",
             server: REDIS,
             ready: REDIS_READY,
-            load: "redis-benchmark -p $port -n 400000 -c 50 -P 16 -t set,get -q >&2; echo 800000",
+            load: "redis-benchmark -p $port -n 250000 -c 50 -P 16 -t set,get -q >&2; echo 500000",
         },
     },
     Workload {
