@@ -10,8 +10,8 @@ use crate::text::follows;
 use crate::walk::{End, Found, Ground, MAX_LINKS, Walk, push_components};
 use crate::wire::{Chain, Event, Op};
 
-/// Links and places that are kept of each kind.
-const MAX_MADE: usize = 1 << 17;
+/// Links, and places that show others, that are kept.
+const MAX_MADE: usize = 1 << 20;
 /// Ways that one path may go, and links and sources that one place may have.
 const MAX_WAYS: usize = 256;
 /// Places that may show at one place, one through another. More than a few are seen only where many file systems came and
@@ -27,6 +27,8 @@ pub(crate) struct Made {
     pub(crate) links: BTreeMap<ImagePath, BTreeSet<Box<[u8]>>>,
     /// What shows at a place, by where else it is seen.
     pub(crate) shown: BTreeMap<ImagePath, BTreeSet<ImagePath>>,
+    /// Links and places that show others, counted.
+    count: usize,
     /// Whether something was left out because there was too much of it.
     is_cut: Cell<bool>,
     looks: Cell<usize>,
@@ -66,23 +68,35 @@ impl Made {
         self.is_cut.get()
     }
 
-    fn cut(&self) {
+    pub(crate) fn cut(&self) {
         if !self.is_cut.replace(true) {
             tracing::debug!("more was made of links and mounts than is followed");
         }
     }
 
+    /// Whether there is no room for more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.count >= MAX_MADE
+    }
+
     /// A link with this target.
     pub(crate) fn link(&mut self, at: ImagePath, target: &[u8]) {
-        if !add(&mut self.links, at, target.into()) {
-            self.cut();
-        }
+        let added = if self.is_full() { None } else { add(&mut self.links, at, target.into()) };
+        self.note(added);
     }
 
     /// At a place shows what is at another.
     pub(crate) fn show(&mut self, at: &ImagePath, shown: &ImagePath) {
-        if at != shown && !add(&mut self.shown, at.clone(), shown.clone()) {
-            self.cut();
+        if at != shown {
+            let added = if self.is_full() { None } else { add(&mut self.shown, at.clone(), shown.clone()) };
+            self.note(added);
+        }
+    }
+
+    fn note(&mut self, added: Option<bool>) {
+        match added {
+            Some(is_new) => self.count += usize::from(is_new),
+            None => self.cut(),
         }
     }
 
@@ -141,6 +155,11 @@ impl Made {
         first_beneath(&self.links, place) || first_beneath(&self.shown, place)
     }
 
+    /// Whether something was made at a place, or beneath it.
+    pub(crate) fn leads_on(&self, place: &ImagePath) -> bool {
+        self.links.contains_key(place) || self.shown.contains_key(place) || self.has_beneath(place)
+    }
+
     /// The ways of a path that lead through something made.
     pub(crate) fn ways(
         &self,
@@ -191,17 +210,11 @@ impl Made {
     }
 }
 
-/// Adds a value to those of a key, unless there are too many.
-fn add<V: Ord>(map: &mut BTreeMap<ImagePath, BTreeSet<V>>, key: ImagePath, value: V) -> bool {
-    if map.len() >= MAX_MADE && !map.contains_key(&key) {
-        return false;
-    }
+/// Adds a value to those of a key, and tells whether it is a new one; nothing if there are too many.
+fn add<V: Ord>(map: &mut BTreeMap<ImagePath, BTreeSet<V>>, key: ImagePath, value: V) -> Option<bool> {
     let values = map.entry(key).or_default();
-    if values.len() < MAX_WAYS || values.contains(&value) {
-        values.insert(value);
-        return true;
-    }
-    false
+    let has_room = values.len() < MAX_WAYS || values.contains(&value);
+    has_room.then(|| values.insert(value))
 }
 
 /// Different places, in the order in which they were found.

@@ -55,6 +55,10 @@ pub(crate) fn find<'e>(observer: &mut Observer<'_>, events: &(impl Iterator<Item
         let mut reading = Reading { observer, made: Made::default(), overlays: BTreeSet::new() };
         let file_systems = reading.file_systems(events.clone());
         for event in events.clone().filter(|event| event.op == Op::Made) {
+            if reading.made.is_full() {
+                reading.made.cut();
+                break;
+            }
             reading.note(event, &file_systems.entered);
         }
         for (how, devices) in &file_systems.set_up {
@@ -170,14 +174,26 @@ impl Reading<'_, '_> {
                     self.note_root(event.root.as_deref(), from, start, entered);
                     BTreeSet::from([ImagePath::root()])
                 }
-                _ => {
+                Kind::Mount => {
                     let from = own_begin(event.object.as_ref(), from).map_or(from, |(_, rest)| rest);
-                    let last = if kind == Kind::Mount { Last::Followed } else { Last::Itself };
-                    self.seen(&root, start, from, last)
+                    self.seen(&root, start, from, Last::Followed)
+                }
+                Kind::Name | Kind::Link => {
+                    let mut shown = self.seen(&root, start, from, Last::Itself);
+                    // A file that the container wrote, as many are under a name that they do not keep, leads nowhere.
+                    shown.retain(|place| self.leads_on(place));
+                    shown
                 }
             };
             here.iter().for_each(|here| shown.iter().for_each(|shown| self.made.show(here, shown)));
         }
+    }
+
+    /// Whether a place is one of the image, or one at or beneath which something was made that leads elsewhere.
+    fn leads_on(&self, place: &ImagePath) -> bool {
+        self.observer.tree.get(place).is_some()
+            || self.observer.made.leads_on(place)
+            || self.made.leads_on(place)
     }
 
     /// Where the root directory is seen that a process has since this call.
@@ -416,6 +432,25 @@ mod tests {
             ..made(Kind::Mount, "/app/other\0/proc/self/fd/7")
         };
         assert_eq!(told(&[onto, event(Op::Stat, 0, "/new/g")]), ["/app/other/g stat"]);
+    }
+
+    #[test]
+    fn new_names_matter_of_what_leads_on() {
+        let link = made(Kind::Link, "/app/other\0/new/tmp");
+        let renamed = made(Kind::Name, "/new/tmp\0/new/now");
+        let moved = made(Kind::Name, "/new\0/old/dir");
+        let stat = event(Op::Stat, 0, "/new/now/g");
+        assert_eq!(told(&[renamed.clone(), link.clone(), stat]), ["/app/other/g stat"]);
+        let stat = event(Op::Stat, 0, "/old/dir/now/g");
+        assert_eq!(told(&[moved, renamed, link, stat]), ["/app/other/g stat"]);
+        let layout = testkit::image(&["app/f data/"]);
+        let image = Image::open(&layout.source().parse().unwrap(), &OpenOptions::new()).unwrap();
+        let rootfs = Rootfs::gone([IMAGE].into_iter());
+        let mut observer = Observer::new(image.tree(), &rootfs);
+        let written = |n| made(Kind::Name, &format!("/data/temp-{n}\0/data/dump"));
+        let events: Vec<_> = (0..1000).map(written).collect();
+        find(&mut observer, &events.iter());
+        assert!(observer.made.is_empty() && !observer.made.is_cut());
     }
 
     #[test]

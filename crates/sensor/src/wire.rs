@@ -14,7 +14,7 @@
 //! | 4 | 4 | result: 0 or a negative errno |
 //! | 8 | 8 | CLOCK_MONOTONIC, ns |
 //! | 16 | 4 | process ID |
-//! | 20 | 4 | open flags; of a process, its user |
+//! | 20 | 4 | open flags; of a process, its user; of what was made, its kind |
 //! | 24 | 8 | inode of the executable |
 //! | 32 | 4 | device of the executable |
 //! | 36 | 4 | mode of the object; of a process, its parent |
@@ -190,9 +190,9 @@ pub struct Event {
     pub flags: Flags,
     /// 0 or the errno of the failure.
     pub errno: i32,
-    /// Open flags of [`Op::Open`].
+    /// Open flags of [`Op::Open`]; the kind of [`Op::Made`]; whether [`Op::Use`] is of a setting of a file system.
     pub how: u32,
-    /// The path as text, where it was given as text.
+    /// The path as text, where it was given as text. Of [`Op::Made`] what is shown, a NUL, and where.
     pub text: Option<Box<[u8]>>,
     /// What was opened, executed, mapped, listed, held.
     pub object: Option<Chain>,
