@@ -27,9 +27,9 @@ pub(crate) fn warnings(report: &CarryReport) -> Vec<String> {
     let executed: Vec<_> = report.dropped.iter().filter(|dropped| dropped.was_executed).collect();
     if let Some(first) = executed.first() {
         warnings.push(format!(
-            "of what ran in {} {} nothing like it in this version, such as {}",
+            "{} that ran in {}, with nothing like it in this version, such as {}",
+            output::counted(executed.len() as u64, "program or library", "programs or libraries"),
             report.from.reference,
-            output::counted(executed.len() as u64, "program or library has", "programs or libraries have"),
             first.from
         ));
     }

@@ -514,7 +514,7 @@ mod tests {
         insta::assert_snapshot!([&good, &lossy, &none, &other].map(reasons).join("\n---\n"), @r"
 
         ---
-        the record of coverage c on the hardened image is incomplete: 1 events were dropped
+        the record of coverage c on the hardened image is incomplete: 1 event was dropped
         the record of coverage c on the hardened image is incomplete: the counters do not add up: 0 seen, 1 accounted for
         ---
         no run of the hardened image was recorded

@@ -58,11 +58,12 @@ impl Place {
 #[test]
 fn an_image_that_is_not_there() {
     let place = Place::new();
-    let output =
-        place.careen(&["harden", "oci:/nowhere/redis", "-c", "redis", "-o", "oci:/tmp/x"]).output().unwrap();
+    let directory = workdir();
+    let out = format!("oci:{}/out", directory.path().display());
+    let output = place.careen(&["harden", "oci:/nowhere/redis", "-c", "redis", "-o", &out]).output().unwrap();
     assert_fails(&output, 3, &["/nowhere/redis", "hint: "]);
     let nobody = "localhost:1/redis:7";
-    let output = place.careen(&["harden", nobody, "-c", "redis", "-o", "oci:/tmp/x"]).output().unwrap();
+    let output = place.careen(&["harden", nobody, "-c", "redis", "-o", &out]).output().unwrap();
     assert_fails(&output, 3, &["registry localhost:1", "hint: "]);
 }
 

@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(with(&["*curl*"], &[]).by(Rule::PolicyKeep).len(), 3);
         let fixture = with(&[], &["perl", "wget"]);
         assert_eq!(fixture.by(Rule::PolicyRemove), ["/usr/bin/perl"], "what another package owns too stays");
-        let warnings = ["the image has no package wget", "the policy removes 1 paths that the workload used"];
+        let warnings = ["the image has no package wget", "the policy removes 1 path that the workload used"];
         assert_eq!(fixture.plan().warnings, warnings);
     }
 
@@ -178,7 +178,7 @@ mod tests {
         let fixture = with(&["/usr/lib"], &["/usr/lib/a", "/bin/sh"]);
         assert_eq!(fixture.by(Rule::PolicyRemove), ["/bin/sh", "/usr/lib/a", "/usr/lib/a/x", "/usr/lib/a/y"]);
         let plan = fixture.plan();
-        assert_eq!(plan.warnings, ["the policy removes 1 paths that the workload used"]);
+        assert_eq!(plan.warnings, ["the policy removes 1 path that the workload used"]);
         let all = with(&[], &["/**"]).plan();
         assert_eq!(all.edits.keep.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/"]);
     }
