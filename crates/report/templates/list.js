@@ -34,18 +34,20 @@ class List {
   get scale() { return Math.max(1, this.items.length * ROW_HEIGHT / MOST_HEIGHT); }
 
   draw() {
-    const count = this.items.length, scale = this.scale;
-    const top = Math.min(this.box.scrollTop * scale / ROW_HEIGHT, Math.max(0, count - this.inSight));
+    const count = this.items.length, scale = this.scale, scrolled = this.box.scrollTop;
+    const top = Math.min(scrolled * scale / ROW_HEIGHT, Math.max(0, count - this.inSight));
     const first = Math.max(0, Math.floor(top) - MORE_ROWS);
     const last = Math.min(count, Math.ceil(top) + this.inSight + MORE_ROWS);
     const height = count * ROW_HEIGHT / scale;
     // Where the rows are set: so that the row at the top of the sight stands at the place that was scrolled to.
-    const before = Math.max(0, scale === 1 ? first * ROW_HEIGHT : this.box.scrollTop - (top - first) * ROW_HEIGHT);
+    const before = Math.max(0, scale === 1 ? first * ROW_HEIGHT : scrolled - (top - first) * ROW_HEIGHT);
     const had = this.body.contains(document.activeElement);
     const rows = [];
     for (let at = first; at < last; at += 1) rows.push(this.row(at));
     const after = Math.max(0, height - before - (last - first) * ROW_HEIGHT);
     this.body.replaceChildren(this.spacer(before), ...rows, this.spacer(after));
+    // A browser that lays out while the row with the focus is taken away finds an empty list, which has no place but its top.
+    if (this.box.scrollTop !== scrolled) this.box.scrollTop = scrolled;
     if (had) this.focus();
   }
 
