@@ -261,7 +261,11 @@ impl Observer<'_> {
     /// Where they differ, both count: another thread may have put another file in the place of the descriptor before
     /// the kernel side looked, or have renamed what was opened.
     fn ended(&self, event: &Event, end: End, object: Option<&ImagePath>, uses: &mut Vec<Use>) {
-        let creates = event.op == Op::Create || event.op == Op::Bind || event.how & O_CREAT != 0;
+        let creates = match event.op {
+            Op::Create | Op::Bind => true,
+            Op::Open => event.how & O_CREAT != 0,
+            _ => false, // `how` has other bits there
+        };
         match end {
             End::InImage(path) if object == Some(&path) => {}
             End::InImage(path) => self.succeeded(event, &path, uses),
@@ -513,6 +517,16 @@ mod tests {
         submitted.flags = Flags::new(ABSOLUTE | PENDING);
         let expected = ["/opt/now readlink", "/opt/v1/g missing 2", "/opt/v2/g open-read"];
         assert_eq!(uses(words, &rootfs, &submitted), expected, "whether it failed is not known");
+    }
+
+    #[test]
+    fn a_setting_of_a_file_system_makes_nothing_whatever_its_mark() {
+        const EACCES: i32 = 13;
+        for mark in [0, O_CREAT, u32::MAX << 1] {
+            let mut event = event(Op::Use, "/a/none");
+            (event.how, event.errno) = (crate::making::SETTING | mark, EACCES);
+            assert_eq!(uses("a/file", &gone(), &event), ["/a/none missing 13"], "{mark}");
+        }
     }
 
     #[test]

@@ -380,7 +380,7 @@ impl Question<'_> {
         let Some((base, at)) = self.base(&text, dirfd, &mut bits) else { return 0 };
         let exclusive = how & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL && op == Op::Open;
         let found = self.find(&base, &text, bits & IN_ROOT != 0, bits & NOFOLLOW == 0 && !exclusive);
-        let makes = matches!(op, Op::Create | Op::Bind) || how & O_CREAT != 0;
+        let makes = matches!(op, Op::Create | Op::Bind) || op == Op::Open && how & O_CREAT != 0;
         let (errno, object) = match found {
             Ok(_) if matches!(op, Op::Create | Op::Bind) || exclusive => (Errno::EXIST.raw_os_error(), None),
             Ok(fd) => {
